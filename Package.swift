@@ -1,0 +1,97 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// In CI every warning is an error; elsewhere a newer compiler may know warnings that this code does not.
+let strict: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
+
+// Release programs carry the Swift runtime, so that a node needs none. `-static-stdlib` has to be known when a module
+// is compiled, as it decides which libraries the module asks the linker for.
+let module: [SwiftSetting] = strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
+let selfContained: [LinkerSetting] = [
+    .unsafeFlags(["-static-stdlib", "-Xlinker", "--gc-sections"], .when(configuration: .release))
+]
+// The CNI plugin is copied onto hosts as one file: no shared library at all, not even libc.
+let fullyStatic: [LinkerSetting] = [
+    .unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections"], .when(configuration: .release))
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies, swiftSettings: module),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.target(name: name), "TestSupport"] + dependencies,
+            swiftSettings: strict
+        ),
+    ]
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], linkerSettings: [LinkerSetting]) -> [Target] {
+    [
+        .executableTarget(
+            name: name,
+            dependencies: dependencies,
+            swiftSettings: module,
+            linkerSettings: linkerSettings
+        )
+    ]
+}
+
+let package = Package(
+    name: "swiftlet",
+    products: [
+        .executable(name: "swiftlet", targets: ["swiftlet"]),
+        .executable(name: "swiftlet-proxy", targets: ["swiftlet-proxy"]),
+        .executable(name: "swiftletctl", targets: ["swiftletctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    // From the programs down to the values; a module depends only on modules below it.
+    targets: [
+        program("swiftlet", ["CNIPlugin"], linkerSettings: fullyStatic),
+        program(
+            "swiftlet-proxy",
+            ["ServiceProxy", "Manifests", argumentParser, logging, serviceLifecycle],
+            linkerSettings: selfContained
+        ),
+        program("swiftletctl", ["Reports", argumentParser], linkerSettings: selfContained),
+        library(
+            "CNIPlugin",
+            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "Netlink", "NetworkTypes"]
+        ),
+        library("Reports", ["IPAM", "ClusterClient", "NetworkTypes"]),
+        library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library("PodNetwork", ["Netlink", "NetworkTypes"]),
+        library("IPAM", ["ClusterClient", "NetworkTypes"]),
+        library("CNI", ["NetworkTypes"]),
+        library("Manifests", ["ClusterClient", "KubernetesAPI", logging, yams]),
+        library("ClusterClient", ["KubernetesAPI", "NetworkTypes"]),
+        library("KubernetesAPI", ["NetworkTypes"]),
+        library("NFTables", ["CNetfilter", "NetworkTypes"]),
+        library("Netlink", ["NetworkTypes"]),
+        library("NetworkTypes"),
+        [
+            .systemLibrary(
+                name: "CNetfilter",
+                pkgConfig: "libnftnl",
+                providers: [.apt(["libnftnl-dev", "libmnl-dev"])]
+            ),
+            .target(
+                name: "TestSupport",
+                dependencies: ["Netlink"],
+                path: "Tests/TestSupport",
+                swiftSettings: strict
+            ),
+        ],
+    ].flatMap { $0 },
+    swiftLanguageModes: [.v6]
+)

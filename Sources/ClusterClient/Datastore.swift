@@ -1,0 +1,99 @@
+// ClusterClient: everything Swiftlet knows about the cluster comes in, and everything it records goes out, through
+// this module: the compare-and-swap stores for IPAM, and the sources of Kubernetes objects. It moves records and
+// objects; what services or addresses mean is not its business.
+
+import FoundationEssentials
+
+/// A store of small JSON records with compare-and-swap updates.
+///
+/// Records are Calico's, in the JSON form that Calico keeps in etcd (`reference/calico.md` 2.9), whatever the store
+/// makes of them on its own disk or wire. Implementations are safe to use from several processes at once.
+public protocol Datastore: Sendable {
+    /// The record with this key, or `nil` when there is none.
+    func get(_ key: RecordKey) async throws(DatastoreError) -> Record?
+
+    /// Every record of a collection, ordered by key.
+    func list(_ collection: RecordCollection) async throws(DatastoreError) -> [Record]
+
+    /// Writes the changes in the order given and returns the new revision of each (`nil` for a deletion).
+    ///
+    /// When ``commitsAtomically`` holds, either all of them happen, or none and the first that could not is thrown.
+    /// Otherwise those before the failing one have happened; callers order them so that this is safe.
+    func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?]
+
+    /// Whether ``commit(_:)`` is one transaction (local directory, etcd) or one request after another (Kubernetes).
+    var commitsAtomically: Bool { get }
+}
+
+/// The version of one record: changes with every write of it and is never used twice. Opaque; only compared.
+public struct Revision: Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+public struct Record: Hashable, Sendable {
+    public let key: RecordKey
+    /// The JSON text.
+    public let value: Data
+    public let revision: Revision
+
+    public init(key: RecordKey, value: Data, revision: Revision) {
+        self.key = key
+        self.value = value
+        self.revision = revision
+    }
+}
+
+/// One write.
+public enum RecordChange: Hashable, Sendable {
+    /// Fails with ``DatastoreError/Reason/alreadyExists`` when the key is taken.
+    case create(RecordKey, Data)
+    /// Fails with ``DatastoreError/Reason/conflict`` when the record was written since, or ``DatastoreError/Reason/notFound``.
+    case update(RecordKey, Data, Revision)
+    /// Fails as an update does.
+    case delete(RecordKey, Revision)
+
+    public var key: RecordKey {
+        switch self {
+        case .create(let key, _), .update(let key, _, _), .delete(let key, _): key
+        }
+    }
+}
+
+/// Why a store could not do what was asked, and of which record.
+public struct DatastoreError: Error, Hashable, Sendable {
+    public enum Reason: Hashable, Sendable {
+        /// The key exists already.
+        case alreadyExists
+        /// The record was written since it was read.
+        case conflict
+        /// There is no such record.
+        case notFound
+        /// The record or its file cannot be read as what it should be; never repaired silently (L3).
+        case corrupt
+        /// The store does not answer, or could not be locked in time; worth another try.
+        case unavailable
+        /// The operating system or the server refused (permissions, full disk, authentication).
+        case failed
+        /// The key holds something that cannot be stored under any name (E6, L5).
+        case invalidKey
+    }
+
+    public let reason: Reason
+    public let key: RecordKey?
+    /// One clause for a person: what was tried, which file or server, what it said.
+    public let message: String
+
+    public init(_ reason: Reason, _ key: RecordKey? = nil, _ message: String) {
+        self.reason = reason
+        self.key = key
+        self.message = message
+    }
+}
+
+extension DatastoreError: CustomStringConvertible {
+    public var description: String { key.map { "\($0): \(message)" } ?? message }
+}

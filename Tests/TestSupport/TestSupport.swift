@@ -1,0 +1,1 @@
+// TestSupport: what tests of several modules share.
