@@ -31,6 +31,14 @@ struct NetworkNamespaceTests {
         }
     }
 
+    /// A closure of the main actor would trap on a thread that is not the main one.
+    @MainActor
+    @Test func callersOfAnActorAreServed() throws {
+        let other = try NetworkNamespace.create()
+        let values = try other.run { try ["1", "2"].map { try NetworkNamespace.current() == other ? $0 : "" } }
+        #expect(values == ["1", "2"])
+    }
+
     @Test func errorsComeBack() async throws {
         struct Sample: Error {}
         let namespace = try NetworkNamespace.create()
@@ -39,7 +47,7 @@ struct NetworkNamespaceTests {
     }
 
     /// The form without `await`, which an asynchronous test cannot name.
-    private func blocking(_ namespace: NetworkNamespace, _ body: () throws -> Void) throws {
+    private func blocking(_ namespace: NetworkNamespace, _ body: @Sendable () throws -> Void) throws {
         try namespace.run(body)
     }
 
