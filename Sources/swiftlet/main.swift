@@ -1,1 +1,7 @@
-print("swiftlet")
+// The CNI plugin: one file that is `swiftlet`, and `swiftlet-ipam` through a link of that name.
+
+import CNIPlugin
+import FoundationEssentials
+
+let program = Program(arguments: CommandLine.arguments, environment: ProcessInfo.processInfo.environment)
+exit(await program.run())

@@ -1,0 +1,43 @@
+import CNI
+import ClusterClient
+
+/// What an attachment belongs to, under the names that Calico records it by.
+enum Workload: Hashable, Sendable {
+    case pod(PodReference)
+    /// A container of a runtime that knows no Pods.
+    case container(id: String)
+
+    init(_ attachment: Attachment) {
+        self = attachment.arguments.pod.map(Workload.pod) ?? .container(id: attachment.id.containerID)
+    }
+
+    var namespace: String {
+        switch self {
+        case .pod(let pod): pod.namespace
+        case .container: "default"
+        }
+    }
+
+    var orchestrator: String {
+        switch self {
+        case .pod: "k8s"
+        case .container: "cni"
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .pod(let pod): pod.name
+        case .container(let id): id
+        }
+    }
+
+    /// The key of the endpoint's record: `NODE-k8s-POD-IFNAME` or `NODE-cni-CONTAINER-IFNAME`, every `-` inside a
+    /// segment doubled (K4).
+    func endpointKey(node: String, interfaceName: String) -> RecordKey {
+        let segments = [node, orchestrator, name, interfaceName].map { segment in
+            segment.split(separator: "-", omittingEmptySubsequences: false).joined(separator: "--")
+        }
+        return .resource(.workloadEndpoints, namespace: namespace, name: segments.joined(separator: "-"))
+    }
+}
