@@ -4,9 +4,9 @@ import NetworkTypes
 public struct CNIArguments: Hashable, Sendable {
     public static let none = CNIArguments(values: [:])
 
-    /// The keys that are understood or known to be harmless (1.2). `MAC` is the reference plugins'.
+    /// The keys that are understood or known to be harmless (1.2).
     private static let known: Set<String> = [
-        "IgnoreUnknown", "IP", "MAC", "K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID",
+        "IgnoreUnknown", "IP", "K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID",
         "CNI_TEST_NAMESPACE",
     ]
 

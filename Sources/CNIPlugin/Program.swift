@@ -19,7 +19,7 @@ public struct Program: Sendable {
         case ipam = "swiftlet-ipam"
     }
 
-    private let role: Role
+    let role: Role
     private let arguments: [String]
     private let environment: [String: String]
 
@@ -68,7 +68,7 @@ public struct Program: Sendable {
             let configuration = try NetworkConfiguration(try StandardStreams.readInput())
             version = configuration.cniVersion
             try configuration.require(invocation.command)
-            try await perform(invocation, configuration, prefix: environment["FELIX_INTERFACEPREFIX"])
+            try await perform(invocation, configuration, prefixes: environment["FELIX_INTERFACEPREFIX"])
             return 0
         } catch {
             return report(error, version)

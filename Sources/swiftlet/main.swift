@@ -2,6 +2,7 @@
 
 import CNIPlugin
 import FoundationEssentials
+import Glibc
 
 let program = Program(arguments: CommandLine.arguments, environment: ProcessInfo.processInfo.environment)
 exit(await program.run())

@@ -1,6 +1,10 @@
 import CNI
+import ClusterClient
 import Foundation
+import NetworkTypes
 import Testing
+
+@testable import CNIPlugin
 
 /// A host of its own for the plugin: a network namespace that plays the host, namespaces of pods, a data directory.
 ///
@@ -34,7 +38,10 @@ final class Bench: Sendable {
         name = "swl" + (0..<8).map { _ in String("0123456789abcdef".randomElement()!) }.joined()
         directory = NSTemporaryDirectory() + "/" + name
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        try FileManager.default.createSymbolicLink(atPath: directory + "/swiftlet-ipam", withDestinationPath: Self.program)
+        try FileManager.default.createSymbolicLink(
+            atPath: directory + "/swiftlet-ipam",
+            withDestinationPath: Self.program
+        )
         try Self.run("ip", "netns", "add", name)
         try Self.run("ip", "-n", name, "link", "set", "lo", "up")
     }
@@ -116,7 +123,7 @@ final class Bench: Sendable {
         plugin: String = "swiftlet"
     ) async throws -> Outcome {
         try await run(
-            plugin,
+            plugin: plugin,
             environment(command, container, namespace: namespace, interface: interface, arguments: arguments),
             stdin: configuration ?? self.configuration()
         )
@@ -124,20 +131,24 @@ final class Bench: Sendable {
 
     /// Runs the program in the host's namespace.
     func run(
-        _ plugin: String = "swiftlet",
+        plugin: String = "swiftlet",
         _ environment: [String: String],
         stdin: String,
         arguments: [String] = [],
-        killAfter: Duration? = nil
+        asUser user: Int? = nil,
+        killAfter: Duration? = nil,
+        closesOutput: Bool = false
     ) async throws -> Outcome {
         let file = plugin == "swiftlet" ? Self.program : directory + "/" + plugin
+        let user = user.map { ["--setuid=\($0)", "--setgid=\($0)"] } ?? []
         return try await Self.inThread {
             try Self.execute(
                 "nsenter",
-                ["--net=/run/netns/\(self.name)", file] + arguments,
+                ["--net=/run/netns/\(self.name)"] + user + [file] + arguments,
                 environment: environment,
                 stdin: stdin,
-                killAfter: killAfter
+                killAfter: killAfter,
+                closesOutput: closesOutput
             )
         }
     }
@@ -160,7 +171,8 @@ final class Bench: Sendable {
         _ arguments: [String],
         environment: [String: String],
         stdin: String,
-        killAfter: Duration? = nil
+        killAfter: Duration? = nil,
+        closesOutput: Bool = false
     ) throws -> Outcome {
         let process = Process()
         let found = ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].map { $0 + command }
@@ -171,6 +183,7 @@ final class Bench: Sendable {
         let (input, output, log) = (Pipe(), Pipe(), Pipe())
         (process.standardInput, process.standardOutput, process.standardError) = (input, output, log)
         signal(SIGPIPE, SIG_IGN)
+        if closesOutput { try output.fileHandleForReading.close() }
         try process.run()
         try? input.fileHandleForWriting.write(contentsOf: Data(stdin.utf8))
         try? input.fileHandleForWriting.close()
@@ -179,14 +192,16 @@ final class Bench: Sendable {
             usleep(UInt32(seconds * 1_000_000 + attoseconds / 1_000_000_000_000))
             kill(process.processIdentifier, SIGKILL)
         }
-        let outputText = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let outputText =
+            closesOutput ? "" : String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         let logText = String(decoding: log.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         return Outcome(status: process.terminationStatus, output: outputText, log: logText)
     }
 
     /// Blocking work on a thread of its own, so that many calls run at once.
-    private static func inThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    private static func inThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value
+    {
         try await withCheckedThrowingContinuation { continuation in
             Thread { continuation.resume(with: Result { try body() }) }.start()
         }
@@ -210,7 +225,8 @@ final class Bench: Sendable {
     /// The destinations of the host's routes to pods, both families, without what the kernel adds itself.
     func hostRoutes() throws -> [String] {
         let routes = try ip("route") + ip("-6", "route")
-        return routes.compactMap { $0["dst"] as? String }.filter { !$0.hasPrefix("fe80") && !$0.hasPrefix("ff00") }.sorted()
+        return routes.compactMap { $0["dst"] as? String }.filter { !$0.hasPrefix("fe80") && !$0.hasPrefix("ff00") }
+            .sorted()
     }
 
     /// The global addresses of a pod's interface.
@@ -228,4 +244,46 @@ final class Collected<Value: Sendable>: @unchecked Sendable {
 
     func add(_ value: Value) { lock.withLock { values.append(value) } }
     var all: [Value] { lock.withLock { values } }
+}
+
+// MARK: The store
+
+extension Bench {
+    var store: LocalDatastore { LocalDatastore(dataDirectory: dataDirectory) }
+
+    /// The addresses of all recorded endpoints, sorted.
+    func recordedAddresses() async throws -> [String] {
+        try await store.list(.resources(.workloadEndpoints))
+            .flatMap { try WorkloadEndpoint(record: $0).addresses.map(\.description) }.sorted()
+    }
+
+    /// The addresses that blocks have as assigned, sorted.
+    func assignedAddresses() async throws -> [String] {
+        var addresses: [String] = []
+        for family in [IPFamily.ipv4, .ipv6] {
+            for record in try await store.list(.blocks(family)) {
+                let block = try JSONSerialization.jsonObject(with: record.value) as? [String: Any]
+                let cidr = try #require((block?["cidr"] as? String).flatMap { CIDR($0) })
+                let allocations = try #require(block?["allocations"] as? [Any])
+                for (ordinal, index) in allocations.enumerated() where index is Int {
+                    addresses.append(try #require(cidr.address.advanced(by: UInt64(ordinal))).description)
+                }
+            }
+        }
+        return addresses.sorted()
+    }
+
+    /// Flips bytes in every file of the store that has records; how many files there were.
+    func damageStore() throws -> Int {
+        var count = 0
+        let files = FileManager.default.enumerator(atPath: dataDirectory)
+        while let name = files?.nextObject() as? String {
+            let path = dataDirectory + "/" + name
+            guard var data = FileManager.default.contents(atPath: path), data.count > 4 else { continue }
+            for index in stride(from: 0, to: data.count, by: 3) { data[index] ^= 0x15 }
+            try data.write(to: URL(fileURLWithPath: path))
+            count += 1
+        }
+        return count
+    }
 }

@@ -6,7 +6,7 @@ struct LinkSettings {
     private static let minimumIPv6MTU = 1280
 
     /// `nil` leaves it to the kernel.
-    let mtu: Int?
+    var mtu: Int?
     /// Transmit and receive queues of each end.
     let queues: Int
     /// Whether the pod forwards packets; written either way.

@@ -15,7 +15,8 @@ struct StoreSettings {
     /// Throws code 2 for a kind of store that this plugin does not have.
     init(_ configuration: JSONReader) throws(CNIError) {
         // As in Calico, etcd is meant when its endpoints are all that is said.
-        let implied = configuration.has("etcd_endpoints") || configuration.has("etcd_discovery_srv") ? "etcdv3" : "local"
+        let implied =
+            configuration.has("etcd_endpoints") || configuration.has("etcd_discovery_srv") ? "etcdv3" : "local"
         let type = try configuration.nonEmptyString("datastore_type") ?? implied
         guard type == "local" else {
             throw CNIError(
@@ -34,7 +35,11 @@ extension JSONReader {
     func absolutePath(_ key: String) throws(CNIError) -> String? {
         guard let path = try nonEmptyString(key) else { return nil }
         guard path.hasPrefix("/"), !path.utf8.contains(0) else {
-            throw CNIError(.invalidConfiguration, "\"\(self.path(of: key))\" must be an absolute path", details: path.quoted)
+            throw CNIError(
+                .invalidConfiguration,
+                "\"\(self.path(of: key))\" must be an absolute path",
+                details: path.quoted
+            )
         }
         return path
     }

@@ -11,6 +11,12 @@ enum Workload: Hashable, Sendable {
         self = attachment.arguments.pod.map(Workload.pod) ?? .container(id: attachment.id.containerID)
     }
 
+    /// Whom an address was assigned to, from what is noted beside it; `nil` when no Pod is.
+    init?(attributes: [String: String]) {
+        guard let namespace = attributes["namespace"], let name = attributes["pod"] else { return nil }
+        self = .pod(PodReference(namespace: namespace, name: name))
+    }
+
     var namespace: String {
         switch self {
         case .pod(let pod): pod.namespace

@@ -13,9 +13,15 @@ struct WorkloadEndpoint: Hashable, Sendable {
     let node: String
     /// The CNI network, which a container's attachments of several networks are told apart by.
     let network: String
-    let hostInterfaceName: String
-    let mac: MACAddress
+    /// The link that the main plugin made; `nil` when the addresses went to another main plugin, whose link it is.
+    let link: Link?
     let addresses: [IPAddress]
+
+    struct Link: Hashable, Sendable {
+        let hostInterfaceName: String
+        /// The container's.
+        let mac: MACAddress
+    }
 
     var key: RecordKey { workload.endpointKey(node: node, interfaceName: id.interfaceName) }
 
@@ -48,8 +54,10 @@ struct WorkloadEndpoint: Hashable, Sendable {
         spec["endpoint"] = .string(id.interfaceName)
         spec["ipNetworks"] = .array(addresses.map { .string($0.hostPrefix.description) })
         spec["profiles"] = [.string(profile)]
-        spec["interfaceName"] = .string(hostInterfaceName)
-        spec["mac"] = .string(mac.description)
+        if let link {
+            spec["interfaceName"] = .string(link.hostInterfaceName)
+            spec["mac"] = .string(link.mac.description)
+        }
         return [
             "kind": "WorkloadEndpoint", "apiVersion": "projectcalico.org/v3", "metadata": .object(metadata),
             "spec": .object(spec),
@@ -101,11 +109,14 @@ struct WorkloadEndpoint: Hashable, Sendable {
         id = try AttachmentID(containerID: containerID, interfaceName: required("endpoint"))
         node = try required("node")
         network = try metadata.object("annotations")?.string(Self.networkAnnotation) ?? ""
-        hostInterfaceName = try required("interfaceName")
-        guard let mac = try spec.value("mac", as: MACAddress.self) else {
-            throw CNIError(.decodingFailure, "\"spec.mac\" is missing")
+        if let name = try spec.nonEmptyString("interfaceName") {
+            guard let mac = try spec.value("mac", as: MACAddress.self) else {
+                throw CNIError(.decodingFailure, "\"spec.mac\" is missing")
+            }
+            link = Link(hostInterfaceName: name, mac: mac)
+        } else {
+            link = nil
         }
-        self.mac = mac
         var addresses: [IPAddress] = []
         for text in try spec.strings("ipNetworks") ?? [] {
             guard let address = CIDR(text)?.address else {
@@ -121,16 +132,14 @@ struct WorkloadEndpoint: Hashable, Sendable {
         id: AttachmentID,
         node: String,
         network: String,
-        hostInterfaceName: String,
-        mac: MACAddress,
+        link: Link?,
         addresses: [IPAddress]
     ) {
         self.workload = workload
         self.id = id
         self.node = node
         self.network = network
-        self.hostInterfaceName = hostInterfaceName
-        self.mac = mac
+        self.link = link
         self.addresses = addresses
     }
 }
