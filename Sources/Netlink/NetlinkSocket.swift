@@ -8,7 +8,7 @@ public final class NetlinkSocket {
     /// What one request of a batch came to: the messages it was answered with (none for most changes), or the error.
     public typealias Outcome = Result<[Message], NetlinkError>
 
-    private let channel: NetlinkChannel
+    let channel: NetlinkChannel
     private var sequence: UInt32 = 0
 
     private static let batchRequests = 128

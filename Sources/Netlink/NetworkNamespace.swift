@@ -103,9 +103,10 @@ public final class NetworkNamespace: Sendable {
     /// Runs `body` on a thread of its own inside this namespace, and waits for it. The thread ends with it, so that
     /// neither the calling thread nor any other ever is in the wrong namespace.
     ///
-    /// The calling thread is blocked meanwhile: in asynchronous code use the form with `await`.
+    /// The calling thread is blocked meanwhile: in asynchronous code use the form with `await`. `body` is `@Sendable`
+    /// because it must not belong to an actor, which would trap when it finds itself on this thread.
     /// - Throws: What `body` throws, or ``NetworkNamespaceError`` when the namespace cannot be entered.
-    public func run<Value>(_ body: () throws -> Value) throws -> Value {
+    public func run<Value: Sendable>(_ body: @Sendable () throws -> Value) throws -> Value {
         try NamespaceThread.run {
             try self.enter()
             return try body()

@@ -84,7 +84,9 @@ struct HostRoutes {
         return try PodNetworkError.translating {
             guard let link = try socket.linkIfPresent(.index(index)) else { return nil }
             guard link.isPodHostEnd else { return link.name }
-            guard link.isRunning, let peer = link.peerIndex, let namespace = link.peerNamespace else { return nil }
+            guard link.isUp, link.hasCarrier, let peer = link.peerIndex, let namespace = link.peerNamespace else {
+                return nil
+            }
             let addresses = try socket.list(.addresses(on: peer, inNamespace: namespace))
             return addresses.contains { $0.address == route.destination.address } ? link.name : nil
         }

@@ -41,7 +41,7 @@ struct PodAttachment {
     ///
     /// - Parameter willPerform: Called before each step; what it throws ends the attempt there.
     mutating func run(
-        willPerform: (Step) throws(PodNetworkError) -> Void = { _ in }
+        willPerform: @Sendable (Step) throws(PodNetworkError) -> Void = { _ in }
     ) throws(PodNetworkError) -> PodInterfaces {
         try willPerform(.links)
         if let existing = try makeLinks() { return existing }
