@@ -55,6 +55,11 @@ public struct Concatenation: Hashable, Sendable {
         try withUnsafeBytes(of: words) { try body(UnsafeRawBufferPointer(rebasing: $0[..<length])) }
     }
 
+    /// Calls `body` with all bytes, padding included.
+    public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withBytes(length: count, body)
+    }
+
     public var bytes: [UInt8] { withBytes(length: count) { Array($0) } }
 
     /// The number one higher, for the exclusive end of an interval; `nil` when all bits of `length` bytes are set.

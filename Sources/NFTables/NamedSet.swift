@@ -156,3 +156,8 @@ public struct Element: Hashable, Sendable {
         self.timeout = timeout
     }
 }
+
+extension Element {
+    /// A comment as it will be read back: one of more than 127 bytes is cut, where the kernel's tools would refuse it.
+    public static func fitting(_ comment: String) -> String { UserData.cut(comment) }
+}
