@@ -31,6 +31,8 @@ public struct FrontendTable: Sendable {
     private var unprogrammed: [Frontend.Key: Frontend?] = [:]
     /// The same, of the changes that a commit is at work on.
     private var inFlight: [Frontend.Key: Frontend?] = [:]
+    /// The same, of the changes that the backend refused and that are not to be tried now.
+    private var refused: [Frontend.Key: Frontend?] = [:]
 
     public init() {}
 
@@ -42,6 +44,8 @@ public struct FrontendTable: Sendable {
     public var count: Int { owners.count }
 
     public var hasChanges: Bool { !unprogrammed.isEmpty }
+
+    public var hasRefused: Bool { !refused.isEmpty }
 
     public func frontend(_ key: Frontend.Key) -> Frontend? {
         owners[key].flatMap { owner in claims[owner.service]?.frontends[owner.index] }
@@ -70,7 +74,9 @@ public struct FrontendTable: Sendable {
         guard old?.frontends != wanted || old?.created != created else { return [] }
 
         let oldKeys = old?.frontends.map(\.key) ?? []
-        for key in newKeys.union(oldKeys) where unprogrammed[key] == nil { unprogrammed[key] = .some(frontend(key)) }
+        for key in newKeys.union(oldKeys) where unprogrammed[key] == nil {
+            unprogrammed[key] = refused.removeValue(forKey: key) ?? .some(frontend(key))
+        }
 
         for key in oldKeys where !newKeys.contains(key) { withdraw(service, from: key) }
         claims[service] = wanted.isEmpty ? nil : Claim(created: created, frontends: wanted)
@@ -126,16 +132,17 @@ public struct FrontendTable: Sendable {
 
     // MARK: Commits
 
-    /// The whole of what is wanted, for a backend that compares by itself. From now on it counts as programmed, until
-    /// the caller says otherwise by asking again.
+    /// The whole of what is wanted, for a backend that compares by itself. It counts as programmed from now on; when
+    /// it could not be, the whole is to be asked for again.
     public mutating func beginWhole() -> [Frontend] {
         unprogrammed = [:]
         inFlight = [:]
+        refused = [:]
         return frontends
     }
 
-    /// The changes that make what is programmed what is wanted; ``commitSucceeded(refusing:)`` or ``commitFailed()``
-    /// is to follow.
+    /// The changes that make what is programmed what is wanted; ``commitSucceeded()`` or ``commitFailed()`` is to
+    /// follow.
     public mutating func beginCommit() -> [FrontendChange] {
         inFlight = unprogrammed
         unprogrammed = [:]
@@ -156,12 +163,40 @@ public struct FrontendTable: Sendable {
         inFlight = [:]
     }
 
+    /// All of the commit happened, but for what ``refuse(_:)`` is told next.
     public mutating func commitSucceeded() {
         inFlight = [:]
     }
 
-    /// A frontend that counted as programmed is not, so that the next commit tries it again.
-    public mutating func markUnprogrammed(_ key: Frontend.Key) {
-        unprogrammed[key] = .some(nil)
+    /// A change of the last commit did not happen, and is to wait for ``retryRefused()`` or for a new plan.
+    public mutating func refuse(_ change: FrontendChange) {
+        if unprogrammed[change.key] == nil {
+            refused[change.key] = .some(change.old)
+        } else {
+            // Planned anew while the commit ran, in the belief that the change would happen.
+            unprogrammed[change.key] = .some(change.old)
+        }
+    }
+
+    /// Puts the refused changes into the next commit.
+    public mutating func retryRefused() {
+        unprogrammed.merge(refused) { _, older in older }
+        refused = [:]
+    }
+}
+
+extension FrontendChange {
+    public var key: Frontend.Key {
+        switch self {
+        case .add(let frontend), .remove(let frontend), .replace(_, let frontend): frontend.key
+        }
+    }
+
+    /// What is programmed before the change; `nil` when nothing is.
+    var old: Frontend? {
+        switch self {
+        case .add: nil
+        case .remove(let frontend), .replace(let frontend, _): frontend
+        }
     }
 }

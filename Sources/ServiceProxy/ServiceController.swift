@@ -43,7 +43,6 @@ public actor ServiceController {
     private var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
     private var needsWholeState = true
-    private var refused: [Frontend.Key: RefusedFrontend] = [:]
     private let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
 
@@ -125,9 +124,14 @@ public actor ServiceController {
         if isWhole {
             let frontends = table.beginWhole()
             count = frontends.count
-            refusals = try await backend.start(with: frontends)
+            let start = try await backend.start(with: frontends)
+            refusals = start.refused
             needsWholeState = false
-            refused = [:]
+            let findings = start.findings.map { "\($0.key): \($0.value)" }.sorted()
+            logger.info(
+                "the node's rules are compared",
+                metadata: ["found": .array(findings.map { .string($0) }), "written": "\(start.changes)"]
+            )
         } else {
             let changes = table.beginCommit()
             guard !changes.isEmpty else { return table.commitSucceeded() }
@@ -140,9 +144,11 @@ public actor ServiceController {
                 throw error
             }
             table.commitSucceeded()
-            for change in changes { refused[change.key] = nil }
         }
-        for refusal in refusals { report(refusal) }
+        for refusal in refusals {
+            table.refuse(refusal.change)
+            report(refusal)
+        }
         logger.log(
             level: isWhole ? .info : .debug,
             isWhole ? "everything is programmed" : "changes are programmed",
@@ -183,7 +189,6 @@ public actor ServiceController {
     }
 
     private func report(_ refusal: RefusedFrontend) {
-        refused[refusal.frontend.key] = refusal
         logger.error(
             "a frontend was refused; it will be tried again",
             metadata: [
@@ -195,17 +200,9 @@ public actor ServiceController {
 
     private func retryRefused() async {
         while (try? await Task.sleep(for: retry.refusedInterval)) != nil {
-            guard !refused.isEmpty else { continue }
-            for key in refused.keys { table.markUnprogrammed(key) }
+            guard table.hasRefused else { continue }
+            table.retryRefused()
             wakeUp.yield()
-        }
-    }
-}
-
-extension FrontendChange {
-    public var key: Frontend.Key {
-        switch self {
-        case .add(let frontend), .remove(let frontend), .replace(_, let frontend): frontend.key
         }
     }
 }
