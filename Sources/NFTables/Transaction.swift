@@ -39,8 +39,8 @@ public struct Transaction: Sendable {
     public var isEmpty: Bool { subjects.isEmpty }
     /// The size of the batch in bytes.
     public var byteCount: Int { messages.count }
-    /// How many elements the transaction adds and deletes.
-    public private(set) var elementCount = 0
+    /// How many objects and elements the transaction adds, deletes and flushes.
+    public private(set) var changeCount = 0
 
     // MARK: Objects
 
@@ -131,6 +131,7 @@ public struct Transaction: Sendable {
         if exclusively { flags |= Int32(NLM_F_EXCL) }
         start(type, Subject(change: change, object: object, offset: messages.count), flags: flags, room: room, body)
         openRun = nil
+        changeCount += 1
     }
 
     private mutating func start(
@@ -171,7 +172,7 @@ public struct Transaction: Sendable {
 
     private mutating func append(_ element: Element, of set: NamedSet, _ type: nf_tables_msg_types, _ flags: Int32) {
         for part in set.kernelElements(of: element) { appendPart(part, of: set, type, flags) }
-        elementCount += 1
+        changeCount += 1
     }
 
     private mutating func appendPart(

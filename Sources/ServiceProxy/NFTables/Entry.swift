@@ -17,8 +17,8 @@ struct Entry: Hashable, Sendable {
     /// In `no-endpoints`: what happens to what was not sent on.
     var refusal: Dispatch?
     /// In `backends` and `near-backends`, by slot. A slot can only be missing in what was read back.
-    var backends: [Endpoint?] = []
-    var nearBackends: [Endpoint?] = []
+    var backends: [Destination?] = []
+    var nearBackends: [Destination?] = []
     /// In `allowed-sources`; `nil` when the frontend is not in `restricted`.
     var allowed: [ClosedRange<IPAddress>]?
 
@@ -69,14 +69,14 @@ struct Entry: Hashable, Sendable {
 
     /// Gives each backend a slot. Those that have one below the new length keep it; whoever comes, or sat beyond the
     /// end, takes the free slots in order.
-    static func assign(_ backends: [Backend], keeping previous: [Endpoint?]) -> [Endpoint?] {
-        guard !previous.isEmpty else { return backends.map { Endpoint($0) } }
-        var waiting = Set(backends.map { Endpoint($0) })
-        var slots = [Endpoint?](repeating: nil, count: backends.count)
+    static func assign(_ backends: [Backend], keeping previous: [Destination?]) -> [Destination?] {
+        guard !previous.isEmpty else { return backends.map { Destination($0) } }
+        var waiting = Set(backends.map { Destination($0) })
+        var slots = [Destination?](repeating: nil, count: backends.count)
         for (index, endpoint) in previous.prefix(slots.count).enumerated() {
             if let endpoint, waiting.remove(endpoint) != nil { slots[index] = endpoint }
         }
-        var rest = backends.lazy.map { Endpoint($0) }.filter { waiting.contains($0) }.makeIterator()
+        var rest = backends.lazy.map { Destination($0) }.filter { waiting.contains($0) }.makeIterator()
         for index in slots.indices where slots[index] == nil {
             guard let next = rest.next() else { break }
             waiting.remove(next)
@@ -93,18 +93,18 @@ struct Entry: Hashable, Sendable {
 
 extension Entry {
     /// The slots as places in the sorted list of backends, or `nil` when every backend sits at its own place.
-    static func order(of slots: [Endpoint?], in backends: [Backend]) -> [UInt32]? {
-        guard !zip(slots, backends).allSatisfy({ $0 == Endpoint($1) }) else { return nil }
+    static func order(of slots: [Destination?], in backends: [Backend]) -> [UInt32]? {
+        guard !zip(slots, backends).allSatisfy({ $0 == Destination($1) }) else { return nil }
         let places = Dictionary(
-            backends.enumerated().map { (Endpoint($1), UInt32($0)) },
+            backends.enumerated().map { (Destination($1), UInt32($0)) },
             uniquingKeysWith: { first, _ in first }
         )
         return slots.map { $0.flatMap { places[$0] } ?? 0 }
     }
 
     /// The slots that such an order stands for.
-    static func slots(_ backends: [Backend], in order: [UInt32]?) -> [Endpoint?] {
-        guard let order, order.count == backends.count else { return backends.map { Endpoint($0) } }
-        return order.map { Int($0) < backends.count ? Endpoint(backends[Int($0)]) : nil }
+    static func slots(_ backends: [Backend], in order: [UInt32]?) -> [Destination?] {
+        guard let order, order.count == backends.count else { return backends.map { Destination($0) } }
+        return order.map { Int($0) < backends.count ? Destination(backends[Int($0)]) : nil }
     }
 }

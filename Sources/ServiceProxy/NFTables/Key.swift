@@ -30,7 +30,7 @@ enum Key {
         return key
     }
 
-    static func endpoint(_ endpoint: Endpoint) -> Concatenation {
+    static func endpoint(_ endpoint: Destination) -> Concatenation {
         var data = Concatenation()
         data.append(endpoint.address)
         data.append(endpoint.port)
@@ -38,7 +38,7 @@ enum Key {
     }
 
     /// A connection of an endpoint to itself.
-    static func hairpin(_ local: LocalEndpoint) -> Concatenation {
+    static func hairpin(_ local: LocalDestination) -> Concatenation {
         var key = Concatenation()
         key.append(local.endpoint.address)
         key.append(local.endpoint.address)
@@ -63,7 +63,7 @@ enum Key {
 }
 
 /// Where a backend listens.
-struct Endpoint: Hashable, Sendable {
+struct Destination: Hashable, Sendable {
     let address: IPAddress
     let port: UInt16
 
@@ -78,8 +78,8 @@ struct Endpoint: Hashable, Sendable {
 }
 
 /// A backend on this node, which may reach itself through a frontend.
-struct LocalEndpoint: Hashable, Sendable {
-    let endpoint: Endpoint
+struct LocalDestination: Hashable, Sendable {
+    let endpoint: Destination
     let transport: TransportProtocol
 }
 

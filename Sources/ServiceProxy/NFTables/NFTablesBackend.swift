@@ -24,19 +24,22 @@ public actor NFTablesBackend: ServiceBackend {
         self.logger = logger
     }
 
-    public func start(with frontends: [Frontend]) async throws -> [RefusedFrontend] {
-        try forEachTable { table in
+    public func start(with frontends: [Frontend]) async throws -> BackendStart {
+        var result = BackendStart()
+        result.refused = try forEachTable { table in
             let family = table.table.family
-            let (finding, bytes, refused) = try table.start(with: frontends.filter { $0.key.family == family })
+            let start = try table.start(with: frontends.filter { $0.key.family == family })
+            result.findings[family] = start.finding
+            result.changes += start.changes
             logger.info(
-                "nftables table ready",
+                "nftables table is in place",
                 metadata: [
-                    "table": "\(table.table.table)", "finding": "\(finding)", "changedBytes": "\(bytes)",
-                    "refused": "\(refused.count)",
+                    "table": "\(table.table.table)", "finding": "\(start.finding)", "changes": "\(start.changes)",
                 ]
             )
-            return refused
+            return start.refused
         }
+        return result
     }
 
     public func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend] {
@@ -69,14 +72,6 @@ public actor NFTablesBackend: ServiceBackend {
                 )
                 failure = failure ?? error
             }
-        }
-        for one in refused {
-            logger.error(
-                "frontend set aside",
-                metadata: [
-                    "service": "\(one.frontend.servicePort)", "key": "\(one.frontend.key)", "error": "\(one.reason)",
-                ]
-            )
         }
         if let failure { throw failure }
         return refused

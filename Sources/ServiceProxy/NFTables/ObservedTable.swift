@@ -70,7 +70,7 @@ struct ObservedTable {
                     return true
                 }
             }
-            let slots: [(NamedSet, WritableKeyPath<Entry, [Endpoint?]>)] = [
+            let slots: [(NamedSet, WritableKeyPath<Entry, [Destination?]>)] = [
                 (maps.backends, \.backends), (maps.nearBackends, \.nearBackends),
             ]
             for (map, field) in slots {
@@ -108,9 +108,9 @@ struct ObservedTable {
     }
 }
 
-extension [Endpoint?] {
+extension [Destination?] {
     /// Elements come in the order of a hash table.
-    fileprivate mutating func set(_ endpoint: Endpoint, at index: Int) {
+    fileprivate mutating func set(_ endpoint: Destination, at index: Int) {
         while count <= index { append(nil) }
         self[index] = endpoint
     }
@@ -160,10 +160,10 @@ private struct KeyReader {
         return (key, Int(bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }))
     }
 
-    func endpoint(_ family: IPFamily) -> Endpoint? {
+    func endpoint(_ family: IPFamily) -> Destination? {
         var reader = self
         guard let address = reader.address(family), let port = reader.port() else { return nil }
-        return Endpoint(address: address, port: port)
+        return Destination(address: address, port: port)
     }
 
     func allowed(_ family: IPFamily) -> (IPAddress, Frontend.Key)? {

@@ -4,16 +4,6 @@ import NetworkTypes
 
 /// The table of one family with what is known about it: the edge between plans and the kernel.
 struct ProgrammedTable: Sendable {
-    /// What ``start(with:)`` found.
-    enum Finding: String, Sendable {
-        /// Nothing was there.
-        case created
-        /// What an earlier process left was compared and kept.
-        case adopted
-        /// What was there was of another make, or could not be mended, and was replaced.
-        case replaced
-    }
-
     let table: ServiceTable
     private let kernel: any NFTablesKernel
     private var state = ServiceTableState()
@@ -28,18 +18,18 @@ struct ProgrammedTable: Sendable {
 
     // MARK: Start
 
-    /// - Returns: what was there, how many bytes of changes were sent, and who was refused.
-    mutating func start(
-        with frontends: [Frontend]
-    ) throws -> (finding: Finding, bytes: Int, refused: [RefusedFrontend]) {
+    /// What ``start(with:)`` found, how many things it wrote, and who was refused.
+    typealias Start = (finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend])
+
+    mutating func start(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
         switch try Self.read(table, kernel) {
         case .missing:
             var creation = Transaction(table: table.table)
             addStructure(to: &creation)
             try kernel.commit(creation)
-            let refused = try addInBatches(frontends)
-            return (.created, creation.byteCount, refused)
+            let (changes, refused) = try addInBatches(frontends)
+            return (.created, creation.changeCount + changes, refused)
         case .foreign:
             return try replace(with: frontends)
         case .readable(let observed):
@@ -58,9 +48,7 @@ struct ProgrammedTable: Sendable {
 
     /// Everything in one transaction, so that there is no gap; if that is refused because of some frontends, without
     /// them.
-    private mutating func replace(
-        with frontends: [Frontend]
-    ) throws -> (finding: Finding, bytes: Int, refused: [RefusedFrontend]) {
+    private mutating func replace(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
         var structure = Transaction(table: table.table)
         structure.addTable()
@@ -73,22 +61,27 @@ struct ProgrammedTable: Sendable {
         do {
             try kernel.commit(whole)
             state.apply(plan.effects)
-            return (.replaced, whole.byteCount, [])
+            return (.replaced, whole.changeCount, [])
         } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
             try kernel.commit(structure)
-            return (.replaced, whole.byteCount, try addInBatches(frontends))
+            return (.replaced, whole.changeCount, try addInBatches(frontends).refused)
         }
     }
 
-    private mutating func addInBatches(_ frontends: [Frontend]) throws -> [RefusedFrontend] {
+    private mutating func addInBatches(
+        _ frontends: [Frontend]
+    ) throws -> (changes: Int, refused: [RefusedFrontend]) {
+        var changes = 0
         var refused: [RefusedFrontend] = []
         var start = 0
         while start < frontends.count {
             let end = min(start + Self.batch, frontends.count)
-            refused += try apply(frontends[start..<end].map { .add($0) })
+            let batch = try commit(frontends[start..<end].map { .add($0) }[...])
+            changes += batch.changes
+            refused += batch.refused
             start = end
         }
-        return refused
+        return (changes, refused)
     }
 
     private func addStructure(to transaction: inout Transaction) {
@@ -129,7 +122,7 @@ struct ProgrammedTable: Sendable {
             try kernel.commit(cleanup)
             state.apply(nothing.effects)
         }
-        return change.byteCount + cleanup.byteCount
+        return change.changeCount + cleanup.changeCount
     }
 
     /// Mends chains, rules and fixed elements.
@@ -167,11 +160,13 @@ struct ProgrammedTable: Sendable {
     // MARK: Changes
 
     mutating func apply(_ changes: [FrontendChange]) throws -> [RefusedFrontend] {
-        try apply(changes[...])
+        try commit(changes[...]).refused
     }
 
+    private typealias Outcome = (changes: Int, refused: [RefusedFrontend])
+
     /// Commits all at once; if something is refused, each half for itself, down to who is to blame.
-    private mutating func apply(_ changes: ArraySlice<FrontendChange>) throws -> [RefusedFrontend] {
+    private mutating func commit(_ changes: ArraySlice<FrontendChange>) throws -> Outcome {
         var keepsIdle = false
         while true {
             var plan = ServiceTransaction(table: table)
@@ -181,37 +176,30 @@ struct ProgrammedTable: Sendable {
             do {
                 try kernel.commit(transaction)
                 state.apply(plan.effects)
-                return []
+                return (transaction.changeCount, [])
             } catch NFTablesError.refused(let refusals) {
                 if !keepsIdle, refusals.allSatisfy(\.isBusyChain) {
                     keepsIdle = true
                     continue
                 }
-                return try setAside(changes, refusals)
+                return try bisect(changes, refusals)
             }
         }
     }
 
-    private mutating func setAside(
+    private mutating func bisect(
         _ changes: ArraySlice<FrontendChange>,
         _ refusals: [Refusal]
-    ) throws -> [RefusedFrontend] {
+    ) throws -> Outcome {
         let error = NFTablesError.refused(refusals)
         if refusals.contains(where: \.isTransient) { throw error }
-        if try kernel.table(table.table) == nil { throw ServiceTableError.lost(table.table) }
-        guard changes.count == 1, let change = changes.first else {
-            guard changes.count > 1 else { throw error }
-            let middle = changes.startIndex + changes.count / 2
-            return try apply(changes[..<middle]) + apply(changes[middle...])
-        }
-        switch change {
-        case .add(let frontend): return [RefusedFrontend(frontend: frontend, reason: error.description)]
-        case .replace(let old, let new):
-            // Refused means not served: its old endpoints may be anything by now.
-            guard try apply([.remove(old)][...]).isEmpty else { throw ServiceTableError.altered(table.table, error) }
-            return [RefusedFrontend(frontend: new, reason: error.description)]
-        case .remove: throw ServiceTableError.altered(table.table, error)
-        }
+        if try kernel.table(table.table) == nil { throw ServiceBackendError.lost("table \(table.table)") }
+        guard let change = changes.first else { throw error }
+        if changes.count == 1 { return (0, [RefusedFrontend(change: change, reason: error.description)]) }
+        let middle = changes.startIndex + changes.count / 2
+        let first = try commit(changes[..<middle])
+        let second = try commit(changes[middle...])
+        return (first.changes + second.changes, first.refused + second.refused)
     }
 
     // MARK: End
@@ -233,18 +221,5 @@ extension Refusal {
     fileprivate var isBusyChain: Bool {
         guard case .chain = object else { return false }
         return change == .delete && code == EBUSY
-    }
-}
-
-/// The table is not what it was after the last change; everything has to be compared again.
-enum ServiceTableError: Error, CustomStringConvertible {
-    case lost(Table)
-    case altered(Table, NFTablesError)
-
-    var description: String {
-        switch self {
-        case .lost(let table): "table \(table) was removed by someone else"
-        case .altered(let table, let error): "table \(table) was changed by someone else: \(error)"
-        }
     }
 }

@@ -171,6 +171,14 @@ struct ServiceTable: Hashable, Sendable {
             Rule(chain: "services", match.service + [match.verdict(in: maps.service.frontends)]),
             Rule(chain: "services", nodePort + match.ports + [match.verdict(in: maps.nodePort.frontends)]),
         ] + bySource(.service) + bySource(.nodePort) + [
+            // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
+            Rule(
+                chain: "reject",
+                [
+                    .meta(.transport, into: Register(0)),
+                    .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
+                ]
+            ),
             Rule(chain: "reject", [.reject(.portUnreachable(match.family))]),
             Rule(
                 chain: "check-sources",

@@ -16,7 +16,7 @@ struct ServiceTableState: Sendable {
     /// How many verdicts go to each chain. A chain with none still exists until the batch after.
     private(set) var picks: [PickChain: Int] = [:]
     private(set) var clusterIPs: [IPAddress: Int] = [:]
-    private(set) var hairpins: [LocalEndpoint: Int] = [:]
+    private(set) var hairpins: [LocalDestination: Int] = [:]
     private(set) var orders: [Frontend.Key: Orders] = [:]
 
     init() {}
@@ -45,7 +45,7 @@ struct ServiceTableState: Sendable {
     struct Effects: Sendable {
         var picks: [PickChain: Int] = [:]
         var clusterIPs: [IPAddress: Int] = [:]
-        var hairpins: [LocalEndpoint: Int] = [:]
+        var hairpins: [LocalDestination: Int] = [:]
         var orders: [Frontend.Key: Orders?] = [:]
         /// Chains that the transaction deletes.
         var deletedPicks: [PickChain] = []
@@ -58,10 +58,12 @@ struct ServiceTableState: Sendable {
             }
             let transport = frontend.key.transport
             for backend in frontend.route.backends where backend.isLocal {
-                hairpins[LocalEndpoint(endpoint: Endpoint(backend), transport: transport), default: 0] += difference
+                hairpins[LocalDestination(endpoint: Destination(backend), transport: transport), default: 0] +=
+                    difference
             }
             for backend in frontend.nearRoute?.backends ?? [] where backend.isLocal {
-                hairpins[LocalEndpoint(endpoint: Endpoint(backend), transport: transport), default: 0] += difference
+                hairpins[LocalDestination(endpoint: Destination(backend), transport: transport), default: 0] +=
+                    difference
             }
         }
 

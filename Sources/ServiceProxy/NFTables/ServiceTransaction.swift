@@ -124,7 +124,7 @@ struct ServiceTransaction {
 
     private func writeEndpoints(
         _ map: NamedSet,
-        _ slots: KeyPath<Entry, [Endpoint?]>,
+        _ slots: KeyPath<Entry, [Destination?]>,
         _ changes: [Change],
         _ isDeletion: Bool,
         _ transaction: inout Transaction
