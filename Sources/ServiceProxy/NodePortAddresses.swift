@@ -1,5 +1,8 @@
 import NetworkTypes
 
+/// Where node ports are served, per family.
+public typealias NodePortSelections = [IPFamily: NodePortAddresses.Selection]
+
 /// On which addresses of the node the node ports are served (1.7).
 public enum NodePortAddresses: Hashable, Sendable {
     /// The node's own address of each family, as its Node object has it.
@@ -43,6 +46,16 @@ public enum NodePortAddresses: Hashable, Sendable {
             let ours = prefixes.filter { $0.family == family }
             guard !ours.isEmpty, !ours.contains(where: { $0.prefixLength == 0 }) else { return .all }
             return .only(local.filter { address in !address.isLoopback && ours.contains { $0.contains(address) } })
+        }
+    }
+}
+
+extension NodePortAddresses.Selection: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .all: "on all addresses"
+        case .only(let addresses) where addresses.isEmpty: "on no address"
+        case .only(let addresses): "on " + addresses.sorted().map(\.description).joined(separator: ", ")
         }
     }
 }

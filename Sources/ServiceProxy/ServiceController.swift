@@ -15,15 +15,19 @@ public actor ServiceController {
         public var longestDelay: Duration
         /// Between attempts at frontends that the backend refused.
         public var refusedInterval: Duration
+        /// Between looks at the addresses of the node's interfaces, where node ports depend on them.
+        public var addressInterval: Duration
 
         public init(
             firstDelay: Duration = .milliseconds(100),
             longestDelay: Duration = .seconds(30),
-            refusedInterval: Duration = .seconds(30)
+            refusedInterval: Duration = .seconds(30),
+            addressInterval: Duration = .seconds(5)
         ) {
             self.firstDelay = firstDelay
             self.longestDelay = longestDelay
             self.refusedInterval = refusedInterval
+            self.addressInterval = addressInterval
         }
 
         func delay(afterFailures failures: Int) -> Duration {
@@ -31,14 +35,22 @@ public actor ServiceController {
         }
     }
 
+    /// Makes the backend that serves node ports on these addresses. What an earlier one programmed, it takes over.
+    public typealias MakeBackend = @Sendable (NodePortSelections) throws -> any ServiceBackend
+
     private let planner: ServicePlanner
     private let families: Set<IPFamily>
-    private let backend: any ServiceBackend
+    private let nodePortAddresses: NodePortAddresses
+    private let localAddresses: @Sendable () -> Set<IPAddress>?
+    private let makeBackend: MakeBackend
     private let retry: RetryPolicy
     private let logger: Logger
 
     private var catalog: Catalog
     private var table = FrontendTable()
+    private var backend: (any ServiceBackend)?
+    /// What the backend was made for.
+    private var nodePorts: NodePortSelections = [:]
     /// Nothing is written before every object of these kinds is known (2.14).
     private var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
@@ -49,18 +61,23 @@ public actor ServiceController {
     /// - Parameters:
     ///   - awaited: the kinds that have to be synced before the first write.
     ///   - families: those that the node has; Services are planned for no others.
+    ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
     public init(
         node: NodeFacts,
         planner: ServicePlanner,
-        backend: any ServiceBackend,
         awaiting awaited: Set<ObjectKind>,
         families: Set<IPFamily> = Set(IPFamily.allCases),
+        nodePortAddresses: NodePortAddresses = .primary,
+        localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
         retry: RetryPolicy = RetryPolicy(),
-        logger: Logger
+        logger: Logger,
+        makeBackend: @escaping MakeBackend
     ) {
         self.planner = planner
         self.families = families
-        self.backend = backend
+        self.nodePortAddresses = nodePortAddresses
+        self.localAddresses = localAddresses
+        self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
         self.logger = logger
@@ -88,6 +105,7 @@ public actor ServiceController {
     public func run() async {
         await withTaskGroup { group in
             group.addTask { await self.retryRefused() }
+            group.addTask { await self.followLocalAddresses() }
             await commitLoop()
             group.cancelAll()
         }
@@ -118,6 +136,7 @@ public actor ServiceController {
         let clock = ContinuousClock()
         let start = clock.now
         plan()
+        let backend = try currentBackend()
         let refusals: [RefusedFrontend]
         let count: Int
         let isWhole = needsWholeState
@@ -157,6 +176,42 @@ public actor ServiceController {
                 "duration": "\(clock.now - start)",
             ]
         )
+    }
+
+    /// The backend for the addresses that node ports are served on now; another one when these changed.
+    private func currentBackend() throws -> any ServiceBackend {
+        let wanted = selectNodePorts()
+        if let backend, wanted == nodePorts { return backend }
+        logger.info(
+            "node ports are served",
+            metadata: Dictionary(uniqueKeysWithValues: wanted.map { ("\($0.key)", "\($0.value)") })
+        )
+        let new = try makeBackend(wanted)
+        (backend, nodePorts, needsWholeState) = (new, wanted, true)
+        return new
+    }
+
+    private func selectNodePorts() -> NodePortSelections {
+        let local = nodePortAddresses == .primary ? [] : localAddresses()
+        return NodePortSelections(
+            uniqueKeysWithValues: families.map { family in
+                // Addresses that cannot be read now are no reason to change anything.
+                let known = local == nil ? nodePorts[family] : nil
+                return (
+                    family,
+                    known ?? nodePortAddresses.selection(in: family, node: catalog.node, local: local ?? [])
+                )
+            }
+        )
+    }
+
+    private func followLocalAddresses() async {
+        guard nodePortAddresses != .primary else { return }  // Those come with the Node object.
+        while (try? await Task.sleep(for: retry.addressInterval)) != nil {
+            guard backend != nil, selectNodePorts() != nodePorts else { continue }
+            needsWholeState = true
+            wakeUp.yield()
+        }
     }
 
     private func plan() {

@@ -15,6 +15,8 @@ private final class MemoryBackend: ServiceBackend {
         var programmed: [Frontend.Key: Frontend] = [:]
         var commits: [Int] = []
         var starts = 0
+        /// What the backend was made for, each time.
+        var nodePorts: [NodePortSelections] = []
         var failuresLeft = 0
         var refusedKeys: Set<Frontend.Key> = []
         /// Held until someone lets it go.
@@ -77,20 +79,28 @@ private final class MemoryBackend: ServiceBackend {
 @Suite struct ServiceControllerTests {
     private func withController(
         awaiting: Set<ObjectKind> = [],
+        nodePortAddresses: NodePortAddresses = .primary,
+        localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { [] },
         _ body: (ServiceController, MemoryBackend) async throws -> Void
     ) async throws {
         let backend = MemoryBackend()
         let controller = ServiceController(
             node: NodeFacts(name: "here"),
             planner: ServicePlanner(),
-            backend: backend,
             awaiting: awaiting.union([.service]),
+            nodePortAddresses: nodePortAddresses,
+            localAddresses: localAddresses,
             retry: .init(
                 firstDelay: .milliseconds(1),
                 longestDelay: .milliseconds(10),
-                refusedInterval: .milliseconds(20)
+                refusedInterval: .milliseconds(20),
+                addressInterval: .milliseconds(5)
             ),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            makeBackend: { selections in
+                backend.state.withLock { $0.nodePorts.append(selections) }
+                return backend
+            }
         )
         try await withThrowingTaskGroup { group in
             group.addTask { await controller.run() }
@@ -196,6 +206,39 @@ private final class MemoryBackend: ServiceBackend {
             backend.state.withLock { $0.refusedKeys = [] }
             try await eventually { keys(backend) == ["10.96.0.11:80/TCP", "10.96.0.66:80/TCP"] }
             #expect(backend.state.withLock { $0.programmed[bad]?.route.backends.count } == 1)
+        }
+    }
+
+    @Test func nodePortsFollowTheNodeObject() async throws {
+        try await withController { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+            let node = Node(metadata: ObjectMeta(name: "here"), internalIPs: [address("172.16.0.1")])
+            await controller.receive(ObjectBatch(changes: [.set(.node(node))]))
+            try await eventually { backend.state.withLock { $0.starts } == 2 }
+            #expect(
+                backend.state.withLock { $0.nodePorts }
+                    == [[.ipv4: .all, .ipv6: .all], [.ipv4: .only([address("172.16.0.1")]), .ipv6: .all]]
+            )
+        }
+    }
+
+    @Test func nodePortsFollowTheInterfaces() async throws {
+        let local = Mutex<Set<IPAddress>?>([address("10.0.0.1")])
+        try await withController(
+            nodePortAddresses: .within([CIDR("10.0.0.0/8")!]),
+            localAddresses: { local.withLock { $0 } }
+        ) { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+            local.withLock { $0 = nil }
+            try await Task.sleep(for: .milliseconds(30))
+            local.withLock { $0 = [address("10.0.0.2"), address("192.0.2.1")] }
+            try await eventually { backend.state.withLock { $0.starts } == 2 }
+            #expect(
+                backend.state.withLock { $0.nodePorts.map { $0[.ipv4] } }
+                    == [.only([address("10.0.0.1")]), .only([address("10.0.0.2")])]
+            )
         }
     }
 }
