@@ -77,9 +77,10 @@ let package = Package(
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"]),
         library("KubernetesAPI", ["NetworkTypes"]),
         library("NFTables", ["CNetfilter", "NetworkTypes"]),
-        library("Netlink", ["NetworkTypes"]),
+        library("Netlink", ["CLinux", "NetworkTypes"]),
         library("NetworkTypes"),
         [
+            .systemLibrary(name: "CLinux"),
             .systemLibrary(
                 name: "CNetfilter",
                 pkgConfig: "libnftnl",

@@ -1,0 +1,161 @@
+internal import CLinux
+import Glibc
+
+/// The file descriptor of a netlink socket: sends bytes, receives datagrams of the kernel and takes them apart.
+final class NetlinkChannel {
+    /// What an error message shall say was being asked.
+    typealias Purpose = () -> String
+
+    private let descriptor: Int32
+    /// The address of this socket, which the kernel's answers carry (nlmsg_pid).
+    let portID: UInt32
+    private var buffer: [UInt8]
+
+    /// The kernel makes its lists in pieces of up to 32 KiB when the reader's buffer takes them.
+    private static let initialBufferSize = 32 << 10
+    /// Room for the answers to a full batch; beyond it the kernel would drop them.
+    private static let receiveQueueSize: Int32 = 1 << 20
+    /// The kernel answers during the system call that asks; this only keeps a lost answer from hanging the caller.
+    private static let answerTimeout = 10
+
+    /// Opens a descriptor, which stays in the network namespace of the calling thread.
+    static func open(_ netlinkProtocol: NetlinkProtocol) throws(NetlinkError) -> Int32 {
+        let type = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(AF_NETLINK, type, netlinkProtocol.rawValue)
+        guard descriptor >= 0 else { throw setupError("socket") }
+        return descriptor
+    }
+
+    private static func setupError(_ call: String) -> NetlinkError {
+        NetlinkError(request: "open a netlink socket", cause: .systemCall(call, code: errno))
+    }
+
+    /// Takes over the descriptor, also when it throws.
+    init(adopting descriptor: Int32) throws(NetlinkError) {
+        self.descriptor = descriptor
+        buffer = [UInt8](repeating: 0, count: Self.initialBufferSize)
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        var length = socklen_t(MemoryLayout<sockaddr_nl>.size)
+        let failure = withUnsafeMutablePointer(to: &address) { pointer -> NetlinkError? in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                if bind(descriptor, $0, length) != 0 { return Self.setupError("bind") }
+                return getsockname(descriptor, $0, &length) != 0 ? Self.setupError("getsockname") : nil
+            }
+        }
+        portID = address.nl_pid
+        if let failure { throw failure }
+        // Older kernels lack some of these. Without them errors have less to say, and lists are filtered here.
+        set(.extendedAcknowledgement, 1)
+        set(.cappedAcknowledgement, 1)
+        set(.strictChecking, 1)
+        var size = Self.receiveQueueSize
+        if setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, 4) != 0 {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
+        }
+        var timeout = timeval(tv_sec: Self.answerTimeout, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    private enum Option: Int32 {
+        case membership = 1  // NETLINK_ADD_MEMBERSHIP
+        case cappedAcknowledgement = 10  // NETLINK_CAP_ACK
+        case extendedAcknowledgement = 11  // NETLINK_EXT_ACK
+        case strictChecking = 12  // NETLINK_GET_STRICT_CHK
+    }
+
+    private static let optionLevel: Int32 = 270  // SOL_NETLINK
+
+    @discardableResult
+    private func set(_ option: Option, _ value: Int32) -> Bool {
+        var value = value
+        return setsockopt(descriptor, Self.optionLevel, option.rawValue, &value, 4) == 0
+    }
+
+    func join(_ group: Int32, for purpose: Purpose) throws(NetlinkError) {
+        guard set(.membership, group) else {
+            throw NetlinkError(request: purpose(), cause: .systemCall("setsockopt", code: errno))
+        }
+    }
+
+    func transmit(_ bytes: [UInt8], for purpose: Purpose) throws(NetlinkError) {
+        // Without a destination a netlink socket sends to port 0, the kernel.
+        while send(descriptor, bytes, bytes.count, 0) < 0 {
+            let code = errno
+            guard code == EINTR else {
+                throw NetlinkError(request: purpose(), cause: .systemCall("send", code: code))
+            }
+        }
+    }
+
+    /// Whether something can be received within a time; false also when a signal came.
+    func isReadable(within milliseconds: Int32, for purpose: Purpose) throws(NetlinkError) -> Bool {
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        let ready = poll(&waiting, 1, milliseconds)
+        let code = errno
+        guard ready >= 0 || code == EINTR else {
+            throw NetlinkError(request: purpose(), cause: .systemCall("poll", code: code))
+        }
+        return ready > 0
+    }
+
+    /// Receives the next datagram of the kernel.
+    ///
+    /// The messages share this object's buffer: whoever keeps one makes the next call copy the buffer.
+    func receive(for purpose: Purpose) throws(NetlinkError) -> [Message] {
+        let length = try receiveBytes(for: purpose)
+        do throws(MalformedMessage) {
+            var reader = MessageReader(buffer[..<length])
+            var messages: [Message] = []
+            while let message = try reader.next() {
+                guard message.type != ControlMessage.overrun else {
+                    throw MalformedMessage("data was lost (NLMSG_OVERRUN)")
+                }
+                if message.type != ControlMessage.noop { messages.append(message) }
+            }
+            return messages
+        } catch {
+            throw NetlinkError(request: purpose(), cause: .malformed(error.description))
+        }
+    }
+
+    private func receiveBytes(for purpose: Purpose) throws(NetlinkError) -> Int {
+        while true {
+            var sender = sockaddr_nl()
+            var senderLength = socklen_t(MemoryLayout<sockaddr_nl>.size)
+            let count = buffer.withUnsafeMutableBytes { bytes in
+                withUnsafeMutablePointer(to: &sender) {
+                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        recvfrom(
+                            descriptor,
+                            bytes.baseAddress,
+                            bytes.count,
+                            Int32(MSG_TRUNC),
+                            $0,
+                            &senderLength
+                        )
+                    }
+                }
+            }
+            if count < 0 {
+                switch errno {
+                case EINTR: continue
+                case EAGAIN: throw NetlinkError(request: purpose(), cause: .timedOut)
+                case let code: throw NetlinkError(request: purpose(), cause: .systemCall("recv", code: code))
+                }
+            }
+            // Any process may send to our address; only port 0 is the kernel.
+            guard sender.nl_pid == 0 else { continue }
+            // MSG_TRUNC makes the kernel tell the true length, so that the next attempt fits.
+            guard count <= buffer.count else {
+                buffer = [UInt8](repeating: 0, count: (count + 4095) & ~4095)
+                throw NetlinkError(request: purpose(), cause: .truncated(bytes: count))
+            }
+            return count
+        }
+    }
+}
