@@ -80,6 +80,13 @@ let package = Package(
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("NetworkTypes"),
         [
+            .executableTarget(
+                name: "CNIBenchmark",
+                dependencies: ["Netlink", argumentParser],
+                path: "Benchmarks/CNIBenchmark",
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(
                 name: "CNetfilter",
