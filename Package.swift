@@ -95,7 +95,7 @@ let package = Package(
             ),
             .target(
                 name: "TestSupport",
-                dependencies: ["Netlink"],
+                dependencies: ["ClusterClient", "Netlink", "NetworkTypes"],
                 path: "Tests/TestSupport",
                 swiftSettings: strict
             ),

@@ -9,20 +9,43 @@ import FoundationEssentials
 /// Records are Calico's, in the JSON form that Calico keeps in etcd (`reference/calico.md` 2.9), whatever the store
 /// makes of them on its own disk or wire. Implementations are safe to use from several processes at once.
 public protocol Datastore: Sendable {
-    /// The record with this key, or `nil` when there is none.
-    func get(_ key: RecordKey) async throws(DatastoreError) -> Record?
+    /// Answers several queries in one go, in their order: none or one record for a key, all records ordered by key
+    /// for a collection.
+    ///
+    /// When ``commitsAtomically`` holds the answers are one snapshot; otherwise each is what the store held at some
+    /// moment of the call.
+    func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]]
 
-    /// Every record of a collection, ordered by key.
-    func list(_ collection: RecordCollection) async throws(DatastoreError) -> [Record]
+    /// The keys of a collection in order, without the cost of reading what they hold.
+    func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey]
 
     /// Writes the changes in the order given and returns the new revision of each (`nil` for a deletion).
     ///
     /// When ``commitsAtomically`` holds, either all of them happen, or none and the first that could not is thrown.
-    /// Otherwise those before the failing one have happened; callers order them so that this is safe.
+    /// Otherwise those before the failing one have happened; callers order them so that this is safe. No key may occur
+    /// twice. After ``DatastoreError/Reason/unavailable`` the changes may have happened or not.
     func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?]
 
     /// Whether ``commit(_:)`` is one transaction (local directory, etcd) or one request after another (Kubernetes).
     var commitsAtomically: Bool { get }
+}
+
+extension Datastore {
+    /// The record with this key, or `nil` when there is none.
+    public func get(_ key: RecordKey) async throws(DatastoreError) -> Record? {
+        try await read([.record(key)]).first?.first
+    }
+
+    /// Every record of a collection, ordered by key.
+    public func list(_ collection: RecordCollection) async throws(DatastoreError) -> [Record] {
+        try await read([.collection(collection)]).first ?? []
+    }
+}
+
+/// One question of a ``Datastore/read(_:)``.
+public enum RecordQuery: Hashable, Sendable {
+    case record(RecordKey)
+    case collection(RecordCollection)
 }
 
 /// The version of one record: changes with every write of it and is never used twice. Opaque; only compared.
@@ -87,7 +110,11 @@ public struct DatastoreError: Error, Hashable, Sendable {
     /// One clause for a person: what was tried, which file or server, what it said.
     public let message: String
 
-    public init(_ reason: Reason, _ key: RecordKey? = nil, _ message: String) {
+    public init(_ reason: Reason, _ message: String) {
+        self.init(reason, nil, message)
+    }
+
+    public init(_ reason: Reason, _ key: RecordKey?, _ message: String) {
         self.reason = reason
         self.key = key
         self.message = message

@@ -68,3 +68,34 @@ extension RecordKey: CustomStringConvertible {
         }
     }
 }
+
+extension RecordKey: Comparable {
+    /// Blocks and affinities by prefix, everything else by name; the kinds in the order in which they are declared.
+    public static func < (left: RecordKey, right: RecordKey) -> Bool {
+        switch (left, right) {
+        case (.block(let left), .block(let right)):
+            left < right
+        case (.blockAffinity(let leftOwner, let left), .blockAffinity(let rightOwner, let right)):
+            leftOwner == rightOwner ? left < right : leftOwner.description < rightOwner.description
+        case (.handle(let left), .handle(let right)):
+            left < right
+        case (
+            .resource(let leftKind, let leftNamespace, let left),
+            .resource(let rightKind, let rightNamespace, let right)
+        ):
+            (leftKind.rawValue, leftNamespace, left) < (rightKind.rawValue, rightNamespace, right)
+        default:
+            left.rank < right.rank
+        }
+    }
+
+    private var rank: Int {
+        switch self {
+        case .block: 0
+        case .blockAffinity: 1
+        case .handle: 2
+        case .ipamConfiguration: 3
+        case .resource: 4
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import ClusterClient
+import Foundation
+import NetworkTypes
+import Synchronization
+
+/// A store in memory that can be told to misbehave, for tests of what is built on a ``Datastore``.
+public final class MemoryDatastore: Datastore {
+    /// What happens to one call instead of success.
+    public enum Fault: Sendable {
+        /// A commit fails as if someone else had written first.
+        case conflict
+        /// A commit is done, but the caller hears ``DatastoreError/Reason/unavailable``.
+        case lostReply
+        /// Nothing is done and the caller hears ``DatastoreError/Reason/unavailable``.
+        case unavailable
+        /// A commit that is no transaction stops before the change with this index.
+        case stopBefore(Int)
+    }
+
+    public enum Operation: Hashable, Sendable {
+        case read([RecordQuery])
+        case keys(RecordCollection)
+        case commit([RecordChange])
+    }
+
+    private struct State {
+        var records: [RecordKey: Record] = [:]
+        var sequence = 0
+        var operations: [Operation] = []
+    }
+
+    public let commitsAtomically: Bool
+    private let state = Mutex(State())
+    private let fault: @Sendable (Operation) -> Fault?
+
+    public init(commitsAtomically: Bool = true, fault: @escaping @Sendable (Operation) -> Fault? = { _ in nil }) {
+        self.commitsAtomically = commitsAtomically
+        self.fault = fault
+    }
+
+    /// Everything that was asked of the store so far.
+    public var operations: [Operation] { state.withLock(\.operations) }
+
+    public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
+        try begin(.read(queries))
+        if commitsAtomically {
+            return state.withLock { state in queries.map { Self.answer($0, state) } }
+        }
+        var answers: [[Record]] = []
+        for query in queries {
+            await Task.yield()
+            answers.append(state.withLock { Self.answer(query, $0) })
+        }
+        return answers
+    }
+
+    public func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey] {
+        try begin(.keys(collection))
+        return state.withLock { state in state.records.keys.filter(collection.contains).sorted() }
+    }
+
+    public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
+        state.withLock { $0.operations.append(.commit(changes)) }
+        guard Set(changes.map(\.key)).count == changes.count else {
+            throw DatastoreError(.failed, "one commit names a record twice")
+        }
+        let fault = fault(.commit(changes))
+        switch fault {
+        case .conflict: throw DatastoreError(.conflict, changes.first?.key, "injected")
+        case .unavailable: throw DatastoreError(.unavailable, "injected")
+        case .lostReply, .stopBefore, nil: break
+        }
+        var revisions: [Revision?] = []
+        if commitsAtomically {
+            let result = state.withLock { state -> Result<[Revision?], DatastoreError> in
+                var copy = state
+                var revisions: [Revision?] = []
+                for change in changes {
+                    switch Self.apply(change, &copy) {
+                    case .success(let revision): revisions.append(revision)
+                    case .failure(let error): return .failure(error)
+                    }
+                }
+                state = copy
+                return .success(revisions)
+            }
+            revisions = try result.get()
+        } else {
+            for (index, change) in changes.enumerated() {
+                if case .stopBefore(index) = fault { throw DatastoreError(.unavailable, "injected") }
+                await Task.yield()
+                revisions.append(try state.withLock { Self.apply(change, &$0) }.get())
+            }
+        }
+        if case .lostReply = fault { throw DatastoreError(.unavailable, "injected after the commit") }
+        return revisions
+    }
+
+    private func begin(_ operation: Operation) throws(DatastoreError) {
+        state.withLock { $0.operations.append(operation) }
+        if case .unavailable = fault(operation) { throw DatastoreError(.unavailable, "injected") }
+    }
+
+    private static func answer(_ query: RecordQuery, _ state: State) -> [Record] {
+        switch query {
+        case .record(let key):
+            state.records[key].map { [$0] } ?? []
+        case .collection(let collection):
+            state.records.values.filter { collection.contains($0.key) }.sorted { $0.key < $1.key }
+        }
+    }
+
+    private static func apply(_ change: RecordChange, _ state: inout State) -> Result<Revision?, DatastoreError> {
+        let current = state.records[change.key]
+        switch change {
+        case .create:
+            guard current == nil else { return .failure(DatastoreError(.alreadyExists, change.key, "exists")) }
+        case .update(_, _, let revision), .delete(_, let revision):
+            guard let current else { return .failure(DatastoreError(.notFound, change.key, "no such record")) }
+            guard current.revision == revision else {
+                return .failure(DatastoreError(.conflict, change.key, "written since"))
+            }
+        }
+        state.sequence += 1
+        switch change {
+        case .create(let key, let value), .update(let key, let value, _):
+            let revision = Revision("\(state.sequence)")
+            state.records[key] = Record(key: key, value: value, revision: revision)
+            return .success(revision)
+        case .delete(let key, _):
+            state.records[key] = nil
+            return .success(nil)
+        }
+    }
+}
+
+extension RecordCollection {
+    /// Whether a key belongs to the collection.
+    public func contains(_ key: RecordKey) -> Bool {
+        switch (self, key) {
+        case (.blocks(let family), .block(let cidr)): cidr.family == family
+        case (.blockAffinities(let owner, let family), .blockAffinity(let other, let cidr)):
+            owner == other && cidr.family == family
+        case (.handles, .handle): true
+        case (.resources(let kind), .resource(let other, _, _)): kind == other
+        default: false
+        }
+    }
+}
