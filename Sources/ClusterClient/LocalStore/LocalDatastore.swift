@@ -25,8 +25,8 @@ public struct LocalDatastore: Datastore {
 
     /// A store in the directory `store` below `dataDirectory`, made by the first commit.
     ///
-    /// - Parameter lockTimeout: how long a call waits for other processes before it throws
-    ///   ``DatastoreError/Reason/unavailable``.
+    /// - Parameter lockTimeout: how long a call waits for other processes, unless ``RequestDeadline`` comes first, before
+    ///   it throws ``DatastoreError/Reason/unavailable``.
     public init(dataDirectory: String, lockTimeout: Duration = .seconds(8)) {
         self.init(dataDirectory: dataDirectory, lockTimeout: lockTimeout, journalCapacity: 4 << 20)
     }
@@ -76,7 +76,8 @@ public struct LocalDatastore: Datastore {
         _ body: (OpenStore) throws(DatastoreError) -> Answer
     ) async throws(DatastoreError) -> Answer? {
         if writing { try makeStoreDirectory() }
-        let deadline = ContinuousClock.now + lockTimeout
+        let start = ContinuousClock.now
+        let deadline = min(start + lockTimeout, RequestDeadline.current ?? start + lockTimeout)
         var exclusive = writing
         while true {
             // The lock may be waited for here and only here: while it is held, nothing suspends.

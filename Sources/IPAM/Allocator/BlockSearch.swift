@@ -1,0 +1,139 @@
+import ClusterClient
+import NetworkTypes
+
+/// The search for a block to claim, over the pools of a request.
+///
+/// Calico lists all blocks of the cluster for it. Here the host's order (P9) is followed instead: a few candidates are
+/// looked at, which nearly always finds a free one; then the names of all blocks are fetched; their content only when
+/// every block of the pools exists.
+struct BlockSearch {
+    fileprivate struct Walk {
+        let pool: IPPool
+        var candidates: BlockOrder.Iterator
+        var probes = 0
+    }
+
+    fileprivate var walks: [Walk]
+    fileprivate let pools: [IPPool]
+    fileprivate let host: String
+    fileprivate let seed: UInt64
+    /// The names of all blocks of the family, once they were needed.
+    fileprivate var taken: Set<CIDR>?
+
+    init(pools: [IPPool], host: String, seed: UInt64) {
+        self.pools = pools
+        self.host = host
+        self.seed = seed
+        walks = pools.reversed().map { pool in
+            Walk(pool: pool, candidates: BlockOrder(pool: pool, host: host, seed: seed).makeIterator())
+        }
+    }
+
+    /// How many candidates of a pool are looked at before the names are fetched.
+    fileprivate static let probeLimit = 16
+}
+
+extension Allocator {
+    /// The next block to assign from, made or adopted in the draft; `nil` when every block of the pools exists.
+    func findBlock(
+        _ search: inout BlockSearch,
+        _ own: [StoredAffinity],
+        _ draft: inout AssignmentDraft
+    ) async throws(AttemptError) -> CIDR? {
+        while var walk = search.walks.popLast() {
+            while let candidate = walk.candidates.next() {
+                guard !draft.snapshot.reserved.covers(candidate), draft.assigned[candidate] == nil else { continue }
+                if let taken = search.taken {
+                    guard !taken.contains(candidate) else { continue }
+                } else if draft.known(candidate) == nil {
+                    guard walk.probes < BlockSearch.probeLimit else {
+                        let names = try await keys(.blocks(walk.pool.family))
+                        search.taken = Set(names.compactMap { if case .block(let cidr) = $0 { cidr } else { nil } })
+                        guard search.taken?.contains(candidate) == false else { continue }
+                        search.walks.append(walk)
+                        draft.create(candidate, for: owner, nil)
+                        return candidate
+                    }
+                    var group = [candidate]
+                    var ahead = walk.candidates
+                    while group.count < 4, let next = ahead.next() { group.append(next) }
+                    walk.probes += group.count
+                    try await load(group, into: &draft)
+                }
+                let affinity = own.first { $0.cidr == candidate }
+                if let stored = draft.known(candidate) ?? nil {
+                    // Ours without an affinity: someone died between the two writes (A8).
+                    guard stored.block.affinity == owner, affinity == nil,
+                        stored.block.freeCount(reserved: draft.snapshot.reserved) > 0
+                    else { continue }
+                    draft.confirm(candidate, nil)
+                } else {
+                    draft.create(candidate, for: owner, affinity)
+                }
+                search.walks.append(walk)
+                return candidate
+            }
+        }
+        return nil
+    }
+
+    /// The existing blocks of the pools in the host's order, all of them read.
+    func listBlocks(
+        _ search: inout BlockSearch,
+        _ family: IPFamily,
+        _ draft: inout AssignmentDraft
+    ) async throws(AttemptError) -> [CIDR] {
+        let records = try await read([.collection(.blocks(family))]).first ?? []
+        var existing: Set<CIDR> = []
+        for record in records {
+            guard case .block(let cidr) = record.key,
+                search.pools.contains(where: { $0.cidr.contains(cidr) && $0.spec.blockSize == cidr.prefixLength })
+            else { continue }
+            existing.insert(cidr)
+            do throws(IPAMError) {
+                try draft.add(cidr, record)
+            } catch {
+                throw .failed(error)
+            }
+        }
+        return search.pools.flatMap { pool in
+            let ofPool = existing.filter { pool.cidr.contains($0) }
+            let order = BlockOrder(pool: pool, host: search.host, seed: search.seed)
+            return order.sorted(ofPool)
+        }
+    }
+
+    /// Takes over a block that nobody uses: empty, and of no host or claimed by its host a while ago (P8c).
+    func reclaimBlock(
+        _ others: [CIDR],
+        _ own: [StoredAffinity],
+        _ draft: inout AssignmentDraft
+    ) async throws(AttemptError) -> CIDR? {
+        for cidr in others where draft.assigned[cidr] == nil {
+            guard let stored = draft.blocks[cidr], stored.block.isEmpty,
+                stored.block.freeCount(reserved: draft.snapshot.reserved) > 0
+            else { continue }
+            let affinity = own.first { $0.cidr == cidr }
+            guard let holder = stored.block.affinity else {
+                draft.takeOver(cidr, for: owner, from: nil, affinity)
+                return cidr
+            }
+            if holder == owner {
+                draft.confirm(cidr, affinity)
+                return cidr
+            }
+            if let claimed = stored.block.affinityClaimTime, draft.now - claimed < Self.reclaimAge { continue }
+            let record = try await read([.record(.blockAffinity(holder, cidr))]).first?.first
+            let revoked = try deciding { () throws(IPAMError) -> StoredAffinity? in
+                guard let record else { return nil }
+                return try StoredAffinity(record)
+            }
+            draft.takeOver(cidr, for: owner, from: revoked, affinity)
+            return cidr
+        }
+        return nil
+    }
+
+    /// A host that has just claimed a block is about to use it.
+    private static let reclaimAge = Duration.seconds(60)
+}

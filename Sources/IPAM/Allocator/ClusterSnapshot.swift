@@ -1,0 +1,110 @@
+import ClusterClient
+import NetworkTypes
+
+/// What an assignment is decided on: settings, pools, the host's affinities and the container's handle, read at once.
+struct ClusterSnapshot {
+    let configuration: IPAMConfiguration
+    /// Every pool, by name.
+    let pools: [IPPool]
+    let reserved: ReservedRanges
+    let handle: StoredHandle
+    /// The host's, by prefix.
+    let affinities: [IPFamily: [StoredAffinity]]
+
+    func pool(of address: IPAddress) -> IPPool? { pools.first { $0.cidr.contains(address) } }
+}
+
+extension Allocator {
+    /// Reads everything that assigning to a handle depends on, except blocks.
+    func snapshot(handle: String, _ families: Set<IPFamily>) async throws(AttemptError) -> ClusterSnapshot {
+        let families = families.sorted { $0.rawValue < $1.rawValue }
+        var queries: [RecordQuery] = [
+            .record(IPAMConfiguration.recordKey), .record(ClusterInformation.recordKey("default")),
+            .collection(.resources(.ipPools)), .collection(.resources(.ipReservations)), .record(.handle(handle)),
+        ]
+        queries += families.map { .collection(.blockAffinities(owner, $0)) }
+        let answers = try await read(queries)
+        return try deciding { () throws(IPAMError) in
+            if let record = answers[1].first { try ClusterInformation(record).requireReady() }
+            var prefixes: [CIDR] = []
+            for record in answers[3] { prefixes += try IPReservation(record).reservedCIDRs }
+            var affinities: [IPFamily: [StoredAffinity]] = [:]
+            for (family, records) in zip(families, answers[5...]) {
+                for record in records {
+                    if let affinity = try StoredAffinity(record) { affinities[family, default: []].append(affinity) }
+                }
+            }
+            return ClusterSnapshot(
+                configuration: try answers[0].first.map { (r) throws(IPAMError) in try IPAMConfiguration(r) }
+                    ?? IPAMConfiguration(),
+                pools: try Self.pools(answers[2]),
+                reserved: ReservedRanges(prefixes),
+                handle: try StoredHandle(id: handle, answers[4].first),
+                affinities: affinities
+            )
+        }
+    }
+
+    /// The pools in the order of their names, in which allocation tries them.
+    static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
+        var pools: [IPPool] = []
+        for record in records {
+            let pool = try IPPool(record)
+            if let problem = pool.shapeProblem { throw .inconsistent("\(record.key): \(problem)") }
+            pools.append(pool)
+        }
+        return pools.sorted { $0.name < $1.name }
+    }
+
+    /// The pools that may serve a request (P2 to P5). Throws when there are none, with the reason.
+    func candidatePools(
+        _ request: AssignmentRequest,
+        _ family: IPFamily,
+        _ all: [IPPool]
+    ) async throws(AttemptError) -> [IPPool] {
+        let enabled = all.filter { $0.family == family && $0.isEnabled }
+        var candidates: [IPPool] = []
+        if !request.pools(family).isEmpty {
+            for wanted in request.pools(family) {
+                guard let pool = enabled.first(where: { $0.name == wanted || CIDR(wanted)?.masked == $0.cidr }) else {
+                    throw .failed(.noPool("the \(family) pool \(wanted) does not exist, or is not enabled"))
+                }
+                if !candidates.contains(pool) { candidates.append(pool) }
+            }
+        } else {
+            let labels = try await nodeLabels(neededFor: enabled)
+            candidates = try deciding { () throws(IPAMError) in
+                var matching: [IPPool] = []
+                for pool in enabled where pool.spec.assignmentMode == .automatic {
+                    let matchesNode = try Self.matches(pool.spec.nodeSelector, labels, pool)
+                    let matchesNamespace = try Self.matches(pool.spec.namespaceSelector, request.namespaceLabels, pool)
+                    if matchesNode, matchesNamespace { matching.append(pool) }
+                }
+                return matching
+            }
+            guard !candidates.isEmpty else {
+                throw .failed(.noPool("no configured \(family) pools for node \(host)"))
+            }
+        }
+        candidates = candidates.filter { $0.spec.allowedUses.contains(request.use) }
+        guard !candidates.isEmpty else {
+            throw .failed(.noPool("no qualified \(family) pool: none allows use \(request.use.rawValue)"))
+        }
+        return candidates
+    }
+
+    /// The labels of this host's Node; none when there is no such record or no pool asks for any.
+    func nodeLabels(neededFor pools: [IPPool]) async throws(AttemptError) -> [String: String] {
+        guard pools.contains(where: { (try? Selector($0.spec.nodeSelector)) != .all }) else { return [:] }
+        guard let record = try await read([.record(NodeResource.recordKey(host))]).first?.first else { return [:] }
+        return try deciding { () throws(IPAMError) in try NodeResource(record).labels }
+    }
+
+    static func matches(_ selector: String, _ labels: [String: String], _ pool: IPPool) throws(IPAMError) -> Bool {
+        do throws(SelectorError) {
+            return try Selector(selector).matches(labels)
+        } catch {
+            throw .inconsistent("IP pool \(pool.name): \(error)")
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import ClusterClient
+import NetworkTypes
+
+/// What became of addresses that were to be released.
+public struct ReleaseResult: Hashable, Sendable {
+    public var released: [IPAddress] = []
+    /// Free already, cooling down, or in no block: nothing had to be done (R2, X10).
+    public var unallocated: [IPAddress] = []
+}
+
+extension Allocator {
+    /// Takes back addresses one by one, as long as they still are what the options say (R1, R2).
+    ///
+    /// Throws ``IPAMError/staleRelease(_:_:)`` when one has another handle or sequence number; then nothing of its
+    /// block was released, while other blocks may have been. A repeated address counts once.
+    public func release(_ options: [ReleaseOptions]) async throws(IPAMError) -> ReleaseResult {
+        let options = Dictionary(options.map { ($0.address, $0) }) { first, _ in first }
+        let blocks = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
+            try await self.blocks(of: options.keys.sorted())
+        }
+        var result = ReleaseResult()
+        for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
+            let released = try await release(addresses.compactMap { options[$0] }, in: cidr)
+            result.released += released
+            result.unallocated += addresses.filter { !released.contains($0) }
+        }
+        let found = Set(blocks.values.joined())
+        result.unallocated += options.keys.filter { !found.contains($0) }.sorted()
+        return result
+    }
+
+    /// The block each address is in, by the pools and, for addresses outside of all pools, by the blocks that exist.
+    private func blocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+        let records = try await read([.collection(.resources(.ipPools))]).first ?? []
+        let pools = try deciding { () throws(IPAMError) in try Self.pools(records) }
+        var blocks: [CIDR: [IPAddress]] = [:]
+        var outside: [IPAddress] = []
+        for address in addresses {
+            if let pool = pools.first(where: { $0.cidr.contains(address) }) {
+                blocks[pool.block(of: address), default: []].append(address)
+            } else {
+                outside.append(address)
+            }
+        }
+        for family in Set(outside.map(\.family)) {
+            for case .block(let cidr) in try await keys(.blocks(family)) {
+                let inside = outside.filter { cidr.contains($0) }
+                if !inside.isEmpty { blocks[cidr, default: []] += inside }
+            }
+        }
+        return blocks
+    }
+
+    private func release(_ options: [ReleaseOptions], in cidr: CIDR) async throws(IPAMError) -> [IPAddress] {
+        var released: [IPAddress] = []
+        var isEmptied = false
+        try await attempting { () async throws(AttemptError) in
+            let answers = try await read([.record(.block(cidr)), .record(IPAMConfiguration.recordKey)])
+            guard let record = answers[0].first else { return }
+            let now = clock.now()
+            var (stored, cooldown) = try deciding { () throws(IPAMError) in
+                var configuration = IPAMConfiguration()
+                if let record = answers[1].first { configuration = try IPAMConfiguration(record) }
+                var stored = try StoredBlock(record)
+                stored.block.endCooldowns(now: now, cooldown: configuration.cooldown)
+                return (stored, configuration.cooldown)
+            }
+            let ordinals = try deciding { () throws(IPAMError) in try stored.block.ordinals(toRelease: options) }
+            guard !ordinals.isEmpty else { return }
+            let addresses = ordinals.map(stored.block.address)
+            let handles = Set(ordinals.compactMap { stored.block.attribute($0)?.handle })
+            let before = stored.block
+            var changes = [stored.release(ordinals, now: now, cooldown: cooldown)]
+            changes += try await handleChanges(handles, before, stored.block)
+            isEmptied = stored.block.isEmpty
+            try await commitRelease(changes) { released += addresses }
+        }
+        if isEmptied { await giveUpUnselected(cidr) }
+        var seen: Set<IPAddress> = []
+        return released.filter { seen.insert($0).inserted }
+    }
+
+    /// The writes that make handles count what they have left in a block (R5).
+    private func handleChanges(
+        _ ids: Set<String>,
+        _ before: Block,
+        _ after: Block
+    ) async throws(AttemptError) -> [RecordChange] {
+        let ids = ids.sorted()
+        guard !ids.isEmpty else { return [] }
+        var changes: [RecordChange] = []
+        for (id, records) in zip(ids, try await read(ids.map { .record(.handle($0)) })) {
+            guard let record = records.first else { continue }
+            var stored = try deciding { () throws(IPAMError) in try StoredHandle(id: id, record) }
+            let remaining = after.ordinals(handle: id, interface: nil).count
+            let released = before.ordinals(handle: id, interface: nil).count - remaining
+            stored.handle.blocks[after.cidr] =
+                datastore.commitsAtomically
+                ? remaining : max(remaining, (stored.handle.blocks[after.cidr] ?? 0) - released)
+            if let change = stored.change { changes.append(change) }
+        }
+        return changes
+    }
+}
+
+extension Block {
+    /// The ordinals to release; throws when one is not what it has to be, leaving out those that are free (R2).
+    fileprivate func ordinals(toRelease options: [ReleaseOptions]) throws(IPAMError) -> [Int] {
+        var found: [Int] = []
+        for option in options {
+            guard let ordinal = ordinal(of: option.address), let attribute = attribute(ordinal),
+                attribute.releasedAt == nil
+            else { continue }
+            let number = sequenceNumber(of: ordinal)
+            if let expected = option.sequenceNumber, expected != number {
+                throw .staleRelease(option.address, "its sequence number is \(number), not \(expected)")
+            }
+            if let expected = option.handle, expected != attribute.handle {
+                throw .staleRelease(option.address, "its handle is \(attribute.handle ?? "<none>"), not \(expected)")
+            }
+            found.append(ordinal)
+        }
+        return found
+    }
+}

@@ -1,0 +1,119 @@
+import ClusterClient
+import NetworkTypes
+
+extension Allocator {
+    /// Takes back the addresses of a handle, or those of one of its interfaces, and tells which they were (R7, H3).
+    ///
+    /// An unknown handle has none; that is no error. An address recorded without an interface belongs to all.
+    @discardableResult
+    public func release(handle id: String, interface: String? = nil) async throws(IPAMError) -> [IPAddress] {
+        var released: [IPAddress] = []
+        var emptied: [CIDR] = []
+        try await attempting { () async throws(AttemptError) in
+            guard let found = try await read(handle: id) else { return }
+            var handle = found.handle
+            let now = clock.now()
+            var changes: [RecordChange] = []
+            var addresses: [IPAddress] = []
+            emptied = []
+            for cidr in handle.handle.blocks.keys.sorted() {
+                guard var stored = found.blocks[cidr] else {
+                    handle.handle.blocks[cidr] = nil
+                    continue
+                }
+                let ordinals = stored.block.ordinals(handle: id, interface: interface)
+                let remaining = stored.block.ordinals(handle: id, interface: nil).count - ordinals.count
+                // Without transactions someone may be about to write what the handle counts already, so it is counted
+                // down. What it counts for a block that has nothing of it was left by a crash (X6).
+                let isLeftOver = ordinals.isEmpty && remaining == 0
+                handle.handle.blocks[cidr] =
+                    datastore.commitsAtomically || isLeftOver
+                    ? remaining : max(remaining, (handle.handle.blocks[cidr] ?? 0) - ordinals.count)
+                guard !ordinals.isEmpty else { continue }
+                addresses += ordinals.map(stored.block.address)
+                changes.append(stored.release(ordinals, now: now, cooldown: found.configuration.cooldown))
+                if stored.block.isEmpty { emptied.append(cidr) }
+            }
+            if let change = handle.change, !addresses.isEmpty || handle.handle != found.handle.handle {
+                changes.append(change)
+            }
+            guard !changes.isEmpty else { return }
+            try await commitRelease(changes) { released += addresses }
+        }
+        for cidr in emptied { await giveUpUnselected(cidr) }
+        var seen: Set<IPAddress> = []
+        return released.filter { seen.insert($0).inserted }
+    }
+
+    /// The addresses that a handle, or one of its interfaces, has.
+    public func addresses(
+        ofHandle id: String,
+        interface: String? = nil
+    ) async throws(IPAMError) -> [AssignedAddress] {
+        try await attempting { () async throws(AttemptError) in
+            guard let found = try await read(handle: id) else { return [] }
+            return found.blocks.values.sorted { $0.block.cidr < $1.block.cidr }.flatMap { stored in
+                stored.block.ordinals(handle: id, interface: interface).compactMap { ordinal in
+                    AssignedAddress(stored.block.address(ordinal), in: stored.block, found.pools)
+                }
+            }
+        }
+    }
+
+    private struct HandleContent {
+        let handle: StoredHandle
+        let blocks: [CIDR: StoredBlock]
+        let pools: [IPPool]
+        let configuration: IPAMConfiguration
+    }
+
+    /// A handle with the blocks it names; `nil` when there is no such handle.
+    private func read(handle id: String) async throws(AttemptError) -> HandleContent? {
+        let answers = try await read([
+            .record(.handle(id)), .record(IPAMConfiguration.recordKey), .collection(.resources(.ipPools)),
+        ])
+        guard let record = answers[0].first else { return nil }
+        let handle = try deciding { () throws(IPAMError) in try StoredHandle(id: id, record) }
+        let configuration = try deciding { () throws(IPAMError) -> IPAMConfiguration in
+            guard let record = answers[1].first else { return IPAMConfiguration() }
+            return try IPAMConfiguration(record)
+        }
+        let records = try await read(handle.handle.blocks.keys.sorted().map { .record(.block($0)) })
+        let now = clock.now()
+        return try deciding { () throws(IPAMError) in
+            var blocks: [CIDR: StoredBlock] = [:]
+            for record in records.joined() {
+                var stored = try StoredBlock(record)
+                stored.block.endCooldowns(now: now, cooldown: configuration.cooldown)
+                blocks[stored.block.cidr] = stored
+            }
+            return HandleContent(
+                handle: handle,
+                blocks: blocks,
+                pools: try Self.pools(answers[2]),
+                configuration: configuration
+            )
+        }
+    }
+
+    /// Commits, and calls `done` when the changes happened or may have happened.
+    func commitRelease(_ changes: [RecordChange], _ done: () -> Void) async throws(AttemptError) {
+        do throws(AttemptError) {
+            try await commit(changes)
+            done()
+        } catch {
+            // On a store without transactions the blocks, which come first, may be written while the handle is not.
+            if case .again(let cause) = error, cause.reason == .unavailable || !datastore.commitsAtomically { done() }
+            throw error
+        }
+    }
+}
+
+extension StoredBlock {
+    /// Takes addresses back and gives the write for it: deletion when nothing is left and nobody owns the block (R4).
+    mutating func release(_ ordinals: [Int], now: Timestamp, cooldown: Duration) -> RecordChange {
+        block.release(ordinals, now: now, cooldown: cooldown)
+        if block.isEmpty, block.affinity == nil, let revision { return .delete(.block(block.cidr), revision) }
+        return change()
+    }
+}

@@ -1,0 +1,186 @@
+import ClusterClient
+import FoundationEssentials
+import NetworkTypes
+
+/// A record whose JSON is not what its key promises.
+struct MalformedRecord: Error, CustomStringConvertible {
+    let description: String
+}
+
+extension Block {
+    /// The JSON that Calico keeps in etcd, always in the same order.
+    public var json: Data {
+        JSONWriter.object { writer in
+            writer.name("cidr")
+            writer.string(cidr.description)
+            writer.name("affinity")
+            if let affinity { writer.string(affinity.description) } else { writer.null() }
+            writer.name("affinity_claim_time")
+            if let affinityClaimTime { writer.string(affinityClaimTime.description) } else { writer.null() }
+            writer.name("allocations")
+            writer.array(allocations) { writer, index in
+                if let index { writer.integer(index) } else { writer.null() }
+            }
+            writer.name("unallocated")
+            writer.array(unallocated) { writer, ordinal in writer.integer(ordinal) }
+            writer.name("attributes")
+            writer.array(attributes) { writer, attribute in attribute.write(&writer) }
+            writer.name("sequenceNumber")
+            writer.integer(sequenceNumber)
+            writer.name("sequenceNumberForAllocation")
+            writer.object { writer in
+                for (ordinal, number) in sequenceNumberForAllocation.sorted(by: { $0.key < $1.key }) {
+                    writer.name(String(ordinal))
+                    writer.integer(number)
+                }
+            }
+            writer.name("deleted")
+            writer.boolean(isDeleted)
+        }
+    }
+
+    /// Reads a block; fields that Calico once did not write, or no longer writes, may be missing.
+    ///
+    /// Throws when the text is no JSON, or not of the right shape. That its parts agree with each other is another
+    /// matter: see ``violations(now:)``.
+    init(json: Data) throws(MalformedRecord) {
+        do throws(JSONReader.Failure) {
+            self = try JSONReader.read(json) { (reader) throws(JSONReader.Failure) in try Block(from: &reader) }
+        } catch {
+            throw MalformedRecord(description: error.description)
+        }
+    }
+
+    private init(from reader: inout JSONReader) throws(JSONReader.Failure) {
+        var cidr: CIDR?
+        var affinity: BlockOwner?
+        var hostAffinity: BlockOwner?
+        var claimTime: Timestamp?
+        var allocations: [Int?] = []
+        var unallocated: [Int] = []
+        var attributes: [Attribute] = []
+        var sequenceNumber: UInt64 = 0
+        var sequenceNumbers: [Int: UInt64] = [:]
+        var isDeleted = false
+
+        try reader.object { (name, reader) throws(JSONReader.Failure) in
+            switch name {
+            case "cidr":
+                let text = try reader.string()
+                guard let value = CIDR(text), value.isMasked else { throw reader.failure("\"\(text)\" is not a block") }
+                cidr = value
+                allocations.reserveCapacity(Self.size(of: value))
+            case "affinity":
+                guard let text = try reader.optional({ (r) throws(JSONReader.Failure) in try r.string() }), text != ""
+                else { return }
+                guard let owner = BlockOwner(text) else { throw reader.failure("unknown kind of affinity \"\(text)\"") }
+                affinity = owner
+            case "hostAffinity":  // before Calico 3.0: the host's name alone
+                let text = try reader.optional { (r) throws(JSONReader.Failure) in try r.string() }
+                if let text, text != "" { hostAffinity = .host(text) }
+            case "affinity_claim_time", "affinityClaimTime":
+                claimTime = try reader.optional { (r) throws(JSONReader.Failure) in try r.timestamp() }
+            case "allocations":
+                try reader.optionalArray { (r) throws(JSONReader.Failure) in
+                    allocations.append(r.null() ? nil : try r.integer())
+                }
+            case "unallocated":
+                try reader.optionalArray { (r) throws(JSONReader.Failure) in unallocated.append(try r.integer()) }
+            case "attributes":
+                try reader.optionalArray { (r) throws(JSONReader.Failure) in
+                    attributes.append(try Attribute(from: &r))
+                }
+            case "sequenceNumber":
+                sequenceNumber = try reader.integer()
+            case "sequenceNumberForAllocation":
+                guard !reader.null() else { return }
+                try reader.object { (name, r) throws(JSONReader.Failure) in
+                    guard let ordinal = Int(name) else { throw r.failure("\"\(name)\" is not an ordinal") }
+                    sequenceNumbers[ordinal] = try r.integer()
+                }
+            case "deleted":
+                isDeleted = try reader.flag()
+            default:
+                try reader.skip()
+            }
+        }
+        guard let cidr else { throw reader.failure("the block has no cidr") }
+        guard allocations.count == Self.size(of: cidr) else {
+            throw reader.failure("the block has \(allocations.count) allocations for \(Self.size(of: cidr)) addresses")
+        }
+        self.init(
+            cidr: cidr,
+            affinity: affinity ?? hostAffinity,
+            affinityClaimTime: claimTime,
+            allocations: allocations,
+            unallocated: unallocated,
+            attributes: attributes,
+            sequenceNumber: sequenceNumber,
+            sequenceNumberForAllocation: sequenceNumbers,
+            isDeleted: isDeleted
+        )
+    }
+}
+
+extension Block.Attribute {
+    fileprivate func write(_ writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.name("handle_id")
+            if let handleID { writer.string(handleID) } else { writer.null() }
+            writer.name("secondary")
+            if secondary.isEmpty { writer.null() } else { writer.map(secondary) }
+            if !alternateOwner.isEmpty {
+                writer.name("alternateOwnerAttrs")
+                writer.map(alternateOwner)
+            }
+            if let releasedAt {
+                writer.name("releasedAt")
+                writer.string(releasedAt.description)
+            }
+        }
+    }
+
+    fileprivate init(from reader: inout JSONReader) throws(JSONReader.Failure) {
+        self.init(handleID: nil)
+        try reader.object { (name, reader) throws(JSONReader.Failure) in
+            switch name {
+            case "handle_id": handleID = try reader.optional { (r) throws(JSONReader.Failure) in try r.string() }
+            case "secondary": secondary = try reader.stringMap()
+            case "alternateOwnerAttrs": alternateOwner = try reader.stringMap()
+            case "releasedAt": releasedAt = try reader.optional { (r) throws(JSONReader.Failure) in try r.timestamp() }
+            default: try reader.skip()
+            }
+        }
+    }
+}
+
+extension JSONReader {
+    mutating func timestamp() throws(Failure) -> Timestamp {
+        let text = try string()
+        guard let time = Timestamp(text) else { throw failure("\"\(text)\" is not a time") }
+        return time
+    }
+
+    /// Nothing for `null`, as Go writes an empty slice.
+    mutating func optionalArray(_ element: (inout JSONReader) throws(Failure) -> Void) throws(Failure) {
+        if !null() { try array(element) }
+    }
+
+    mutating func stringMap() throws(Failure) -> [String: String] {
+        var map: [String: String] = [:]
+        guard !null() else { return map }
+        try object { (name, reader) throws(Failure) in map[name] = try reader.string() }
+        return map
+    }
+
+    /// A boolean, also as the text that the first version of the custom resources has (2.10), or `null` for false.
+    mutating func flag() throws(Failure) -> Bool {
+        if null() { return false }
+        guard let text = try? string() else { return try boolean() }
+        switch text {
+        case "true": return true
+        case "false", "": return false
+        default: throw failure("expected true or false")
+        }
+    }
+}

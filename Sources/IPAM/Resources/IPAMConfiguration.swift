@@ -1,0 +1,74 @@
+import ClusterClient
+import FoundationEssentials
+
+/// The settings of IPAM for the whole cluster (`reference/calico.md` 1.6).
+public struct IPAMConfiguration: Hashable, Sendable {
+    /// Never borrow from blocks of other nodes or of nobody.
+    public var strictAffinity = false
+    /// Whether nodes claim further blocks when theirs are full.
+    public var autoAllocateBlocks = true
+    /// How many blocks of one family a node may have; 0 for the default, see ``effectiveMaxBlocksPerHost``.
+    public var maxBlocksPerHost = 0
+    /// Kept for other tools.
+    public var kubeVirtVMAddressPersistence: String?
+    /// The least time between the release of an address and its next use.
+    public var ipCooldownSeconds = 0
+
+    public init() {}
+
+    public static let recordKey = RecordKey.ipamConfiguration
+
+    public var cooldown: Duration { .seconds(ipCooldownSeconds) }
+
+    /// What ``maxBlocksPerHost`` comes to.
+    public var effectiveMaxBlocksPerHost: Int { maxBlocksPerHost == 0 ? 20 : maxBlocksPerHost }
+
+    /// Why these settings are refused; `nil` when they are not.
+    public var problem: String? {
+        if !(0...1_000_000).contains(maxBlocksPerHost) { return "maxBlocksPerHost is not between 0 and 1000000" }
+        if !(0...1200).contains(ipCooldownSeconds) { return "ipCooldownSeconds is not between 0 and 1200" }
+        if !strictAffinity, !autoAllocateBlocks {
+            return "strictAffinity and autoAllocateBlocks cannot both be false"
+        }
+        if maxBlocksPerHost > 0, !strictAffinity { return "maxBlocksPerHost needs strictAffinity" }
+        return nil
+    }
+}
+
+extension IPAMConfiguration: Codable {
+    /// The names in etcd; the custom resources spell the first two `strictAffinity` and `autoAllocateBlocks`.
+    private enum Keys: String, CodingKey {
+        case strictAffinity = "strict_affinity"
+        case autoAllocateBlocks = "auto_allocate_blocks"
+        case maxBlocksPerHost, kubeVirtVMAddressPersistence, ipCooldownSeconds
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Keys.self)
+        strictAffinity = try container.decodeIfPresent(Bool.self, forKey: .strictAffinity) ?? false
+        // Calico used to leave out what is false. Both cannot be, so one that is left out alone is true.
+        autoAllocateBlocks = try container.decodeIfPresent(Bool.self, forKey: .autoAllocateBlocks) ?? !strictAffinity
+        maxBlocksPerHost = try container.decodeIfPresent(Int.self, forKey: .maxBlocksPerHost) ?? 0
+        kubeVirtVMAddressPersistence =
+            try container.decodeIfPresent(String.self, forKey: .kubeVirtVMAddressPersistence)
+        ipCooldownSeconds = try container.decodeIfPresent(Int.self, forKey: .ipCooldownSeconds) ?? 0
+    }
+
+    public init(_ record: Record) throws(IPAMError) {
+        do {
+            self = try JSONDecoder().decode(Self.self, from: record.value)
+        } catch {
+            throw .inconsistent("\(record.key): \(error)")
+        }
+    }
+
+    public func json() throws(IPAMError) -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        do {
+            return try encoder.encode(self)
+        } catch {
+            throw .invalidRequest("the IPAM configuration cannot be written as JSON: \(error)")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import ClusterClient
+import FoundationEssentials
+
+/// What the metadata of a resource keeps (`metadata` of Calico's v3 API, which is Kubernetes' ObjectMeta).
+public struct ResourceMetadata: Hashable, Sendable, Codable {
+    public var name: String
+    public var namespace: String?
+    public var uid: String?
+    public var resourceVersion: String?
+    public var generation: Int?
+    public var creationTimestamp: Timestamp?
+    public var deletionTimestamp: Timestamp?
+    public var labels: [String: String]?
+    public var annotations: [String: String]?
+    public var finalizers: [String]?
+
+    public init(name: String, labels: [String: String]? = nil) {
+        self.name = name
+        self.labels = labels
+    }
+}
+
+/// A resource of Calico's v3 API that is kept as a record of its own.
+public protocol Resource: Codable, Hashable, Sendable {
+    static var kind: String { get }
+    static var recordKind: ResourceKind { get }
+    static var apiVersion: String { get }
+    var metadata: ResourceMetadata { get set }
+}
+
+extension Resource {
+    public static var apiVersion: String { "projectcalico.org/v3" }
+
+    public var name: String { metadata.name }
+
+    public static func recordKey(_ name: String) -> RecordKey { .resource(recordKind, name: name) }
+    public var recordKey: RecordKey { Self.recordKey(name) }
+
+    /// The JSON of the record, its members in alphabetical order.
+    public func json() throws(IPAMError) -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            return try encoder.encode(self)
+        } catch {
+            throw .invalidRequest("\(Self.kind) \(name) cannot be written as JSON: \(error)")
+        }
+    }
+
+    /// The resource that a record holds; one that cannot be read makes the store inconsistent.
+    public init(_ record: Record) throws(IPAMError) {
+        do {
+            self = try JSONDecoder().decode(Self.self, from: record.value)
+        } catch {
+            throw .inconsistent("\(record.key): \(Self.text(error))")
+        }
+        if metadata.resourceVersion != nil { metadata.resourceVersion = record.revision.description }
+    }
+
+    private static func text(_ error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "\(error)" }
+        let (context, problem): (DecodingError.Context, String) =
+            switch error {
+            case .keyNotFound(let key, let context): (context, "\(key.stringValue) is missing")
+            case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+                (context, context.debugDescription)
+            @unknown default: (.init(codingPath: [], debugDescription: ""), "\(error)")
+            }
+        let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+        return path.isEmpty ? problem : "\(path): \(problem)"
+    }
+}
+
+/// The members that every resource has beside its own.
+enum ResourceKeys: String, CodingKey {
+    case kind, apiVersion, metadata, spec, status
+}
