@@ -26,8 +26,6 @@ extension Allocator {
         let answers = try await read(queries)
         return try deciding { () throws(IPAMError) in
             if let record = answers[1].first { try ClusterInformation(record).requireReady() }
-            var prefixes: [CIDR] = []
-            for record in answers[3] { prefixes += try IPReservation(record).reservedCIDRs }
             var affinities: [IPFamily: [StoredAffinity]] = [:]
             for (family, records) in zip(families, answers[5...]) {
                 for record in records {
@@ -38,7 +36,7 @@ extension Allocator {
                 configuration: try answers[0].first.map { (r) throws(IPAMError) in try IPAMConfiguration(r) }
                     ?? IPAMConfiguration(),
                 pools: try Self.pools(answers[2]),
-                reserved: ReservedRanges(prefixes),
+                reserved: try ReservedRanges(reservations: answers[3]),
                 handle: try StoredHandle(id: handle, answers[4].first),
                 affinities: affinities
             )

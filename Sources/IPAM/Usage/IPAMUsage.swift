@@ -1,0 +1,169 @@
+import ClusterClient
+import NetworkTypes
+
+/// How much of each pool and block is in use (7.2): what `ipam show` prints.
+public struct IPAMUsage: Hashable, Sendable {
+    /// By name; disabled ones too.
+    public let pools: [PoolUsage]
+    /// Blocks of both families that lie in no pool, by prefix.
+    public let orphanBlocks: [BlockUsage]
+
+    public init(pools: [PoolUsage], orphanBlocks: [BlockUsage]) {
+        self.pools = pools
+        self.orphanBlocks = orphanBlocks
+    }
+}
+
+/// Numbers of addresses.
+public struct AddressCounts: Hashable, Sendable {
+    public let total: UInt128
+    /// Assigned or cooling down.
+    public let inUse: UInt128
+    /// Covered by reservations, whether in use or not.
+    public let reserved: UInt128
+    /// Neither in use nor reserved.
+    public let free: UInt128
+
+    public init(total: UInt128, inUse: UInt128, reserved: UInt128, free: UInt128) {
+        self.total = total
+        self.inUse = inUse
+        self.reserved = reserved
+        self.free = free
+    }
+}
+
+public struct PoolUsage: Hashable, Sendable {
+    public let name: String
+    public let cidr: CIDR
+    public let isDisabled: Bool
+    public let counts: AddressCounts
+    /// By prefix.
+    public let blocks: [BlockUsage]
+
+    public init(name: String, cidr: CIDR, isDisabled: Bool, counts: AddressCounts, blocks: [BlockUsage]) {
+        self.name = name
+        self.cidr = cidr
+        self.isDisabled = isDisabled
+        self.counts = counts
+        self.blocks = blocks
+    }
+}
+
+public struct BlockUsage: Hashable, Sendable {
+    public let cidr: CIDR
+    /// `nil` for a block that no host owns.
+    public let affinity: BlockOwner?
+    public let counts: AddressCounts
+    /// In use and reserved at once.
+    let inUseReserved: UInt128
+
+    public init(_ block: Block, reserved: ReservedRanges) {
+        cidr = block.cidr
+        affinity = block.affinity
+        let total = UInt128(block.size)
+        let inUse = UInt128(block.inUseCount)
+        let reservedCount = reserved.count(in: block.cidr)
+        inUseReserved =
+            reservedCount == 0
+            ? 0
+            : UInt128(
+                block.allocations.indices.count {
+                    block.allocations[$0] != nil && reserved.contains(block.address($0))
+                }
+            )
+        counts = AddressCounts(
+            total: total,
+            inUse: inUse,
+            reserved: reservedCount,
+            free: total - (inUse + reservedCount - inUseReserved)
+        )
+    }
+}
+
+extension IPAMUsage {
+    /// Counts what the blocks say.
+    public init(pools: [IPPool], blocks: [Block], reserved: ReservedRanges) {
+        let sortedPools = pools.sorted { $0.name < $1.name }
+        // Pools do not overlap, so the last that starts at or before a block is the only one that can hold it.
+        let byAddress = sortedPools.indices.sorted { sortedPools[$0].cidr < sortedPools[$1].cidr }
+        var ofPool = [[BlockUsage]](repeating: [], count: pools.count)
+        var orphans: [BlockUsage] = []
+        for block in blocks.sorted(by: { $0.cidr < $1.cidr }) {
+            let usage = BlockUsage(block, reserved: reserved)
+            var low = 0
+            var high = byAddress.count
+            while low < high {
+                let middle = (low + high) / 2
+                if sortedPools[byAddress[middle]].cidr.address <= block.cidr.address {
+                    low = middle + 1
+                } else {
+                    high = middle
+                }
+            }
+            if low > 0, sortedPools[byAddress[low - 1]].cidr.contains(block.cidr) {
+                ofPool[byAddress[low - 1]].append(usage)
+            } else {
+                orphans.append(usage)
+            }
+        }
+        self.pools = zip(sortedPools, ofPool).map { pool, blocks in
+            let bits = pool.family.addressBits - pool.cidr.prefixLength
+            let total: UInt128 = bits >= 128 ? .max : 1 << UInt128(bits)
+            let inUse = blocks.reduce(UInt128(0)) { $0 + $1.counts.inUse }
+            let both = blocks.reduce(UInt128(0)) { $0 + $1.inUseReserved }
+            let reservedCount = reserved.count(in: pool.cidr)
+            return PoolUsage(
+                name: pool.name,
+                cidr: pool.cidr,
+                isDisabled: pool.spec.isDisabled,
+                counts: AddressCounts(
+                    total: total,
+                    inUse: inUse,
+                    reserved: reservedCount,
+                    free: total - reservedCount - (inUse - both)
+                ),
+                blocks: blocks
+            )
+        }
+        orphanBlocks = orphans
+    }
+
+    /// Reads the whole of it from a store.
+    public static func read(from datastore: any Datastore) async throws(IPAMError) -> IPAMUsage {
+        let answers = try await records(
+            datastore,
+            [
+                .collection(.resources(.ipPools)), .collection(.resources(.ipReservations)),
+                .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
+            ]
+        )
+        var blocks: [Block] = []
+        blocks.reserveCapacity(answers[2].count + answers[3].count)
+        for record in answers[2] + answers[3] { blocks.append(try Block(record)) }
+        return IPAMUsage(
+            pools: try Allocator.pools(answers[0]),
+            blocks: blocks,
+            reserved: try ReservedRanges(reservations: answers[1])
+        )
+    }
+
+    static func records(
+        _ datastore: any Datastore,
+        _ queries: [RecordQuery]
+    ) async throws(IPAMError) -> [[Record]] {
+        do throws(DatastoreError) {
+            return try await datastore.read(queries)
+        } catch {
+            throw .datastore(error)
+        }
+    }
+}
+
+extension ReservedRanges {
+    /// The union of what all reservations reserve.
+    init(reservations: [Record]) throws(IPAMError) {
+        var prefixes: [CIDR] = []
+        for record in reservations { prefixes += try IPReservation(record).reservedCIDRs }
+        self.init(prefixes)
+    }
+}
