@@ -63,7 +63,11 @@ let package = Package(
             ["ServiceProxy", "Manifests", argumentParser, logging, serviceLifecycle],
             linkerSettings: selfContained
         ),
-        program("swiftletctl", ["Reports", argumentParser], linkerSettings: selfContained),
+        program(
+            "swiftletctl",
+            ["Reports", "IPAM", "ClusterClient", "NetworkTypes", argumentParser],
+            linkerSettings: selfContained
+        ),
         library(
             "CNIPlugin",
             ["PodNetwork", "IPAM", "CNI", "ClusterClient", "Netlink", "NetworkTypes"]

@@ -1,38 +1,22 @@
-/// How many addresses a pool or block has, and what became of them.
-public struct AddressCounts: Hashable, Sendable {
-    public let total: UInt128
-    /// Assigned, or cooling down after their release.
-    public let inUse: UInt128
-    /// Covered by a reservation, whether in use or not.
-    public let reserved: UInt128
-    /// Neither in use nor reserved.
-    public let free: UInt128
+import Glibc
+import IPAM
 
-    public init(total: UInt128, inUse: UInt128, reserved: UInt128, free: UInt128) {
-        self.total = total
-        self.inUse = inUse
-        self.reserved = reserved
-        self.free = free
-    }
-
-    /// The four cells of a table.
+extension AddressCounts {
+    /// The four cells of a table: total, in use, reserved, free.
     var cells: [String] {
-        let total = Double(self.total)
-        return [AddressCount.text(total)]
-            + [inUse, reserved, free].map { AddressCount.text(Double($0), of: total) }
+        [Self.text(Double(total))] + [inUse, reserved, free].map { Self.text(Double($0), of: Double(total)) }
     }
-}
 
-/// A whole number in JSON: as number up to 2^53, which every reader of JSON keeps exactly, and as decimal text beyond.
-struct JSONCount: Encodable {
-    let value: UInt128
+    /// Five significant digits, as `%.5g` of C: `65536`, `1.3107e+05`, `1.2089e+24`.
+    static func text(_ count: Double) -> String {
+        var buffer = [CChar](repeating: 0, count: 32)
+        let length = withVaList([count]) { vsnprintf(&buffer, buffer.count, "%.5g", $0) }
+        return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
 
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        if value <= 1 << 53 {
-            try container.encode(UInt64(value))
-        } else {
-            try container.encode("\(value)")
-        }
+    /// A number and its share of a total, as `11 (34%)`; the percentage is rounded half to even.
+    static func text(_ count: Double, of total: Double) -> String {
+        let percentage = total > 0 ? (100 * count / total).rounded(.toNearestOrEven) : 0
+        return "\(text(count)) (\(Int(percentage))%)"
     }
 }

@@ -1,3 +1,4 @@
+import IPAM
 import Testing
 
 @testable import Reports
@@ -40,7 +41,7 @@ import Testing
     }
 }
 
-@Suite struct AddressCountTests {
+@Suite struct AddressCountsTests {
     @Test(
         arguments: [
             (0, "0"), (64, "64"), (65536, "65536"), (99999, "99999"), (100_000, "1e+05"), (131_072, "1.3107e+05"),
@@ -48,7 +49,7 @@ import Testing
         ] as [(Double, String)]
     )
     func fiveSignificantDigits(_ count: Double, _ text: String) {
-        #expect(AddressCount.text(count) == text)
+        #expect(AddressCounts.text(count) == text)
     }
 
     @Test(
@@ -59,6 +60,6 @@ import Testing
         ] as [(Double, Double, String)]
     )
     func percentagesAreRoundedHalfToEven(_ count: Double, _ total: Double, _ text: String) {
-        #expect(AddressCount.text(count, of: total) == text)
+        #expect(AddressCounts.text(count, of: total) == text)
     }
 }
