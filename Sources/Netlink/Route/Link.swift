@@ -18,6 +18,8 @@ public struct Link: Hashable, Sendable {
     public let peerNamespace: Int32?
     /// The bridge that this is a port of.
     public let masterIndex: InterfaceIndex?
+    /// Free text that an administrator gave it (IFLA_IFALIAS).
+    public let alias: String?
     public let transmitQueues: Int?
     public let receiveQueues: Int?
 
@@ -41,6 +43,7 @@ public struct Link: Hashable, Sendable {
         peerNamespace = try attributes.integer(LinkAttribute.linkNamespace)
         peerIndex = peer == 0 || peer == fixed.index && peerNamespace == nil ? nil : peer
         masterIndex = try attributes.integer(LinkAttribute.master)
+        alias = attributes.text(LinkAttribute.alias)
         transmitQueues = try attributes.integer(LinkAttribute.transmitQueues, as: UInt32.self).map { Int($0) }
         receiveQueues = try attributes.integer(LinkAttribute.receiveQueues, as: UInt32.self).map { Int($0) }
         kind = try attributes.nested(LinkAttribute.information)?.text(LinkInformation.kind)

@@ -107,12 +107,15 @@ extension NetlinkRequest {
 
     /// Changes an interface; what is `nil` stays as it is.
     ///
-    /// - Parameter master: The bridge to become a port of; 0 to be none any more.
+    /// - Parameters:
+    ///   - alias: Free text of at most 255 bytes; empty to have none.
+    ///   - master: The bridge to become a port of; 0 to be none any more.
     public static func setLink(
         _ link: LinkSelector,
         up: Bool? = nil,
         mac: MACAddress? = nil,
         mtu: Int? = nil,
+        alias: String? = nil,
         master: InterfaceIndex? = nil
     ) -> NetlinkRequest {
         // RTM_NEWLINK without NLM_F_CREATE is what RTM_SETLINK is, and finds interfaces by name on every kernel.
@@ -127,6 +130,7 @@ extension NetlinkRequest {
             if let name = link.name { builder.attribute(LinkAttribute.name, name) }
             if let mac { builder.attribute(LinkAttribute.address, bytes: mac.bytes) }
             if let mtu { builder.attribute(LinkAttribute.mtu, UInt32(clamping: mtu)) }
+            if let alias { builder.attribute(LinkAttribute.alias, bytes: alias.utf8) }
             if let master { builder.attribute(LinkAttribute.master, master) }
         }
     }

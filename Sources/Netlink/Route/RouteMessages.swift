@@ -18,6 +18,8 @@ enum RouteMessage {
     static let newRule: UInt16 = 32  // RTM_NEWRULE
     static let deleteRule: UInt16 = 33  // RTM_DELRULE
     static let getRule: UInt16 = 34  // RTM_GETRULE
+    static let newNamespaceNumber: UInt16 = 88  // RTM_NEWNSID
+    static let getNamespaceNumber: UInt16 = 90  // RTM_GETNSID
 }
 
 /// A group of notifications that a socket can subscribe to (RTNLGRP_* of linux/rtnetlink.h).

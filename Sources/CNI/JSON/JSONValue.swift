@@ -1,0 +1,79 @@
+/// JSON as it was written: members keep their order and their repetitions, numbers keep their digits.
+///
+/// A configuration is handed on to other plugins with keys that are not ours to understand, and it comes from
+/// outside; so it is neither forced into types first, nor trusted to be shallow (see ``JSONParser``).
+public enum JSONValue: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    /// The number's text, a valid JSON number.
+    case number(String)
+    case string(String)
+    case array([JSONValue])
+    case object(JSONObject)
+
+    /// What the value is, for messages: `a string`, `a number`, …
+    var noun: String {
+        switch self {
+        case .null: "null"
+        case .bool: "a boolean"
+        case .number: "a number"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}
+
+extension JSONValue {
+    public static func number(_ value: some FixedWidthInteger) -> JSONValue { .number(String(value)) }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+    ExpressibleByDictionaryLiteral, ExpressibleByIntegerLiteral
+{
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    public init(integerLiteral value: Int) { self = .number(value) }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(JSONObject(elements)) }
+}
+
+/// The members of a JSON object, in order.
+public struct JSONObject: Hashable, Sendable {
+    public struct Member: Hashable, Sendable {
+        public let key: String
+        public var value: JSONValue
+    }
+
+    public private(set) var members: [Member]
+
+    public init(_ members: [(String, JSONValue)] = []) {
+        self.members = members.map { Member(key: $0.0, value: $0.1) }
+    }
+
+    init(members: [Member]) {
+        self.members = members
+    }
+
+    public var isEmpty: Bool { members.isEmpty }
+
+    /// The value of a key. Of a key that is repeated the last one counts, as in Go; `null` is the same as no such
+    /// key. Setting `nil` removes the key, setting a value keeps the place that the key had.
+    public subscript(key: String) -> JSONValue? {
+        get {
+            guard let value = members.last(where: { $0.key == key })?.value, value != .null else { return nil }
+            return value
+        }
+        set {
+            guard let newValue else {
+                members.removeAll { $0.key == key }
+                return
+            }
+            if let index = members.lastIndex(where: { $0.key == key }) {
+                members[index].value = newValue
+            } else {
+                members.append(Member(key: key, value: newValue))
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import CNI
+import FoundationEssentials
+import IPAM
+import NetworkTypes
+
+/// Addresses from Swiftlet's own IPAM: blocks of pools, in the store of this node.
+struct BlockAddressSource: AddressSource {
+    private let call: Call
+    private let allocator: Allocator
+    private let request: AssignmentRequest?
+    private let pools: [IPPool]
+
+    /// - Parameter wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a
+    ///   configuration whose pools are broken (D8).
+    init(_ call: Call, _ wanted: AddressSettings?) throws(CNIError) {
+        self.call = call
+        allocator = Allocator(datastore: call.store, host: call.node)
+        guard let wanted else {
+            request = nil
+            pools = []
+            return
+        }
+        pools = try Self.configuredPools(call.configuration)
+        var attributes = ["node": call.node, "timestamp": PluginLog.timestamp(), "ifname": call.id.interfaceName]
+        if case .pod(let pod) = call.workload {
+            attributes["pod"] = pod.name
+            attributes["namespace"] = pod.namespace
+        }
+        func count(_ family: IPFamily) -> Int { wanted.requested.isEmpty && wanted.families.contains(family) ? 1 : 0 }
+        request = AssignmentRequest(
+            handle: call.handle,
+            attributes: attributes,
+            ipv4: count(.ipv4),
+            ipv6: count(.ipv6),
+            ipv4Pools: wanted.pools[.ipv4] ?? [],
+            ipv6Pools: wanted.pools[.ipv6] ?? [],
+            requested: wanted.requested
+        )
+    }
+
+    /// The pools of `ipam.pools`. Throws code 6 for one of a wrong shape.
+    static func configuredPools(_ configuration: NetworkConfiguration) throws(CNIError) -> [IPPool] {
+        guard let ipam = try configuration.ipam() else { return [] }
+        var pools: [IPPool] = []
+        for entry in try ipam.objects("pools") ?? [] {
+            do {
+                let text = Data(JSONValue.object(entry.object).text().utf8)
+                pools.append(try JSONDecoder().decode(ConfiguredPool.self, from: text).pool)
+            } catch {
+                throw CNIError(.decodingFailure, "\"\(entry.path)\" is no pool", details: Self.describe(error))
+            }
+        }
+        return pools
+    }
+
+    private static func describe(_ error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "\(error)" }
+        func text(_ context: DecodingError.Context, _ problem: String) -> String {
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? problem : "\"\(path)\": \(problem)"
+        }
+        return switch error {
+        case .keyNotFound(let key, let context): text(context, "\"\(key.stringValue)\" is missing")
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            text(context, context.debugDescription)
+        @unknown default: "\(error)"
+        }
+    }
+
+    func held() async throws(CNIError) -> [IPAddress] {
+        try await assignments().map(\.address)
+    }
+
+    /// What the attachment has, IPv4 first, with what is noted beside it.
+    func assignments() async throws(CNIError) -> [AssignedAddress] {
+        do throws(IPAMError) {
+            return try await allocator.addresses(ofHandle: call.handle, interface: call.id.interfaceName)
+                .sorted { $0.address < $1.address }
+        } catch {
+            throw CNIError(error)
+        }
+    }
+
+    func assign() async throws(CNIError) -> NetworkResult {
+        guard let request else {
+            throw CNIError(.internal, "no addresses are wanted")
+        }
+        let lock = HostLock(call.settings.lockFile, until: Deadline(after: .seconds(5)))
+        defer { withExtendedLifetime(lock) {} }
+        do throws(IPAMError) {
+            try await allocator.ensurePools(pools)
+            let assigned = try await allocator.assign(request)
+            return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
+        } catch {
+            throw CNIError(error)
+        }
+    }
+
+    func release() async throws(CNIError) {
+        do throws(IPAMError) {
+            _ = try await allocator.release(handle: call.handle, interface: call.id.interfaceName)
+        } catch {
+            throw CNIError(error)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import CNI
+import ClusterClient
+import FoundationEssentials
+
+/// The endpoints in the store.
+struct EndpointRecords: Sendable {
+    /// Calico's own limit for this record (D2). Only plugins that work on the same Pod's same interface collide.
+    private static let attempts = 5
+
+    let store: any Datastore
+
+    func find(_ key: RecordKey) async throws(CNIError) -> WorkloadEndpoint? {
+        do throws(DatastoreError) {
+            guard let record = try await store.get(key) else { return nil }
+            return try Self.decode(record)
+        } catch {
+            throw CNIError(error)
+        }
+    }
+
+    /// Records an endpoint, in the place of whatever has its name.
+    func put(_ endpoint: WorkloadEndpoint) async throws(CNIError) {
+        let json = endpoint.json(uid: UUID().uuidString.lowercased(), created: PluginLog.timestamp())
+        let data = Data(json.text().utf8)
+        try await retrying { () async throws(DatastoreError) in
+            if let old = try await store.get(endpoint.key) {
+                _ = try await store.commit([.update(endpoint.key, data, old.revision)])
+            } else {
+                _ = try await store.commit([.create(endpoint.key, data)])
+            }
+        }
+    }
+
+    /// Removes the record if it is this attachment's; another container's, or none, is left as it is.
+    func remove(_ key: RecordKey, of id: AttachmentID) async throws(CNIError) {
+        try await retrying { () async throws(DatastoreError) in
+            guard let record = try await store.get(key), try Self.decode(record).id == id else { return }
+            _ = try await store.commit([.delete(key, record.revision)])
+        }
+    }
+
+    private static func decode(_ record: Record) throws(DatastoreError) -> WorkloadEndpoint {
+        do {
+            return try WorkloadEndpoint(record: record)
+        } catch {
+            throw DatastoreError(.corrupt, record.key, error.description)
+        }
+    }
+
+    private func retrying(_ body: () async throws(DatastoreError) -> Void) async throws(CNIError) {
+        for attempt in 1... {
+            do throws(DatastoreError) {
+                return try await body()
+            } catch {
+                let isRace = [.conflict, .alreadyExists, .notFound].contains(error.reason)
+                guard isRace, attempt < Self.attempts else { throw CNIError(error) }
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import CNI
+import ClusterClient
+import FoundationEssentials
+import NetworkTypes
+
+/// What ADD records of an attachment: Calico's WorkloadEndpoint resource (`projectcalico.org/v3`).
+///
+/// There is one record for a Pod's interface, not for each of its containers: the sandbox that is made again takes the
+/// record over, and the DEL of the old one finds another container ID in it (3.5).
+struct WorkloadEndpoint: Hashable, Sendable {
+    let workload: Workload
+    let id: AttachmentID
+    let node: String
+    /// The CNI network, which a container's attachments of several networks are told apart by.
+    let network: String
+    /// The link that the main plugin made; `nil` when the addresses went to another main plugin, whose link it is.
+    let link: Link?
+    let addresses: [IPAddress]
+
+    struct Link: Hashable, Sendable {
+        let hostInterfaceName: String
+        /// The container's.
+        let mac: MACAddress
+    }
+
+    var key: RecordKey { workload.endpointKey(node: node, interfaceName: id.interfaceName) }
+
+    /// Not Calico's: whose GC it is that may remove the endpoint.
+    private static let networkAnnotation = "swiftlet.io/network"
+
+    /// The record's JSON.
+    ///
+    /// - Parameters:
+    ///   - uid: the resource's, new for each endpoint.
+    ///   - created: the time in RFC 3339.
+    func json(uid: String, created: String) -> JSONValue {
+        let name = if case .resource(_, _, let name) = key { name } else { "" }
+        var metadata = JSONObject([
+            ("name", .string(name)), ("namespace", .string(workload.namespace)), ("uid", .string(uid)),
+            ("creationTimestamp", .string(created)),
+        ])
+        metadata["labels"] = [
+            "projectcalico.org/namespace": .string(workload.namespace),
+            "projectcalico.org/orchestrator": .string(workload.orchestrator),
+        ]
+        metadata["annotations"] = .object(JSONObject([(Self.networkAnnotation, .string(network))]))
+        var spec = JSONObject([("orchestrator", .string(workload.orchestrator))])
+        switch workload {
+        case .pod(let pod): spec["pod"] = .string(pod.name)
+        case .container(let id): spec["workload"] = .string(id)
+        }
+        spec["node"] = .string(node)
+        spec["containerID"] = .string(id.containerID)
+        spec["endpoint"] = .string(id.interfaceName)
+        spec["ipNetworks"] = .array(addresses.map { .string($0.hostPrefix.description) })
+        spec["profiles"] = [.string(profile)]
+        if let link {
+            spec["interfaceName"] = .string(link.hostInterfaceName)
+            spec["mac"] = .string(link.mac.description)
+        }
+        return [
+            "kind": "WorkloadEndpoint", "apiVersion": "projectcalico.org/v3", "metadata": .object(metadata),
+            "spec": .object(spec),
+        ]
+    }
+
+    /// The policy profile: the namespace's in Kubernetes, one named after the network elsewhere.
+    private var profile: String {
+        switch workload {
+        case .pod(let pod): "kns.\(pod.namespace)"
+        case .container: network
+        }
+    }
+
+    /// Reads a record, Calico's own ones too. Throws code 6 with the record's name for one that is none.
+    init(record: Record) throws(CNIError) {
+        do throws(CNIError) {
+            let value: JSONValue
+            do {
+                value = try JSONParser.parse(Array(record.value))
+            } catch {
+                throw CNIError(.decodingFailure, "not JSON: \(error)")
+            }
+            guard case .object(let object) = value else {
+                throw CNIError(.decodingFailure, "not an object")
+            }
+            try self.init(resource: JSONReader(object))
+        } catch {
+            throw CNIError(error.code, "the record \(record.key) is damaged", details: error.description)
+        }
+    }
+
+    private init(resource: JSONReader) throws(CNIError) {
+        guard let metadata = try resource.object("metadata"), let spec = try resource.object("spec") else {
+            throw CNIError(.decodingFailure, "\"metadata\" or \"spec\" is missing")
+        }
+        func required(_ key: String) throws(CNIError) -> String {
+            guard let text = try spec.nonEmptyString(key) else {
+                throw CNIError(.decodingFailure, "\"\(spec.path(of: key))\" is missing")
+            }
+            return text
+        }
+        let containerID = try spec.string("containerID") ?? ""
+        if let pod = try spec.nonEmptyString("pod") {
+            workload = .pod(PodReference(namespace: try metadata.string("namespace") ?? "default", name: pod))
+        } else {
+            workload = .container(id: try spec.nonEmptyString("workload") ?? containerID)
+        }
+        id = try AttachmentID(containerID: containerID, interfaceName: required("endpoint"))
+        node = try required("node")
+        network = try metadata.object("annotations")?.string(Self.networkAnnotation) ?? ""
+        if let name = try spec.nonEmptyString("interfaceName") {
+            guard let mac = try spec.value("mac", as: MACAddress.self) else {
+                throw CNIError(.decodingFailure, "\"spec.mac\" is missing")
+            }
+            link = Link(hostInterfaceName: name, mac: mac)
+        } else {
+            link = nil
+        }
+        var addresses: [IPAddress] = []
+        for text in try spec.strings("ipNetworks") ?? [] {
+            guard let address = CIDR(text)?.address else {
+                throw CNIError(.decodingFailure, "\"spec.ipNetworks\" has \(text.quoted)")
+            }
+            addresses.append(address)
+        }
+        self.addresses = addresses
+    }
+
+    init(
+        workload: Workload,
+        id: AttachmentID,
+        node: String,
+        network: String,
+        link: Link?,
+        addresses: [IPAddress]
+    ) {
+        self.workload = workload
+        self.id = id
+        self.node = node
+        self.network = network
+        self.link = link
+        self.addresses = addresses
+    }
+}

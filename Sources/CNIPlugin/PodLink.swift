@@ -1,0 +1,78 @@
+import CNI
+import NetworkTypes
+import PodNetwork
+
+/// The pod's link as one attachment sees it: what PodNetwork is asked for, under which names.
+struct PodLink: Sendable {
+    let id: AttachmentID
+    private let hostInterfaceName: String
+    private let alternateName: String?
+
+    /// - Parameter prefixes: the value of FELIX_INTERFACEPREFIX, which Calico's agent shares with its plugin.
+    init(_ call: Call, prefixes: String?) throws(CNIError) {
+        id = call.id
+        let prefix: String
+        do throws(PodNetworkError) {
+            prefix = try HostInterfaceName.prefixes(from: prefixes).first ?? HostInterfaceName.defaultPrefix
+        } catch {
+            throw CNIError(.invalidEnvironment, "\(error)")
+        }
+        switch call.workload {
+        case .pod(let pod):
+            hostInterfaceName = HostInterfaceName.derive(
+                prefix: prefix,
+                namespace: pod.namespace,
+                pod: pod.name,
+                interface: id.interfaceName
+            )
+            // A Pod's name on the host goes over to its new sandbox.
+            alternateName = nil
+        case .container(let container):
+            hostInterfaceName = HostInterfaceName.derive(
+                prefix: prefix,
+                containerID: container,
+                interface: id.interfaceName
+            )
+            alternateName = HostInterfaceName.alternate(
+                prefix: prefix,
+                containerID: container,
+                interface: id.interfaceName
+            )
+        }
+    }
+
+    /// What tells this attachment's link from another's that has the same name.
+    private var owner: String { "\(id.containerID)/\(id.interfaceName)" }
+
+    func request(namespacePath: String, addresses: [IPAddress], _ settings: LinkSettings, mac: MACAddress?)
+        -> PodNetworkRequest
+    {
+        PodNetworkRequest(
+            namespacePath: namespacePath,
+            interfaceName: id.interfaceName,
+            hostInterfaceName: hostInterfaceName,
+            alternateHostInterfaceName: alternateName,
+            owner: owner,
+            addresses: addresses,
+            mtu: settings.mtu,
+            mac: mac,
+            queues: settings.queues,
+            allowForwarding: settings.allowsForwarding
+        )
+    }
+
+    /// Removes whatever this attachment has, and nothing else.
+    func remove(namespacePath: String?, addresses: [IPAddress]) throws(CNIError) {
+        do throws(PodNetworkError) {
+            try PodNetwork.detach(
+                namespacePath: namespacePath,
+                interfaceName: id.interfaceName,
+                hostInterfaceNames: [hostInterfaceName, alternateName].compactMap { $0 },
+                addresses: addresses,
+                owner: owner
+            )
+        } catch {
+            throw CNIError(error)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import CNI
+import Glibc
+import Netlink
+
+/// The rules for `CNI_NETNS`, which are looked at before anything is done (V11).
+enum PodNamespace {
+    /// Throws code 8 for what is no network namespace, and for the plugin's own unless that is allowed.
+    static func check(_ path: String, allowsOwn: Bool) throws(CNIError) {
+        let isOwn: Bool
+        do throws(NetworkNamespaceError) {
+            isOwn = try Self.isOwn(path)
+        } catch {
+            throw CNIError(error)
+        }
+        guard allowsOwn || !isOwn else { throw ownNamespace(path) }
+    }
+
+    /// As ``check(_:allowsOwn:)`` for DEL, to which a namespace that is gone, or is none, is as good as none (D1, D4).
+    static func checkForDelete(_ path: String?, allowsOwn: Bool) throws(CNIError) {
+        guard let path, !allowsOwn, (try? isOwn(path)) == true else { return }
+        throw ownNamespace(path)
+    }
+
+    private static func isOwn(_ path: String) throws(NetworkNamespaceError) -> Bool {
+        try NetworkNamespace(path: path) == NetworkNamespace.current()
+    }
+
+    private static func ownNamespace(_ path: String) -> CNIError {
+        CNIError(
+            .invalidNamespace,
+            "CNI_NETNS is the plugin's own network namespace",
+            details: "\(path.quoted); CNI_NETNS_OVERRIDE=1 allows it"
+        )
+    }
+}
+
+/// The rights that a verb needs.
+enum Privileges {
+    static let message =
+        "swiftlet must run as root (CAP_NET_ADMIN and CAP_SYS_ADMIN): it makes network interfaces in other namespaces"
+
+    /// Throws code 5 when the plugin does not run as root.
+    static func require() throws(CNIError) {
+        guard geteuid() == 0 else {
+            throw CNIError(.ioFailure, message, details: "the effective user ID is \(geteuid())")
+        }
+    }
+}

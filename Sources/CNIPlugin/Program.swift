@@ -1,0 +1,97 @@
+// CNIPlugin: what `swiftlet` does when a runtime calls it. Each verb is a sequence over addresses (IPAM), links
+// (PodNetwork) and records (ClusterClient), with one owner for undoing it. The protocol itself is CNI's business, what
+// a pod's network looks like is PodNetwork's, which address it gets is IPAM's.
+
+import CNI
+import FoundationEssentials
+import Glibc
+
+/// One call of the plugin, from its arguments to its exit code.
+public struct Program: Sendable {
+    /// The version of Swiftlet.
+    public static let version = "0.1.0"
+
+    /// Under which name it was called.
+    enum Role: String {
+        /// The main plugin.
+        case plugin = "swiftlet"
+        /// The IPAM plugin of other main plugins.
+        case ipam = "swiftlet-ipam"
+    }
+
+    let role: Role
+    private let arguments: [String]
+    private let environment: [String: String]
+
+    /// - Parameter arguments: the command line; the first element's file name decides which plugin this is.
+    public init(arguments: [String], environment: [String: String]) {
+        let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+        role = Role(rawValue: name) ?? .plugin
+        self.arguments = Array(arguments.dropFirst())
+        self.environment = environment
+    }
+
+    /// Does what was asked, with its answer on stdout (V8, V9), and returns the exit code.
+    public func run() async -> Int32 {
+        // A runtime that went away shows as a failed write, upon which ADD takes back what it did.
+        signal(SIGPIPE, SIG_IGN)
+        var environment = environment
+        switch arguments.first {
+        case nil: break
+        case "VERSION": environment["CNI_COMMAND"] = Command.version.rawValue
+        case "--version", "-v", "version":
+            print("\(role.rawValue) \(Self.version)")
+            return 0
+        case "--help", "-h", "help":
+            print(about)
+            return 0
+        case let argument?:
+            printError("\(role.rawValue): unknown argument \(argument.quoted)\n\n\(about)")
+            return 2
+        }
+        guard environment["CNI_COMMAND"]?.isEmpty == false else {
+            printError(about)
+            return 0
+        }
+        return await answer(environment)
+    }
+
+    private func answer(_ environment: [String: String]) async -> Int32 {
+        var version = SpecVersion.latest
+        do throws(CNIError) {
+            let invocation = try Invocation(environment: environment)
+            if invocation == .version {
+                let stdin = isatty(STDIN_FILENO) == 1 ? [] : (try? StandardStreams.readInput()) ?? []
+                try StandardStreams.write(SpecVersion.reply(toStdin: stdin))
+                return 0
+            }
+            let configuration = try NetworkConfiguration(try StandardStreams.readInput())
+            version = configuration.cniVersion
+            try configuration.require(invocation.command)
+            try await perform(invocation, configuration, prefixes: environment["FELIX_INTERFACEPREFIX"])
+            return 0
+        } catch {
+            return report(error, version)
+        }
+    }
+
+    private func report(_ error: CNIError, _ version: SpecVersion) -> Int32 {
+        // When stdout is gone there is nobody left to tell.
+        try? StandardStreams.write(error.json(version: version))
+        return 1
+    }
+
+    private var about: String {
+        """
+        \(role.rawValue) \(Self.version): \(role == .plugin ? "CNI plugin" : "CNI plugin for IPAM") of Swiftlet
+        A container runtime calls it with CNI_COMMAND and its siblings in the environment and the network configuration
+        on stdin. For a person: --help, --version, VERSION.
+        CNI protocol versions supported: \(SpecVersion.allCases.map(\.rawValue).joined(separator: ", "))
+        """
+    }
+
+    private func printError(_ text: String) {
+        var text = text + "\n"
+        text.withUTF8 { bytes in _ = Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+    }
+}

@@ -1,0 +1,90 @@
+import CNI
+import NetworkTypes
+import PodNetwork
+
+/// CHECK: whether an attachment still is as ADD left it (3.7).
+struct CheckVerb {
+    let call: Call
+    let link: PodLink
+    let namespacePath: String
+
+    /// Throws code 3 for an attachment that nobody knows, 7 without a previous result, 104 for whatever is not as it
+    /// was.
+    func run() async throws(CNIError) {
+        guard let previous = try call.configuration.previousResult() else {
+            throw CNIError(.invalidConfiguration, "CHECK needs \"prevResult\"")
+        }
+        let held = try await BlockAddressSource(call, nil).held()
+        let recorded = try await call.records.find(call.endpointKey)
+        guard let recorded, recorded.id == call.id, let recordedLink = recorded.link else {
+            guard held.isEmpty else { throw .inconsistent(["\(held) are assigned, but no endpoint is recorded"]) }
+            throw CNIError(
+                .unknownContainer,
+                "container \(call.id.containerID) has no interface \(call.id.interfaceName) on this network"
+            )
+        }
+        var settings = try LinkSettings(
+            call.configuration.reader,
+            mtuFile: call.settings.mtuFile,
+            hasIPv6: recorded.addresses.contains { $0.family == .ipv6 }
+        )
+        // What the MTU file says may have changed since; what the pod was given has not.
+        settings.mtu = Self.interface(of: recorded, in: previous)?.mtu
+        var differences = Self.differences(recorded, held: held, from: previous)
+        do throws(PodNetworkError) {
+            differences += try PodNetwork.differences(
+                from: link.request(
+                    namespacePath: namespacePath,
+                    addresses: recorded.addresses,
+                    settings,
+                    mac: recordedLink.mac
+                )
+            )
+        } catch {
+            throw CNIError(error)
+        }
+        guard differences.isEmpty else { throw .inconsistent(differences) }
+    }
+
+    /// How the records differ from what the runtime was told.
+    static func differences(
+        _ recorded: WorkloadEndpoint,
+        held: [IPAddress],
+        from previous: NetworkResult
+    ) -> [String] {
+        var differences: [String] = []
+        let told = Set(previous.addresses.map(\.address.address))
+        for address in recorded.addresses where !told.contains(address) {
+            differences.append("\(address) is recorded, but not in prevResult")
+        }
+        for address in recorded.addresses where !held.contains(address) {
+            differences.append("\(address) is not assigned to the container")
+        }
+        guard let ours = interface(of: recorded, in: previous) else {
+            return differences + ["\(recorded.id.interfaceName) is not in prevResult"]
+        }
+        if let mac = ours.mac.flatMap({ MACAddress($0) }), let link = recorded.link, mac != link.mac {
+            differences.append("prevResult has the MAC \(mac), the record \(link.mac)")
+        }
+        return differences
+    }
+
+    /// The container's end. Others may have added interfaces (K3); the one with our name is ours.
+    private static func interface(
+        of recorded: WorkloadEndpoint,
+        in previous: NetworkResult
+    ) -> NetworkResult.Interface? {
+        previous.interfaces.first { $0.name == recorded.id.interfaceName && $0.sandbox != nil }
+    }
+}
+
+extension CNIError {
+    /// Code 104, with all that is wrong.
+    static func inconsistent(_ differences: [String]) -> CNIError {
+        CNIError(
+            .datastoreInconsistent,
+            "the attachment is not as ADD left it",
+            details: differences.joined(separator: "; ")
+        )
+    }
+}

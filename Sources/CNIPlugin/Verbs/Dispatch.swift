@@ -1,0 +1,56 @@
+import CNI
+
+extension Program {
+    /// Does what a runtime asks for; DEL, CHECK and STATUS write nothing to stdout (V9).
+    ///
+    /// - Parameter prefixes: the value of FELIX_INTERFACEPREFIX.
+    func perform(
+        _ invocation: Invocation,
+        _ configuration: NetworkConfiguration,
+        prefixes: String?
+    ) async throws(CNIError) {
+        let version = configuration.cniVersion
+        let deliver = { (result: NetworkResult) throws(CNIError) in
+            try StandardStreams.write(try result.json(version: version))
+        }
+        switch (invocation, role) {
+        case (.version, _): break
+        case (.status, _):
+            Watchdog.start(seconds: 10)
+            try await StatusVerb(configuration: configuration).run()
+        case (.collectGarbage, _):
+            throw CNIError(.invalidEnvironment, "CNI_COMMAND GC is not supported by this version")
+        case (.add(let attachment, let namespacePath), .plugin):
+            try Privileges.require()
+            try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            try AddressSettings.requireOwnType(configuration)
+            Watchdog.startForChanges()
+            let call = try Call(.add, attachment, configuration)
+            try await AddVerb(call: call, link: PodLink(call, prefixes: prefixes), namespacePath: namespacePath)
+                .run(deliver: deliver)
+        case (.delete(let attachment, let namespacePath), .plugin):
+            try Privileges.require()
+            try PodNamespace.checkForDelete(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            Watchdog.startForChanges()
+            let call = try Call(.delete, attachment, configuration)
+            try await DeleteVerb(call: call, prefixes: prefixes, namespacePath: namespacePath).run()
+        case (.check(let attachment, let namespacePath), .plugin):
+            try Privileges.require()
+            try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            try AddressSettings.requireOwnType(configuration)
+            Watchdog.startForChanges()
+            let call = try Call(.check, attachment, configuration)
+            try await CheckVerb(call: call, link: PodLink(call, prefixes: prefixes), namespacePath: namespacePath)
+                .run()
+        case (.add(let attachment, _), .ipam):
+            Watchdog.startForChanges()
+            try await AddressVerbs(call: Call(.add, attachment, configuration)).add(deliver: deliver)
+        case (.delete(let attachment, _), .ipam):
+            Watchdog.startForChanges()
+            try await AddressVerbs(call: Call(.delete, attachment, configuration)).delete()
+        case (.check(let attachment, _), .ipam):
+            Watchdog.startForChanges()
+            try await AddressVerbs(call: Call(.check, attachment, configuration)).check()
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import Glibc
+import Netlink
+import NetworkTypes
+
+/// The host's routes to pods: one for each address (4.2, 4.3).
+struct HostRoutes {
+    private let socket: NetlinkSocket
+
+    init(_ socket: NetlinkSocket) {
+        self.socket = socket
+    }
+
+    /// Brings the host end of a pod up and installs its addresses and routes.
+    ///
+    /// - Throws: ``PodNetworkError/routeConflict(destination:interface:)`` when an address is routed elsewhere, and that
+    ///   is not the leftover of a pod that no longer has it. Every route is in place otherwise.
+    func install(
+        _ side: PodNetworkPlan.Side,
+        on interface: InterfaceIndex,
+        owner: String?
+    ) throws(PodNetworkError) {
+        let requests = side.requests(on: interface, peerMAC: PodNetworkPlan.hostMAC, owner: owner)
+        let outcomes = try PodNetworkError.translating { try socket.exchange(requests) }
+        for outcome in outcomes.dropLast(side.routes.count) {
+            if case .failure(let error) = outcome { throw PodNetworkError(error) }
+        }
+        for (entry, outcome) in zip(side.routes, outcomes.suffix(side.routes.count)) {
+            guard case .failure(let error) = outcome else { continue }
+            guard error.isRefusal(EEXIST) else { throw PodNetworkError(error) }
+            try replace(entry.route(on: interface))
+        }
+    }
+
+    /// Puts a route in the place of the one that is there, if nobody needs that one.
+    private func replace(_ route: Route) throws(PodNetworkError) {
+        for existing in try routes(to: route.destination) {
+            guard existing.nextHop != route.nextHop else { return }  // the node's agent was faster
+            if let obstacle = try obstacle(existing) {
+                throw .routeConflict(destination: route.destination, interface: obstacle)
+            }
+        }
+        try PodNetworkError.translating { try socket.send(.replaceRoute(route)) }
+    }
+
+    /// Removes the routes to an address that lead to a pod which no longer has it (4.7).
+    func removeOrphans(of address: IPAddress) throws(PodNetworkError) {
+        for route in try routes(to: address.hostPrefix) where route.nextHop.interface != nil {
+            guard try obstacle(route) == nil else { continue }
+            do throws(NetlinkError) {
+                try socket.send(.deleteRoute(route))
+            } catch {
+                guard error.isRefusal(ESRCH) else { throw PodNetworkError(error) }
+            }
+        }
+    }
+
+    /// Whether the host sends packets for an address to an interface.
+    func isRouted(_ address: IPAddress, to interface: InterfaceIndex) throws(PodNetworkError) -> Bool {
+        try routes(to: address.hostPrefix).contains { $0.nextHop == .interface(interface) }
+    }
+
+    /// The main table's routes to exactly this destination.
+    private func routes(to destination: CIDR) throws(PodNetworkError) -> [Route] {
+        try PodNetworkError.translating {
+            do throws(NetlinkError) {
+                // One lookup answers unless the node has routing rules of its own; listing the table may be slow.
+                let best = try socket.get(.route(toward: destination.address))
+                if best.destination == destination, best.table == .main { return [best] }
+                // The longest prefix there is does not reach it, so that the table cannot have it.
+                if best.table == .main { return [] }
+            } catch {
+                guard
+                    [ENETUNREACH, EHOSTUNREACH, ESRCH, EINVAL, EACCES].contains(error.code) || error.cause == .noAnswer
+                else { throw error }
+            }
+            return try socket.list(.routes(RouteFilter(destination: destination)))
+        }
+    }
+
+    /// Who needs a route that is there; `nil` when it is the leftover of a pod: it leads to an interface like ours whose
+    /// other end is down, gone, or does not have the address.
+    private func obstacle(_ route: Route) throws(PodNetworkError) -> String? {
+        guard case .interface(let index) = route.nextHop else { return "\(route.nextHop)" }
+        return try PodNetworkError.translating {
+            guard let link = try socket.linkIfPresent(.index(index)) else { return nil }
+            guard link.isPodHostEnd else { return link.name }
+            guard link.isRunning, let peer = link.peerIndex, let namespace = link.peerNamespace else { return nil }
+            let addresses = try socket.list(.addresses(on: peer, inNamespace: namespace))
+            return addresses.contains { $0.address == route.destination.address } ? link.name : nil
+        }
+    }
+}

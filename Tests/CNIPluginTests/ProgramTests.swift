@@ -1,0 +1,81 @@
+import CNI
+import Foundation
+import Testing
+
+/// What does not need a pod: VERSION, STATUS, the person at the keyboard.
+@Suite(.enabled(if: geteuid() == 0, "makes a network namespace"))
+struct ProgramTests {
+    let bench: Bench
+
+    init() throws { bench = try Bench() }
+
+    static let versions = SpecVersion.allCases.map(\.rawValue)
+
+    @Test(arguments: ["", "{", #"{"cniVersion": "1.1.0"}"#])
+    func version(_ stdin: String) async throws {
+        for plugin in ["swiftlet", "swiftlet-ipam"] {
+            let outcome = try await bench.run(plugin: plugin, ["CNI_COMMAND": "VERSION"], stdin: stdin)
+            #expect(outcome.status == 0)
+            #expect(outcome.json["cniVersion"] as? String == "1.1.0")
+            #expect(outcome.json["supportedVersions"] as? [String] == Self.versions)
+        }
+    }
+
+    @Test func versionAsArgument() async throws {
+        let outcome = try await bench.run([:], stdin: #"{"cniVersion": "0.4.0"}"#, arguments: ["VERSION"])
+        #expect(outcome.status == 0)
+        #expect(outcome.json["cniVersion"] as? String == "0.4.0")
+    }
+
+    @Test func withoutCommandItSaysWhatItIs() async throws {
+        let outcome = try await bench.run([:], stdin: "")
+        #expect(outcome.status == 0)
+        #expect(outcome.output == "")
+        #expect(outcome.log.contains("CNI plugin"))
+        #expect(outcome.log.contains("0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0"))
+        let ipam = try await bench.run(plugin: "swiftlet-ipam", [:], stdin: "")
+        #expect(ipam.log.contains("for IPAM"))
+    }
+
+    @Test func personAtTheKeyboard() async throws {
+        for argument in ["--help", "--version"] {
+            let outcome = try await bench.run([:], stdin: "", arguments: [argument])
+            #expect(outcome.status == 0)
+            #expect(outcome.output.contains("swiftlet"))
+        }
+        let outcome = try await bench.run([:], stdin: "", arguments: ["--nonsense"])
+        #expect(outcome.status == 2)
+        #expect(outcome.log.contains("--nonsense"))
+    }
+
+    @Test func statusOfAGoodConfigurationIsSilentAndMakesNothing() async throws {
+        for plugin in ["swiftlet", "swiftlet-ipam"] {
+            let outcome = try await bench.run(
+                plugin: plugin,
+                ["CNI_COMMAND": "STATUS"],
+                stdin: bench.configuration(ipv6: true)
+            )
+            #expect(outcome.status == 0, "\(outcome.output)")
+            #expect(outcome.output == "")
+        }
+        #expect(!FileManager.default.fileExists(atPath: bench.dataDirectory))
+    }
+
+    @Test func statusTellsWhyAnAddWouldFail() async throws {
+        for configuration in [
+            bench.configuration(pools: Bench.pool6), bench.configuration(ipam: #", "ipv4_pools": ["nowhere"]"#),
+            bench.configuration(extra: #", "mtu": 1"#),
+            bench.configuration(pools: #"{"name": "four", "cidr": "10.80.0.0/24", "disabled": true}"#),
+            bench.configuration(extra: #", "nodename": "", "nodename_file": "/nonexistent""#),
+            bench.configuration().replacingOccurrences(
+                of: bench.dataDirectory,
+                with: bench.directory + "/swiftlet-ipam/data"
+            ),
+        ] {
+            let outcome = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
+            #expect(outcome.code == 50, "\(configuration): \(outcome.output)")
+        }
+        let old = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(version: "1.0.0"))
+        #expect(old.code == 1)
+    }
+}

@@ -1,0 +1,139 @@
+import CNI
+import NetworkTypes
+import Testing
+
+@Suite struct NetworkResultTests {
+    static let dualStack = NetworkResult(
+        interfaces: [
+            .init(name: "cali0d7763386da", mac: "ee:ee:ee:ee:ee:ee", mtu: 1450),
+            .init(name: "eth0", mac: "0a:00:00:00:00:01", mtu: 1450, sandbox: "/run/netns/x", pciID: "0000:00:1f.0"),
+        ],
+        addresses: [
+            .init(CIDR("10.80.0.1/32")!, interface: 1),
+            .init(CIDR("fd00::1/128")!, gateway: IPAddress("fe80::1"), interface: 1),
+        ],
+        routes: [
+            .init(CIDR("0.0.0.0/0")!, gateway: IPAddress("169.254.1.1")),
+            .init(
+                CIDR("::/0")!,
+                gateway: IPAddress("fe80::1"),
+                mtu: 1400,
+                advertisedMSS: 1360,
+                priority: 5,
+                table: 254,
+                scope: 0
+            ),
+        ],
+        dns: DNS(nameservers: ["10.96.0.10"], domain: "local", search: ["svc"], options: ["ndots:5"])
+    )
+
+    static let dnsText =
+        #""dns":{"nameservers":["10.96.0.10"],"domain":"local","search":["svc"],"options":["ndots:5"]}"#
+
+    /// What a consumer of each version sees of the same result.
+    static let golden: [SpecVersion: String] = {
+        let byFamily =
+            #""ip4":{"ip":"10.80.0.1/32","routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"}]},"#
+            + #""ip6":{"ip":"fd00::1/128","gateway":"fe80::1","routes":[{"dst":"::/0","gw":"fe80::1"}]},"# + dnsText
+        let lists =
+            #""interfaces":[{"name":"cali0d7763386da","mac":"ee:ee:ee:ee:ee:ee"},"#
+            + #"{"name":"eth0","mac":"0a:00:00:00:00:01","sandbox":"/run/netns/x"}],"#
+            + #""ips":[{"version":"4","interface":1,"address":"10.80.0.1/32"},"#
+            + #"{"version":"6","interface":1,"address":"fd00::1/128","gateway":"fe80::1"}],"#
+            + #""routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"# + dnsText
+        let sinceOne =
+            #""interfaces":[{"name":"cali0d7763386da","mac":"ee:ee:ee:ee:ee:ee","mtu":1450},"#
+            + #"{"name":"eth0","mac":"0a:00:00:00:00:01","mtu":1450,"sandbox":"/run/netns/x","pciID":"0000:00:1f.0"}],"#
+            + #""ips":[{"interface":1,"address":"10.80.0.1/32"},{"interface":1,"address":"fd00::1/128","gateway":"fe80::1"}],"#
+            + #""routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},"#
+            + #"{"dst":"::/0","gw":"fe80::1","mtu":1400,"advmss":1360,"priority":5,"table":254,"scope":0}],"# + dnsText
+        return [
+            .v0_1_0: byFamily, .v0_2_0: byFamily, .v0_3_0: lists, .v0_3_1: lists, .v0_4_0: lists, .v1_0_0: sinceOne,
+            .v1_1_0: sinceOne,
+        ]
+    }()
+
+    @Test(arguments: SpecVersion.allCases)
+    func goldenText(_ version: SpecVersion) throws {
+        let body = try #require(Self.golden[version])
+        #expect(try Self.dualStack.json(version: version).text() == #"{"cniVersion":"\#(version)",\#(body)}"#)
+    }
+
+    static func decode(_ text: String, default version: SpecVersion = .v0_1_0) throws -> NetworkResult {
+        guard case .object(let object) = try JSONParser.parse(Array(text.utf8)) else { return NetworkResult() }
+        return try NetworkResult(decoding: JSONReader(object), defaultVersion: version)
+    }
+
+    /// Reading back a version gives what that version can hold.
+    @Test(arguments: SpecVersion.allCases)
+    func readingBack(_ version: SpecVersion) throws {
+        let text = try Self.dualStack.json(version: version).text()
+        let result = try Self.decode(text)
+        #expect(try result.json(version: version).text() == text)
+        if version >= .v1_0_0 { #expect(result == Self.dualStack) }
+        if version < .v0_3_0 {
+            #expect(result.interfaces.isEmpty && result.addresses.allSatisfy { $0.interface == nil })
+        }
+    }
+
+    @Test func resultWithoutVersionIsOfTheConfigurations() throws {
+        let old = #"{"ip4":{"ip":"10.0.0.1/32"}}"#
+        #expect(try Self.decode(old, default: .v0_2_0).addresses.count == 1)
+        #expect(try Self.decode(old, default: .v1_0_0).addresses.isEmpty)
+    }
+
+    @Test func dnsIsThereBeforeOneAndOnlyWhenFilledSince() throws {
+        let result = NetworkResult(addresses: [.init(CIDR("10.0.0.1/32")!)])
+        #expect(
+            try result.json(version: .v0_2_0).text() == #"{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.1/32"},"dns":{}}"#
+        )
+        #expect(
+            try result.json(version: .v0_4_0).text()
+                == #"{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.0.0.1/32"}],"dns":{}}"#
+        )
+        #expect(
+            try result.json(version: .v1_0_0).text() == #"{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.1/32"}]}"#
+        )
+    }
+
+    @Test func interfaceZeroIsWritten() throws {
+        let result = NetworkResult(
+            interfaces: [.init(name: "eth0")],
+            addresses: [.init(CIDR("10.0.0.1/32")!, interface: 0)]
+        )
+        #expect(try result.json(version: .v1_0_0).text().contains(#""interface":0"#))
+        #expect(try Self.decode(try result.json(version: .v1_0_0).text()) == result)
+    }
+
+    @Test func oldFormTakesTheFirstOfEachFamilyAndItsRoutes() throws {
+        let result = NetworkResult(
+            addresses: [.init(CIDR("10.0.0.1/32")!), .init(CIDR("10.0.0.2/32")!)],
+            routes: [.init(CIDR("::/0")!), .init(CIDR("10.0.0.0/8")!)]
+        )
+        #expect(
+            try result.json(version: .v0_2_0).text()
+                == #"{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.1/32","routes":[{"dst":"10.0.0.0/8"}]},"dns":{}}"#
+        )
+        #expect(throws: CNIError.self) { try NetworkResult().json(version: .v0_1_0) }
+    }
+
+    @Test func mappedAddressCountsAsIPv4() throws {
+        let result = NetworkResult(addresses: [.init(CIDR("::ffff:10.0.0.1/128")!)])
+        #expect(try result.json(version: .v0_4_0).text().contains(#""version":"4""#))
+        #expect(try result.json(version: .v0_2_0).text().contains(#""ip4":{"ip":"::ffff:10.0.0.1/128"}"#))
+    }
+
+    @Test func mergingShiftsIndices() {
+        let first = NetworkResult(
+            interfaces: [.init(name: "dummy")],
+            addresses: [.init(CIDR("192.0.2.1/32")!, interface: 0)],
+            dns: DNS(domain: "a")
+        )
+        let merged = first.merging(Self.dualStack)
+        #expect(merged.interfaces.map(\.name) == ["dummy", "cali0d7763386da", "eth0"])
+        #expect(merged.addresses.map(\.interface) == [0, 2, 2])
+        #expect(merged.routes == Self.dualStack.routes)
+        #expect(merged.dns == Self.dualStack.dns)
+        #expect(first.merging(NetworkResult()).dns == DNS(domain: "a"))
+    }
+}
