@@ -88,8 +88,7 @@ let package = Package(
                 name: "CNIBenchmark",
                 dependencies: ["Netlink", argumentParser],
                 path: "Benchmarks/CNIBenchmark",
-                swiftSettings: module,
-                linkerSettings: selfContained
+                swiftSettings: strict
             ),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(

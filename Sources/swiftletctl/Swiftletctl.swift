@@ -11,9 +11,10 @@ struct Swiftletctl: AsyncParsableCommand {
         abstract: "Shows what Swiftlet has assigned on this node.",
         discussion: """
             ENVIRONMENT
-              DATASTORE_TYPE      Which store to read. This version knows "local", which is the default.
-              SWIFTLET_DATA_DIR   The data directory of the local store: "data_dir" in the plugin's
-                                  configuration. Default: /var/lib/swiftlet.
+              DATASTORE_TYPE     Which store to read. This version knows "local",
+                                 which is the default.
+              SWIFTLET_DATA_DIR  The data directory of the local store, "data_dir" in the
+                                 plugin's configuration. Default: /var/lib/swiftlet.
 
             EXIT STATUS
               0  done
