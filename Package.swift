@@ -67,7 +67,11 @@ let package = Package(
             ["ServiceProxy", "Manifests", argumentParser, logging, serviceLifecycle],
             linkerSettings: selfContained
         ),
-        program("swiftletctl", ["Reports", argumentParser], linkerSettings: selfContained),
+        program(
+            "swiftletctl",
+            ["Reports", "IPAM", "ClusterClient", "NetworkTypes", argumentParser],
+            linkerSettings: selfContained
+        ),
         library(
             "CNIPlugin",
             ["PodNetwork", "IPAM", "CNI", "ClusterClient", "Netlink", "NetworkTypes"]
@@ -84,6 +88,12 @@ let package = Package(
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("NetworkTypes"),
         [
+            .executableTarget(
+                name: "CNIBenchmark",
+                dependencies: ["Netlink", argumentParser],
+                path: "Benchmarks/CNIBenchmark",
+                swiftSettings: strict
+            ),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(
                 name: "CNetfilter",

@@ -33,7 +33,8 @@ struct StoredBlock {
 }
 
 extension Block {
-    init(_ record: Record) throws(IPAMError) {
+    /// Throws ``IPAMError/inconsistent(_:)`` for a record that is no block, or that lies under another block's key.
+    public init(_ record: Record) throws(IPAMError) {
         do throws(MalformedRecord) {
             try self.init(json: record.value)
         } catch {

@@ -1,0 +1,123 @@
+import ArgumentParser
+import ClusterClient
+import Glibc
+import IPAM
+import NetworkTypes
+import Reports
+
+struct IPAMCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ipam",
+        abstract: "Look at the assignment of addresses.",
+        subcommands: [Show.self]
+    )
+}
+
+extension IPAMCommand {
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show how many addresses are in use, or who has one.",
+            discussion: """
+                Without a flag, shows for each pool how many addresses it has, how many are in use (assigned, or \
+                cooling down after their release), reserved, and free. Changes nothing.
+
+                Of several flags the first of --ip, --show-blocks, --show-borrowed and --show-configuration counts.
+
+                EXAMPLES
+                  swiftletctl ipam show --show-blocks
+                  swiftletctl ipam show --ip 10.80.0.1 -o json
+                  SWIFTLET_DATA_DIR=/mnt/node/var/lib/swiftlet swiftletctl ipam show
+                """
+        )
+
+        enum Format: String, ExpressibleByArgument, CaseIterable {
+            case table, json
+        }
+
+        @Option(help: ArgumentHelp("Show who has this address. Exits 4 when nobody has.", valueName: "address"))
+        var ip: String?
+
+        @Flag(help: "Show the blocks of each pool, and at the end those that belong to no pool.")
+        var showBlocks = false
+
+        @Flag(help: "Show the addresses that are used on another node than the one that owns their block.")
+        var showBorrowed = false
+
+        @Flag(help: "Show the settings of IPAM.")
+        var showConfiguration = false
+
+        @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
+        var output = Format.table
+
+        /// The address to look for, if one is.
+        private func address() throws -> IPAddress? {
+            guard let ip else { return nil }
+            guard let address = IPAddress(ip) else {
+                throw Failure(status: .usage, message: "Error executing command: invalid IP address specified: \(ip)")
+            }
+            return address
+        }
+
+        func run() async throws {
+            let address = try address()
+            let store = try openStore()
+            do {
+                if let address {
+                    let report = try await AddressReport.read(address, from: store)
+                    Output.print(output == .json ? try report.json() : report.text)
+                    if !report.isAssigned { throw Failure(status: .notAssigned, message: "") }
+                } else if showBlocks || !(showBorrowed || showConfiguration) {
+                    let usage = try await IPAMUsage.read(from: store)
+                    Output.print(
+                        output == .json
+                            ? try usage.json(showingBlocks: showBlocks) : usage.table(showingBlocks: showBlocks)
+                    )
+                } else if showBorrowed {
+                    let borrowed = try await BorrowedAddresses.read(from: store)
+                    Output.print(output == .json ? try borrowed.json() : borrowed.table)
+                } else {
+                    let record = try await store.get(IPAMConfiguration.recordKey)
+                    let configuration = try record.map { try IPAMConfiguration($0) } ?? IPAMConfiguration()
+                    Output.print(output == .json ? try configuration.json() : configuration.table)
+                }
+            } catch IPAMError.datastore(let error) {
+                throw Failure(error)
+            } catch let error as DatastoreError {
+                throw Failure(error)
+            } catch let error as IPAMError {
+                throw Failure(status: .error, message: error.description)
+            }
+        }
+
+        /// The store that the environment selects.
+        ///
+        /// A store that is not there yet is one without records. A data directory that is not there is a mistake.
+        private func openStore() throws -> any Datastore {
+            let selection: StoreSelection
+            do {
+                selection = try StoreSelection(environment: Environment.variables)
+            } catch {
+                throw Failure(status: .error, message: "\(error)")
+            }
+            if case .local(let directory) = selection, access(directory, F_OK) != 0 {
+                let reason = String(cString: strerror(errno))
+                throw Failure(
+                    status: .storeUnreachable,
+                    message: "\(directory), the data directory of the local store: \(reason)"
+                )
+            }
+            return selection.open()
+        }
+    }
+}
+
+/// The environment of this process, without Foundation.
+enum Environment {
+    static var variables: [String: String] {
+        var variables: [String: String] = [:]
+        for name in ["DATASTORE_TYPE", "SWIFTLET_DATA_DIR"] {
+            variables[name] = getenv(name).map { String(cString: $0) }
+        }
+        return variables
+    }
+}

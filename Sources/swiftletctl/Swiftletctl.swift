@@ -1,0 +1,98 @@
+import ArgumentParser
+import ClusterClient
+import Glibc
+import Reports
+
+/// The command line of `swiftletctl`. What it prints is made by Reports.
+@main
+struct Swiftletctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "swiftletctl",
+        abstract: "Shows what Swiftlet has assigned on this node.",
+        discussion: """
+            ENVIRONMENT
+              DATASTORE_TYPE     Which store to read. This version knows "local",
+                                 which is the default.
+              SWIFTLET_DATA_DIR  The data directory of the local store, "data_dir" in the
+                                 plugin's configuration. Default: /var/lib/swiftlet.
+
+            EXIT STATUS
+              0  done
+              1  an error; what is wrong is on stderr
+              2  the command line is wrong
+              4  the address asked for is not assigned
+              5  the store cannot be reached, or is busy
+            """,
+        subcommands: [IPAMCommand.self, VersionCommand.self]
+    )
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            Output.error(failure.message)
+            Glibc.exit(failure.status.rawValue)
+        } catch let error where exitCode(for: error).isSuccess {
+            Output.print(fullMessage(for: error))  // --help
+        } catch {
+            Output.error(fullMessage(for: error))
+            Glibc.exit(Failure.Status.usage.rawValue)
+        }
+    }
+}
+
+/// Why a command ends otherwise than well.
+struct Failure: Error {
+    enum Status: Int32 {
+        case error = 1
+        case usage = 2
+        case notAssigned = 4
+        case storeUnreachable = 5
+    }
+
+    let status: Status
+    /// For stderr; empty when everything has been said.
+    let message: String
+}
+
+extension Failure {
+    init(_ error: DatastoreError) {
+        switch error.reason {
+        case .unavailable, .failed: self.init(status: .storeUnreachable, message: error.description)
+        case .alreadyExists, .conflict, .notFound, .corrupt, .invalidKey:
+            self.init(status: .error, message: error.description)
+        }
+    }
+}
+
+/// Text on the standard streams.
+enum Output {
+    /// Prints text that ends with its own newline, or adds one. Throws ``Failure`` when stdout takes no more, as a full
+    /// disk or a reader that went away.
+    static func print(_ text: String) {
+        write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO)
+    }
+
+    static func error(_ text: String) {
+        guard !text.isEmpty else { return }
+        write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
+    }
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                // Nobody reads any more, which SIGPIPE usually says; or the disk is full.
+                Glibc.exit(Failure.Status.error.rawValue)
+            }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
