@@ -88,7 +88,7 @@ let package = Package(
             ),
             .target(
                 name: "TestSupport",
-                dependencies: ["Netlink"],
+                dependencies: ["Netlink", "NetworkTypes"],
                 path: "Tests/TestSupport",
                 swiftSettings: strict
             ),
