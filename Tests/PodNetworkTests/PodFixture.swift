@@ -62,13 +62,23 @@ struct PodFixture {
         try Self.snapshot(of: host) + Self.snapshot(of: pod.namespace)
     }
 
-    /// All links, addresses, routes and neighbours of a namespace, as text.
+    /// All links, addresses, routes and neighbours of a namespace, as text, but for the link-local address of a link
+    /// and the routes that come with it, which the kernel makes when the link has come up.
     static func snapshot(of namespace: NetworkNamespace) throws -> [String] {
         let socket = try NetlinkSocket(in: namespace)
         return try socket.list(.links()).map { "link \($0.name)" }
-            + socket.list(.addresses()).map { "address \($0.prefix) on \($0.interface)" }
-            + socket.list(.routes(RouteFilter(table: nil))).filter { $0.table != .local }.map { "route \($0)" }
+            + socket.list(.addresses()).filter { !isMadeByKernel($0.prefix) }.map {
+                "address \($0.prefix) on \($0.interface)"
+            }
+            + socket.list(.routes(RouteFilter(table: nil))).filter {
+                $0.table != .local && !isMadeByKernel($0.destination)
+            }
+            .map { "route \($0)" }
             + socket.list(.neighbours()).filter { $0.state.contains(.permanent) }.map { "neighbour \($0.address)" }
+    }
+
+    private static func isMadeByKernel(_ prefix: CIDR) -> Bool {
+        ["fe80::/10", "ff00::/8"].compactMap { CIDR($0) }.contains { $0.contains(prefix) }
     }
 }
 
