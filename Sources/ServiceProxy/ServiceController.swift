@@ -146,11 +146,6 @@ public actor ServiceController {
             let start = try await backend.start(with: frontends)
             refusals = start.refused
             needsWholeState = false
-            let findings = start.findings.map { "\($0.key): \($0.value)" }.sorted()
-            logger.info(
-                "the node's rules are compared",
-                metadata: ["found": .array(findings.map { .string($0) }), "written": "\(start.changes)"]
-            )
         } else {
             let changes = table.beginCommit()
             guard !changes.isEmpty else { return table.commitSucceeded() }

@@ -9,7 +9,7 @@ import Testing
 @testable import ServiceProxy
 
 /// The program itself, as an operator runs it, on a node made of network namespaces.
-@Suite(.enabled(if: isRoot && ProxyProgram.path != nil)) struct ProxyProgramTests {
+@Suite(.enabled(if: isRoot)) struct ProxyProgramTests {
     private static func service(_ name: String, _ address: String, pods: [Int], nodePort: Int? = nil) -> String {
         let isIPv6 = address.contains(":")
         let endpoints = pods.map { pod in
@@ -128,7 +128,7 @@ import Testing
         proxy = try ProxyProgram(in: node.node, arguments)
         try await eventually { proxy.log.contains("everything is programmed") }
         #expect(try elements(on: node) == rules)
-        #expect(proxy.log.contains("IPv4: adopted") && proxy.log.contains("IPv6: adopted"))
+        #expect(proxy.log.contains("finding=adopted table=ip swiftlet"))
 
         // Killed, changed meanwhile, started again.
         proxy.kill()
@@ -164,8 +164,8 @@ import Testing
 
 /// A running swiftlet-proxy.
 private final class ProxyProgram: Sendable {
-    /// Beside the bundle of the tests; `nil` when it was not built.
-    static let path: String? = {
+    /// Beside the bundle of the tests, where the build puts all programs.
+    private static let path: String? = {
         let directory = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
             .map { ($0 as NSString).deletingLastPathComponent }
         let candidates = [directory, (CommandLine.arguments.first as NSString?)?.deletingLastPathComponent]
@@ -182,7 +182,8 @@ private final class ProxyProgram: Sendable {
         let log = FileHandle(forWritingAtPath: output)
         // nsenter replaces itself, so that the process is the proxy.
         process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
-        process.arguments = ["--net=\(namespace.descriptorPath)", Self.path ?? ""] + arguments
+        let path = try #require(Self.path, "swiftlet-proxy is not built")
+        process.arguments = ["--net=\(namespace.descriptorPath)", path] + arguments
         process.standardOutput = log
         process.standardError = log
         try process.run()
