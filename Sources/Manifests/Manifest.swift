@@ -68,7 +68,7 @@ struct Manifest {
 
     private static func located(_ fault: FieldError, _ document: Int, in bytes: [UInt8]) -> ManifestError {
         ManifestError(
-            line: YAMLConverter.line(of: fault.components, inDocument: document, of: bytes),
+            line: YAMLPathLocator.line(of: fault.components, inDocument: document, of: bytes),
             reason: fault.description
         )
     }

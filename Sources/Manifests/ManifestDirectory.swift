@@ -64,13 +64,16 @@ public struct ManifestDirectory: ObjectSource {
     private func reopen() async -> DirectoryWatch? {
         var isReported = false
         while !Task.isCancelled {
-            if let watch = try? DirectoryWatch(path) { return watch }
-            if !isReported {
+            do {
+                return try DirectoryWatch(path)
+            } catch  where !isReported {
                 logger.warning(
                     "the manifest directory is gone; its objects stay until it is back",
-                    metadata: ["directory": "\(path)"]
+                    metadata: ["directory": "\(path)", "reason": "\(error.reason)"]
                 )
                 isReported = true
+            } catch {
+                // Still gone.
             }
             try? await Task.sleep(for: Self.missingInterval)  // A cancelled task leaves the loop.
         }
