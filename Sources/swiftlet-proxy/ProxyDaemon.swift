@@ -1,9 +1,7 @@
-import ClusterClient
 import Dispatch
 import Glibc
 import Logging
 import Manifests
-import NetworkTypes
 import ServiceLifecycle
 import ServiceProxy
 
