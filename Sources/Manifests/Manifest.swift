@@ -18,7 +18,7 @@ struct Manifest {
 
         if bytes.first(where: { !Self.isSpace($0) }) == UInt8(ascii: "{") {
             do {
-                try add(decoder.decode(ManifestDocument.self, from: Data(bytes)))
+                try add(Self.decode(bytes, decoder))
                 return
             } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
                 // No JSON: several documents, or YAML that starts with a brace, or a mistake that the YAML parser
@@ -32,7 +32,7 @@ struct Manifest {
             try bytes.withUnsafeBufferPointer { buffer in
                 try YAMLConverter.forEachDocument(of: buffer) { json, line in
                     do {
-                        try add(decoder.decode(ManifestDocument.self, from: Data(json)))
+                        try add(Self.decode(json, decoder))
                     } catch let error as DecodingError {
                         let fault = FieldError(error)
                         let located = Self.located(fault, document, in: bytes)
@@ -48,6 +48,19 @@ struct Manifest {
         }
     }
 
+    private static func decode(_ json: [UInt8], _ decoder: JSONDecoder) throws -> ManifestDocument {
+        try json.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return try decoder.decode(ManifestDocument.self, from: Data()) }
+            // The decoder only reads, and is done with the bytes when it returns: they need not be copied.
+            let data = Data(
+                bytesNoCopy: UnsafeMutableRawPointer(mutating: start),
+                count: bytes.count,
+                deallocator: .none
+            )
+            return try decoder.decode(ManifestDocument.self, from: data)
+        }
+    }
+
     private mutating func add(_ document: ManifestDocument) {
         objects += document.objects
         ignored.formUnion(document.ignored)
@@ -55,7 +68,7 @@ struct Manifest {
 
     private static func located(_ fault: FieldError, _ document: Int, in bytes: [UInt8]) -> ManifestError {
         ManifestError(
-            line: YAMLConverter.line(of: fault.components, inDocument: document, of: bytes),
+            line: YAMLPathLocator.line(of: fault.components, inDocument: document, of: bytes),
             reason: fault.description
         )
     }
@@ -66,17 +79,12 @@ struct Manifest {
     }
 
     private static func checkEncoding(_ bytes: [UInt8]) throws(ManifestError) {
-        guard String(validating: bytes, as: UTF8.self) == nil else { return }
-        // Only a broken file pays for the search.
-        var line = 1
-        var start = 0
-        while start < bytes.count {
-            let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
-            if String(validating: bytes[start..<end], as: UTF8.self) == nil { break }
-            start = end + 1
-            line += 1
+        do {
+            _ = try UTF8Span(validating: bytes.span)
+        } catch {
+            let line = bytes[..<error.byteOffsets.lowerBound].count { $0 == UInt8(ascii: "\n") } + 1
+            throw ManifestError(line: line, reason: "not UTF-8 text")
         }
-        throw ManifestError(line: line, reason: "not UTF-8 text")
     }
 }
 

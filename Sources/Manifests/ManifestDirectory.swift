@@ -43,19 +43,18 @@ public struct ManifestDirectory: ObjectSource {
             throw Unusable(path: path, reason: error.reason)
         }
         var reader = ManifestReader(directory: path, logger: logger)
-        var batch = ObjectBatch(changes: reader.scan(watch), synced: kinds)
-        await deliver(batch)
+        await deliver(ObjectBatch(changes: reader.scan(watch), synced: kinds))
         while !Task.isCancelled {
             for await _ in watch.wakeUps {
                 let notices = watch.take()
-                if notices.isLost { break }
-                batch = ObjectBatch(changes: notices.needsScan ? reader.scan(watch) : [])
+                var batch = ObjectBatch(changes: notices.needsScan ? reader.scan(watch) : [])
                 for name in notices.names.sorted() { batch.changes += reader.read(name, watch) }
                 if !batch.isEmpty { await deliver(batch) }
+                if notices.isLost { break }
             }
             guard !Task.isCancelled, let next = await reopen() else { return }
             watch = next
-            batch = ObjectBatch(changes: reader.scan(watch))
+            let batch = ObjectBatch(changes: reader.scan(watch))
             if !batch.isEmpty { await deliver(batch) }
         }
     }
@@ -64,13 +63,16 @@ public struct ManifestDirectory: ObjectSource {
     private func reopen() async -> DirectoryWatch? {
         var isReported = false
         while !Task.isCancelled {
-            if let watch = try? DirectoryWatch(path) { return watch }
-            if !isReported {
+            do {
+                return try DirectoryWatch(path)
+            } catch  where !isReported {
                 logger.warning(
                     "the manifest directory is gone; its objects stay until it is back",
-                    metadata: ["directory": "\(path)"]
+                    metadata: ["directory": "\(path)", "reason": "\(error.reason)"]
                 )
                 isReported = true
+            } catch {
+                // Still gone.
             }
             try? await Task.sleep(for: Self.missingInterval)  // A cancelled task leaves the loop.
         }

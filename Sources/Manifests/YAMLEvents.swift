@@ -1,4 +1,6 @@
 internal import CYaml
+// Not used here: Yams needs it, and in a static link only a module that is compiled for one asks for all of its parts.
+import Foundation
 
 /// The events of a YAML stream, as libyaml reads them.
 ///

@@ -55,6 +55,8 @@ public actor ServiceController {
     private var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
     private var needsWholeState = true
+    /// The source ranges that the log has complained about, so that it does so once.
+    private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     private let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
 
@@ -146,11 +148,6 @@ public actor ServiceController {
             let start = try await backend.start(with: frontends)
             refusals = start.refused
             needsWholeState = false
-            let findings = start.findings.map { "\($0.key): \($0.value)" }.sorted()
-            logger.info(
-                "the node's rules are compared",
-                metadata: ["found": .array(findings.map { .string($0) }), "written": "\(start.changes)"]
-            )
         } else {
             let changes = table.beginCommit()
             guard !changes.isEmpty else { return table.commitSucceeded() }
@@ -221,12 +218,13 @@ public actor ServiceController {
             if let service {
                 plan = planner.plan(service, with: catalog.slices(of: id), in: id.family, on: catalog.node)
             }
-            if !plan.unreadableSourceRanges.isEmpty {
+            let unreadable = plan.unreadableSourceRanges.isEmpty ? nil : plan.unreadableSourceRanges
+            if unreadable != reportedRanges.updateOrRemove(unreadable, forKey: id), let unreadable {
                 logger.warning(
                     "source ranges ignored: not a CIDR",
                     metadata: [
                         "service": "\(id.name)",
-                        "ranges": .array(plan.unreadableSourceRanges.map { .string($0) }),
+                        "ranges": .array(unreadable.map { .string($0) }),
                     ]
                 )
             }
@@ -259,6 +257,14 @@ public actor ServiceController {
             table.retryRefused()
             wakeUp.yield()
         }
+    }
+}
+
+extension Dictionary {
+    /// Sets or removes a value, and returns the one before.
+    fileprivate mutating func updateOrRemove(_ value: Value?, forKey key: Key) -> Value? {
+        guard let value else { return removeValue(forKey: key) }
+        return updateValue(value, forKey: key)
     }
 }
 

@@ -236,4 +236,41 @@ import Testing
         #expect(error(String(repeating: "- ", count: depth) + "a") != nil)
         #expect(error(#"{"a":"# + String(repeating: "[", count: 300) + String(repeating: "]", count: 300) + "}") != nil)
     }
+
+    /// Whatever a file holds, the answer is objects or a reason.
+    @Test(arguments: 1...20)
+    func damagedFilesNeverCrash(_ seed: Int) {
+        let json = """
+            {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "a", "labels": {"kubernetes.io/service-name": "b"}}, "addressType": "IPv4",
+            "ports": [{"port": 1}], "endpoints": [{"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "z"}]}}]}]}
+            """
+        let yaml = "x: &x {<<: {a: b}}\ny: [*x, !!int '3', |\n  text\n ]\n---\n" + Self.service
+        let pieces = [
+            "{", "}", "[", "]", ":", ": ", "- ", "&a ", "*a", "<<: ", "\n", "\"", "'", "\0", "\u{feff}", "null",
+            "---\n", "%", "!!", "1e999", "|",
+        ]
+        var state = UInt64(seed)
+        func random(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        for _ in 0..<300 {
+            var bytes = Array((random(2) == 0 ? json : yaml).utf8)
+            for _ in 0...random(4) {
+                let place = random(bytes.count)
+                switch random(4) {
+                case 0: bytes[place] = UInt8(random(256))
+                case 1: bytes.remove(at: place)
+                case 2: bytes.insert(contentsOf: pieces[random(pieces.count)].utf8, at: place)
+                default: bytes.removeLast(min(random(40), bytes.count - 1))
+                }
+            }
+            do {
+                _ = try Manifest(bytes, pool: StringPool())
+            } catch {
+                #expect(!error.reason.isEmpty)
+            }
+        }
+    }
 }
