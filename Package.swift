@@ -86,6 +86,13 @@ let package = Package(
                 pkgConfig: "libnftnl",
                 providers: [.apt(["libnftnl-dev", "libmnl-dev"])]
             ),
+            .executableTarget(
+                name: "ProxyBenchmark",
+                dependencies: ["ServiceProxy", "NFTables", "CNetfilter", "NetworkTypes", logging],
+                path: "Benchmarks/ProxyBenchmark",
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
             .target(
                 name: "TestSupport",
                 dependencies: ["Netlink"],
