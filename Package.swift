@@ -107,6 +107,13 @@ let package = Package(
                 path: "Tests/StoreWorker",
                 swiftSettings: strict
             ),
+            .executableTarget(
+                name: "ProxyBenchmark",
+                dependencies: ["ServiceProxy", "NFTables", "CNetfilter", "NetworkTypes", logging],
+                path: "Benchmarks/ProxyBenchmark",
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
             .target(
                 name: "TestSupport",
                 dependencies: ["ClusterClient", "Netlink", "NetworkTypes"],

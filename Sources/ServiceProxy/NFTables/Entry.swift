@@ -16,7 +16,8 @@ struct Entry: Hashable, Sendable {
     var near: Dispatch?
     /// In `no-endpoints`: what happens to what was not sent on.
     var refusal: Dispatch?
-    /// In `backends` and `near-backends`, by slot. A slot can only be missing in what was read back.
+    /// In `backends` and `near-backends`, by slot. A slot can only be missing in what was read back. There can be more
+    /// slots than the list has backends, see ``assign(_:keeping:previousCount:)``.
     var backends: [Destination?] = []
     var nearBackends: [Destination?] = []
     /// In `allowed-sources`; `nil` when the frontend is not in `restricted`.
@@ -51,13 +52,21 @@ struct Entry: Hashable, Sendable {
             front = dispatch(.goto(scope.prefix + "by-source"))
             self.near = near
             far = route
-            nearBackends = Self.assign(nearRoute.backends, keeping: previous.nearBackends)
+            nearBackends = Self.assign(
+                nearRoute.backends,
+                keeping: previous.nearBackends,
+                previousCount: Self.count(previous.near)
+            )
         } else {
             front = route
         }
-        backends = Self.assign(frontend.route.backends, keeping: previous.backends)
+        backends = Self.assign(
+            frontend.route.backends,
+            keeping: previous.backends,
+            previousCount: max(Self.count(previous.front), Self.count(previous.far))
+        )
         if route == nil {
-            refusal = dispatch(frontend.route.whenEmpty == .drop ? .drop : .goto("reject"))
+            refusal = dispatch(frontend.route.whenEmpty == .drop ? .drop : .goto("refuse"))
         }
         if let ranges = frontend.allowedSources, scope == .service {
             let family = frontend.key.family
@@ -67,20 +76,40 @@ struct Entry: Hashable, Sendable {
         }
     }
 
+    /// The length of the list that a verdict picks from; 0 when it picks from none.
+    private static func count(_ dispatch: Dispatch?) -> Int {
+        dispatch?.verdict.chain.flatMap(PickChain.init(name:)).map { Int($0.count) } ?? 0
+    }
+
     /// Gives each backend a slot. Those that have one below the new length keep it; whoever comes, or sat beyond the
     /// end, takes the free slots in order.
-    static func assign(_ backends: [Backend], keeping previous: [Destination?]) -> [Destination?] {
-        guard !previous.isEmpty else { return backends.map { Destination($0) } }
-        var waiting = Set(backends.map { Destination($0) })
+    ///
+    /// When the list gets shorter, the slots beyond its end stay for now, with copies of backends that are still
+    /// there: the kernel switches to a new generation between two look-ups of one packet, which then has a number from
+    /// the old length and finds the new slots.
+    ///
+    /// - Parameter previousCount: how long the list was.
+    static func assign(
+        _ backends: [Backend],
+        keeping previous: [Destination?],
+        previousCount: Int
+    ) -> [Destination?] {
+        guard !previous.isEmpty, !backends.isEmpty else { return backends.map { Destination($0) } }
+        let wanted = Set(backends.map { Destination($0) })
+        var waiting = wanted
         var slots = [Destination?](repeating: nil, count: backends.count)
-        for (index, endpoint) in previous.prefix(slots.count).enumerated() {
-            if let endpoint, waiting.remove(endpoint) != nil { slots[index] = endpoint }
+        for (index, destination) in previous.prefix(slots.count).enumerated() {
+            if let destination, waiting.remove(destination) != nil { slots[index] = destination }
         }
         var rest = backends.lazy.map { Destination($0) }.filter { waiting.contains($0) }.makeIterator()
         for index in slots.indices where slots[index] == nil {
             guard let next = rest.next() else { break }
-            waiting.remove(next)
             slots[index] = next
+        }
+        while slots.count < min(previousCount, previous.count) {
+            let index = slots.count
+            let isStillThere = previous[index].map { wanted.contains($0) } ?? false
+            slots.append(isStillThere ? previous[index] : slots[index % backends.count])
         }
         return slots
     }
@@ -94,7 +123,9 @@ struct Entry: Hashable, Sendable {
 extension Entry {
     /// The slots as places in the sorted list of backends, or `nil` when every backend sits at its own place.
     static func order(of slots: [Destination?], in backends: [Backend]) -> [UInt32]? {
-        guard !zip(slots, backends).allSatisfy({ $0 == Destination($1) }) else { return nil }
+        guard slots.count != backends.count || !zip(slots, backends).allSatisfy({ $0 == Destination($1) }) else {
+            return nil
+        }
         let places = Dictionary(
             backends.enumerated().map { (Destination($1), UInt32($0)) },
             uniquingKeysWith: { first, _ in first }
@@ -104,7 +135,7 @@ extension Entry {
 
     /// The slots that such an order stands for.
     static func slots(_ backends: [Backend], in order: [UInt32]?) -> [Destination?] {
-        guard let order, order.count == backends.count else { return backends.map { Destination($0) } }
+        guard let order, order.count >= backends.count else { return backends.map { Destination($0) } }
         return order.map { Int($0) < backends.count ? Destination(backends[Int($0)]) : nil }
     }
 }

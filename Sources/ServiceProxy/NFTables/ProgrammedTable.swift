@@ -6,12 +6,24 @@ import NetworkTypes
 struct ProgrammedTable: Sendable {
     let table: ServiceTable
     private let kernel: any NFTablesKernel
+    private let now: @Sendable () -> ContinuousClock.Instant
     private var state = ServiceTableState()
+    /// When a list was last shortened.
+    private var lastSurplus: ContinuousClock.Instant?
 
-    init(table: ServiceTable, kernel: any NFTablesKernel) {
+    /// - Parameter now: the time, for tests to set.
+    init(
+        table: ServiceTable,
+        kernel: any NFTablesKernel,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         self.table = table
         self.kernel = kernel
+        self.now = now
     }
+
+    /// No packet is under way in a table for so long.
+    private static let surplusAge = Duration.seconds(1)
 
     /// How many frontends go into one transaction of a cold start, so that the kernel's lock is not held for long.
     private static let batch = 5000
@@ -57,9 +69,14 @@ struct ProgrammedTable: Sendable {
         var whole = structure
         var plan = ServiceTransaction(table: table)
         for frontend in frontends { plan.add(.add(frontend), state) }
-        plan.write(to: &whole, state)
+        // Whoever looks into the new table looks into nothing but the new generation.
+        let chains = plan.writeNewPicks(to: &whole, state)
+        var fresh = state
+        fresh.addIdle(chains)
+        plan.write(to: &whole, fresh)
         do {
             try kernel.commit(whole)
+            state = fresh
             state.apply(plan.effects)
             return (.replaced, whole.changeCount, [])
         } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
@@ -106,8 +123,10 @@ struct ProgrammedTable: Sendable {
             plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing)
         }
         for (key, entry) in left { plan.remove(key, entry) }
-        plan.write(to: &change, state, observed: observed.counted, keepingIdleChains: true)
+        var changes = try commitNewPicks(of: plan)
+        plan.write(to: &change, state, observed: observed.counted, retainedChains: .max)
         try kernel.commit(change)
+        changes += change.changeCount
         state.apply(plan.effects)
 
         // What nothing points at any more goes in a transaction of its own: kernels before 6.2 still count a jump that
@@ -117,12 +136,12 @@ struct ProgrammedTable: Sendable {
         let own = Set(table.maps.all.map(\.name))
         for set in observed.sets where !own.contains(set.name) && !set.isAnonymous { cleanup.deleteSet(set.name) }
         var nothing = ServiceTransaction(table: table)
-        nothing.write(to: &cleanup, state)
+        nothing.write(to: &cleanup, state, retainedChains: 0)
         if !cleanup.isEmpty {
             try kernel.commit(cleanup)
             state.apply(nothing.effects)
         }
-        return change.changeCount + cleanup.changeCount
+        return changes + cleanup.changeCount
     }
 
     /// Mends chains, rules and fixed elements.
@@ -168,15 +187,23 @@ struct ProgrammedTable: Sendable {
     /// Commits all at once; if something is refused, each half for itself, down to who is to blame.
     private mutating func commit(_ changes: ArraySlice<FrontendChange>) throws -> Outcome {
         var keepsIdle = false
+        let trimming = lastSurplus.map { now() - $0 >= Self.surplusAge } ?? false ? Array(state.surplus.keys) : []
         while true {
             var plan = ServiceTransaction(table: table)
             for change in changes { plan.add(change, state) }
             var transaction = Transaction(table: table.table)
-            plan.write(to: &transaction, state, keepingIdleChains: keepsIdle)
             do {
+                let chains = try commitNewPicks(of: plan)
+                plan.write(
+                    to: &transaction,
+                    state,
+                    trimming: trimming,
+                    retainedChains: keepsIdle ? .max : ServiceTransaction.retainedChains
+                )
                 try kernel.commit(transaction)
                 state.apply(plan.effects)
-                return (transaction.changeCount, [])
+                if plan.effects.surplus.values.contains(where: { $0 != nil }) { lastSurplus = now() }
+                return (transaction.changeCount + chains, [])
             } catch NFTablesError.refused(let refusals) {
                 if !keepsIdle, refusals.allSatisfy(\.isBusyChain) {
                     keepsIdle = true
@@ -185,6 +212,15 @@ struct ProgrammedTable: Sendable {
                 return try bisect(changes, refusals)
             }
         }
+    }
+
+    /// - Returns: how many things were made.
+    private mutating func commitNewPicks(of plan: ServiceTransaction) throws -> Int {
+        var transaction = Transaction(table: table.table)
+        let chains = plan.writeNewPicks(to: &transaction, state)
+        try kernel.commit(transaction)
+        state.addIdle(chains)
+        return transaction.changeCount
     }
 
     private mutating func bisect(

@@ -152,7 +152,7 @@ struct ServiceTable: Hashable, Sendable {
         Chain("services"),
         Chain("by-source"),
         Chain("nodeport-by-source"),
-        Chain("reject"),
+        Chain("refuse"),
         Chain("check-sources"),
         Chain("check-endpoints"),
         Chain("filter-prerouting", base: Chain.Base(.filter, .prerouting, priority: beforeTranslation)),
@@ -173,13 +173,13 @@ struct ServiceTable: Hashable, Sendable {
         ] + bySource(.service) + bySource(.nodePort) + [
             // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
             Rule(
-                chain: "reject",
+                chain: "refuse",
                 [
                     .meta(.transport, into: Register(0)),
                     .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
                 ]
             ),
-            Rule(chain: "reject", [.reject(.portUnreachable(match.family))]),
+            Rule(chain: "refuse", [.reject(.portUnreachable(match.family))]),
             Rule(
                 chain: "check-sources",
                 match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
@@ -219,7 +219,7 @@ struct ServiceTable: Hashable, Sendable {
                     chain: chain,
                     new + [
                         match.destination(into: 0), .lookup(Register(0), in: maps.clusterIPs.name),
-                        .reject(.portUnreachable(match.family)),
+                        .verdict(.goto("refuse")),
                     ]
                 )
             }

@@ -13,11 +13,19 @@ struct ServiceTableState: Sendable {
         var isPlain: Bool { backends == nil && nearBackends == nil }
     }
 
+    /// Slots that a list has beyond its end, to be deleted when no packet can be looking for them any more.
+    struct Surplus: Hashable, Sendable {
+        /// Of `backends` and of `near-backends`: from the end of the list to the last slot.
+        let backends: Range<Int>
+        let nearBackends: Range<Int>
+    }
+
     /// How many verdicts go to each chain. A chain with none still exists until the batch after.
     private(set) var picks: [PickChain: Int] = [:]
     private(set) var clusterIPs: [IPAddress: Int] = [:]
     private(set) var hairpins: [LocalDestination: Int] = [:]
     private(set) var orders: [Frontend.Key: Orders] = [:]
+    private(set) var surplus: [Frontend.Key: Surplus] = [:]
 
     init() {}
 
@@ -47,6 +55,9 @@ struct ServiceTableState: Sendable {
         var clusterIPs: [IPAddress: Int] = [:]
         var hairpins: [LocalDestination: Int] = [:]
         var orders: [Frontend.Key: Orders?] = [:]
+        var surplus: [Frontend.Key: Surplus?] = [:]
+        /// Frontends whose surplus the transaction deletes.
+        var trimmed: [Frontend.Key] = []
         /// Chains that the transaction deletes.
         var deletedPicks: [PickChain] = []
 
@@ -67,6 +78,12 @@ struct ServiceTableState: Sendable {
             }
         }
 
+        /// Forgets where the backends of a frontend were.
+        mutating func clearOrder(of key: Frontend.Key) {
+            orders[key] = .some(nil)
+            surplus[key] = .some(nil)
+        }
+
         /// Remembers in which slots the backends of a frontend are.
         mutating func setOrder(of frontend: Frontend, _ entry: Entry) {
             var order = Orders(backends: Entry.order(of: entry.backends, in: frontend.route.backends))
@@ -74,7 +91,22 @@ struct ServiceTableState: Sendable {
                 order.nearBackends = Entry.order(of: entry.nearBackends, in: near.backends)
             }
             orders[frontend.key] = order.isPlain ? .some(nil) : order
+            let count = frontend.route.backends.count
+            let nearCount = entry.near == nil ? 0 : frontend.nearRoute?.backends.count ?? 0
+            let isExact = entry.backends.count == count && entry.nearBackends.count == nearCount
+            surplus[frontend.key] =
+                isExact
+                ? .some(nil)
+                : Surplus(
+                    backends: count..<entry.backends.count,
+                    nearBackends: nearCount..<entry.nearBackends.count
+                )
         }
+    }
+
+    /// Remembers chains that were made and are not used yet.
+    mutating func addIdle(_ chains: [PickChain]) {
+        for chain in chains { picks[chain] = 0 }
     }
 
     mutating func apply(_ effects: Effects) {
@@ -82,7 +114,20 @@ struct ServiceTableState: Sendable {
         for (chain, difference) in effects.picks { picks[chain, default: 0] += difference }
         Self.add(effects.clusterIPs, to: &clusterIPs)
         Self.add(effects.hairpins, to: &hairpins)
+        for key in effects.trimmed { trim(key) }
         for (key, order) in effects.orders { orders[key] = order }
+        for (key, excess) in effects.surplus { surplus[key] = excess }
+    }
+
+    private mutating func trim(_ key: Frontend.Key) {
+        guard let excess = surplus.removeValue(forKey: key), var order = orders[key] else { return }
+        func cut(_ order: [UInt32]?, _ length: Int) -> [UInt32]? {
+            guard let kept = order?.prefix(length), !kept.elementsEqual(0..<UInt32(length)) else { return nil }
+            return Array(kept)
+        }
+        order.backends = cut(order.backends, excess.backends.lowerBound)
+        order.nearBackends = cut(order.nearBackends, excess.nearBackends.lowerBound)
+        orders[key] = order.isPlain ? nil : order
     }
 
     private static func add<Value: Hashable>(_ differences: [Value: Int], to counts: inout [Value: Int]) {

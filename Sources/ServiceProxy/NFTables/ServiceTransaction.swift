@@ -11,6 +11,10 @@ struct ServiceTransaction {
     }
 
     let table: ServiceTable
+    /// A new chain costs more than anything else in a transaction: when a rule begins to use a map, the kernel walks
+    /// all of the map's elements. Lists change their lengths to and fro, so some chains may wait for their next use.
+    static let retainedChains = 32
+
     private(set) var effects = ServiceTableState.Effects()
     private var changes: [Change] = []
 
@@ -26,7 +30,7 @@ struct ServiceTransaction {
         case .remove(let frontend):
             let old = state.entry(of: frontend, hasLocalDetector: detector)
             effects.count(frontend, old, -1)
-            effects.orders[frontend.key] = .some(nil)
+            effects.clearOrder(of: frontend.key)
             changes.append(Change(key: frontend.key, old: old, new: .nothing))
         case .replace(let before, let after):
             let old = state.entry(of: before, hasLocalDetector: detector)
@@ -52,14 +56,17 @@ struct ServiceTransaction {
     ///
     /// - Parameters:
     ///   - observed: what the counted sets hold in the kernel when that is not what `state` says: at the start.
-    ///   - keepingIdleChains: whether to leave the chains that are without use.
+    ///   - trimming: frontends whose surplus slots no packet can be looking for any more.
+    ///   - retainedChains: how many chains without use may stay.
     mutating func write(
         to transaction: inout Transaction,
         _ state: ServiceTableState,
         observed: CountedSets? = nil,
-        keepingIdleChains: Bool = false
+        trimming: [Frontend.Key] = [],
+        retainedChains: Int = Self.retainedChains
     ) {
-        writePicks(to: &transaction, state, keepingIdleChains)
+        deletePicks(from: &transaction, state, retainedChains)
+        trim(trimming, state, &transaction)
         let counted = observed?.differences(to: effects, table) ?? CountedSets.differences(of: effects, from: state)
         for scope in Scope.allCases {
             let maps = table.maps[scope]
@@ -84,22 +91,50 @@ struct ServiceTransaction {
         }
     }
 
-    /// Chains are made when the first verdict needs them; one that was idle since an earlier batch goes.
-    private mutating func writePicks(
-        to transaction: inout Transaction,
-        _ state: ServiceTableState,
-        _ keepsIdle: Bool
-    ) {
-        let order: (PickChain, PickChain) -> Bool = { $0.name < $1.name }
-        for chain in effects.picks.keys.sorted(by: order) where state.picks[chain] == nil {
-            guard effects.picks[chain, default: 0] > 0 else { continue }
+    /// A new chain costs more than anything else in a transaction: when a rule begins to use a map, the kernel walks
+    /// all of the map's elements. Lists change their lengths to and fro, so some chains may wait for their next use.
+    /// Makes the chains that verdicts will need. In a transaction before that of the verdicts: a packet that is under
+    /// way when the kernel changes generations can find a new verdict, and must not find its chain empty.
+    func writeNewPicks(to transaction: inout Transaction, _ state: ServiceTableState) -> [PickChain] {
+        let new = effects.picks.filter { $0.value > 0 && state.picks[$0.key] == nil }.keys
+        for chain in new.sorted(by: { $0.name < $1.name }) {
             transaction.add(Chain(chain.name), exclusively: true)
             for rule in table.rules(of: chain) { transaction.add(rule) }
         }
-        guard !keepsIdle else { return }
-        for chain in state.idlePicks.sorted(by: order) where effects.picks[chain, default: 0] == 0 {
+        return Array(new)
+    }
+
+    /// Those that are idle since an earlier batch go when they are many.
+    private mutating func deletePicks(
+        from transaction: inout Transaction,
+        _ state: ServiceTableState,
+        _ retained: Int
+    ) {
+        let idle = state.idlePicks.filter { effects.picks[$0, default: 0] == 0 }
+        guard idle.count > retained else { return }
+        for chain in idle.sorted(by: { $0.name < $1.name }) {
             transaction.deleteChain(chain.name)
             effects.deletedPicks.append(chain)
+        }
+    }
+
+    private mutating func trim(
+        _ keys: [Frontend.Key],
+        _ state: ServiceTableState,
+        _ transaction: inout Transaction
+    ) {
+        // What changes now is trimmed by the change itself.
+        for key in keys where effects.surplus[key] == nil {
+            guard let surplus = state.surplus[key] else { continue }
+            let maps = table.maps[key.scope]
+            let frontend = Key.frontend(key)
+            for slot in surplus.backends {
+                transaction.delete(Element(Key.slot(slot, of: frontend)), from: maps.backends)
+            }
+            for slot in surplus.nearBackends {
+                transaction.delete(Element(Key.slot(slot, of: frontend)), from: maps.nearBackends)
+            }
+            effects.trimmed.append(key)
         }
     }
 

@@ -1,0 +1,333 @@
+import Foundation
+import Logging
+import NFTables
+import NetworkTypes
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import ServiceProxy
+
+/// The table as a person sees it with `nft list table`.
+@Suite(.enabled(if: isRoot), .serialized)
+struct NFTablesListingTests {
+    let node: TestNode
+    let socket: NetfilterSocket
+    let options = NFTablesOptions(localSources: [CIDR("10.9.0.0/16")!, CIDR("fd09::/16")!])
+
+    init() throws {
+        node = try TestNode()
+        socket = try NetfilterSocket(inNetworkNamespace: node.node.descriptor)
+    }
+
+    func makeBackend() -> NFTablesBackend {
+        NFTablesBackend(
+            kernel: socket,
+            options: options,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+    }
+
+    @Test func nftPrintsATableThatAPersonCanRead() async throws {
+        _ = try await makeBackend().start(with: sampleFrontends)
+        let text = sortingElements(try node.nft("list", "table", "ip", "swiftlet"))
+        #expect(text == Self.expected)
+    }
+
+    /// What `nft list` prints can be loaded again, and is then taken over. `nft` writes one rule and one set with more
+    /// in them than is needed; that is all that is written anew.
+    @Test(arguments: Family.allCases.filter { $0 != .inet })
+    func whatNftPrintsCanBeLoadedAgain(family: Family) async throws {
+        _ = try await makeBackend().start(with: sampleFrontends)
+        let text = try node.nft("list", "table", "\(family)", "swiftlet")
+        try node.nft("delete", "table", "\(family)", "swiftlet")
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        try node.nft("-f", file.path)
+        let start = try await makeBackend().start(with: sampleFrontends)
+        #expect(start.findings == [.ipv4: .adopted, .ipv6: .adopted])
+        #expect(start.changes <= 4)
+        #expect(try await makeBackend().start(with: sampleFrontends).changes == 0)
+    }
+
+    @Test func aRestartChangesNothing() async throws {
+        _ = try await makeBackend().start(with: sampleFrontends)
+        let generation = try socket.generation()
+        #expect(try await makeBackend().start(with: sampleFrontends.shuffled()).changes == 0)
+        #expect(try socket.generation() == generation)
+    }
+
+    @Test func aChainWaitsUntilManyAreIdle() async throws {
+        let backend = makeBackend()
+        func frontend(_ count: Int) -> Frontend {
+            Frontend(
+                key: .address(address("10.96.0.1"), .tcp, 80),
+                kind: .clusterIP,
+                servicePort: ServicePortName(namespace: "default", name: "web", port: "", transport: .tcp),
+                route: Route(
+                    backends: (0..<count).map {
+                        Backend(address: .v4(IPv4Address(10, 9, 1, UInt8($0))), port: 80, isLocal: false)
+                    },
+                    masquerade: .never,
+                    whenEmpty: .reject
+                )
+            )
+        }
+        _ = try await backend.start(with: [frontend(1)])
+        for count in 1..<60 {
+            #expect(try await backend.apply([.replace(old: frontend(count), new: frontend(count + 1))]).isEmpty)
+            let table = ServiceTable(family: .ipv4, options: options).table
+            let picks = try socket.chains(of: table).filter { $0.name.contains("pick-") }
+            #expect(picks.count <= ServiceTransaction.retainedChains + 2)
+        }
+    }
+
+    private static let expected = """
+        table ip swiftlet {
+        	comment "swiftlet-proxy IPv4, layout 1"
+        	map frontends {
+        		typeof ip daddr . meta l4proto . th dport : verdict
+        		elements = {
+        			10.96.0.10 . tcp . 80 comment "default/web:http" : goto masquerade-unless-local-pick-2
+        			203.0.113.5 . tcp . 443 comment "default/shop:http" : goto by-source
+        		}
+        	}
+
+        	map far-frontends {
+        		typeof ip daddr . meta l4proto . th dport : verdict
+        		elements = {
+        			203.0.113.5 . tcp . 443 comment "default/shop:http" : goto pick-1
+        		}
+        	}
+
+        	map near-frontends {
+        		typeof ip daddr . meta l4proto . th dport : verdict
+        		elements = {
+        			203.0.113.5 . tcp . 443 comment "default/shop:http" : goto masquerade-unless-local-near-pick-3
+        		}
+        	}
+
+        	map no-endpoints {
+        		typeof ip daddr . meta l4proto . th dport : verdict
+        		elements = {
+        			10.96.0.11 . udp . 53 comment "default/dns:http" : goto refuse
+        		}
+        	}
+
+        	map backends {
+        		typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport
+        		elements = {
+        			10.96.0.10 . tcp . 80 . 0 : 10.9.0.1 . 8080
+        			10.96.0.10 . tcp . 80 . 1 : 10.9.0.2 . 8080
+        			203.0.113.5 . tcp . 443 . 0 : 10.9.0.1 . 8080
+        		}
+        	}
+
+        	map near-backends {
+        		typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport
+        		elements = {
+        			203.0.113.5 . tcp . 443 . 0 : 10.9.0.1 . 8080
+        			203.0.113.5 . tcp . 443 . 1 : 10.9.0.2 . 8080
+        			203.0.113.5 . tcp . 443 . 2 : 10.9.0.3 . 8080
+        		}
+        	}
+
+        	map nodeport-frontends {
+        		typeof meta l4proto . th dport : verdict
+        		elements = {
+        			tcp . 30080 comment "default/web:http" : goto masquerade-nodeport-pick-2
+        		}
+        	}
+
+        	map nodeport-far-frontends {
+        		typeof meta l4proto . th dport : verdict
+        	}
+
+        	map nodeport-near-frontends {
+        		typeof meta l4proto . th dport : verdict
+        	}
+
+        	map nodeport-no-endpoints {
+        		typeof meta l4proto . th dport : verdict
+        	}
+
+        	map nodeport-backends {
+        		typeof meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport
+        		elements = {
+        			tcp . 30080 . 0 : 10.9.0.1 . 8080
+        			tcp . 30080 . 1 : 10.9.0.2 . 8080
+        		}
+        	}
+
+        	map nodeport-near-backends {
+        		typeof meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport
+        	}
+
+        	set hairpin {
+        		typeof ip saddr . ip daddr . meta l4proto . th dport
+        		elements = {
+        			10.9.0.1 . 10.9.0.1 . tcp . 8080
+        		}
+        	}
+
+        	set cluster-ips {
+        		typeof ip daddr
+        		elements = {
+        			10.96.0.10
+        			10.96.0.11
+        		}
+        	}
+
+        	set nodeport-addresses {
+        		typeof ip daddr
+        	}
+
+        	set local-sources {
+        		typeof ip saddr
+        		flags interval
+        		elements = {
+        			10.9.0.0/16
+        		}
+        	}
+
+        	set restricted {
+        		typeof ip daddr . meta l4proto . th dport
+        		elements = {
+        			203.0.113.5 . tcp . 443
+        		}
+        	}
+
+        	set allowed-sources {
+        		typeof ip saddr . ip daddr . meta l4proto . th dport
+        		flags interval
+        		elements = {
+        			192.0.2.0/24 . 203.0.113.5 . tcp . 443
+        		}
+        	}
+
+        	chain services {
+        		ip daddr . meta l4proto . th dport vmap @frontends
+        		fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @nodeport-frontends
+        	}
+
+        	chain by-source {
+        		ip saddr @local-sources ip daddr . meta l4proto . th dport vmap @near-frontends
+        		fib saddr type local ip daddr . meta l4proto . th dport vmap @near-frontends
+        		ip daddr . meta l4proto . th dport vmap @far-frontends
+        	}
+
+        	chain nodeport-by-source {
+        		ip saddr @local-sources meta l4proto . th dport vmap @nodeport-near-frontends
+        		fib saddr type local meta l4proto . th dport vmap @nodeport-near-frontends
+        		meta l4proto . th dport vmap @nodeport-far-frontends
+        	}
+
+        	chain refuse {
+        		reject with tcp reset
+        		reject
+        	}
+
+        	chain check-sources {
+        		ip daddr . meta l4proto . th dport @restricted ip saddr . ip daddr . meta l4proto . th dport != @allowed-sources drop
+        	}
+
+        	chain check-endpoints {
+        		ip daddr . meta l4proto . th dport vmap @no-endpoints
+        	}
+
+        	chain filter-prerouting {
+        		type filter hook prerouting priority dstnat - 10; policy accept;
+        		ct state new jump check-sources
+        	}
+
+        	chain filter-output-first {
+        		type filter hook output priority -110; policy accept;
+        		ct state new jump check-sources
+        	}
+
+        	chain nat-prerouting {
+        		type nat hook prerouting priority dstnat; policy accept;
+        		jump services
+        	}
+
+        	chain nat-output {
+        		type nat hook output priority -100; policy accept;
+        		jump services
+        	}
+
+        	chain nat-postrouting {
+        		type nat hook postrouting priority srcnat; policy accept;
+        		meta mark & 0x00004000 == 0x00004000 meta mark set meta mark & 0xffffbfff masquerade fully-random
+        		ct status dnat ip saddr . ip daddr . meta l4proto . th dport @hairpin masquerade fully-random
+        	}
+
+        	chain filter-input {
+        		type filter hook input priority filter; policy accept;
+        		ct state new fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @nodeport-no-endpoints
+        		ct state new jump check-endpoints
+        	}
+
+        	chain filter-forward {
+        		type filter hook forward priority filter; policy accept;
+        		ct state new jump check-endpoints
+        		ct state new ip daddr @cluster-ips goto refuse
+        	}
+
+        	chain filter-output {
+        		type filter hook output priority filter; policy accept;
+        		ct state new jump check-endpoints
+        		ct state new ip daddr @cluster-ips goto refuse
+        	}
+
+        	chain masquerade-nodeport-pick-2 {
+        		meta mark set meta mark | 0x00004000
+        		dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-backends
+        	}
+
+        	chain masquerade-unless-local-near-pick-3 {
+        		ip saddr != @local-sources meta mark set meta mark | 0x00004000
+        		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @near-backends
+        	}
+
+        	chain masquerade-unless-local-pick-2 {
+        		ip saddr != @local-sources meta mark set meta mark | 0x00004000
+        		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @backends
+        	}
+
+        	chain pick-1 {
+        		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map @backends
+        	}
+        }
+
+        """
+}
+
+/// What `nft list` printed, one element per line and in a stable order: the kernel's order depends on a random seed.
+func sortingElements(_ listing: String) -> String {
+    var lines: [String] = []
+    var elements: [String]?
+    for line in listing.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) {
+        var text = line[...]
+        let trimmed = text.drop { $0 == "\t" || $0 == " " }
+        if elements == nil, trimmed.hasPrefix("elements = { ") {
+            elements = []
+            text = trimmed.dropFirst("elements = { ".count)
+        } else if elements != nil {
+            text = trimmed
+        }
+        guard elements != nil else {
+            lines.append(line)
+            continue
+        }
+        let isLast = text.hasSuffix(" }")
+        if isLast { text = text.dropLast(2) }
+        if text.hasSuffix(",") { text = text.dropLast() }
+        for element in text.split(separator: ", ") { elements?.append(String(element)) }
+        if isLast {
+            lines += ["\t\telements = {"] + (elements ?? []).sorted().map { "\t\t\t\($0)" } + ["\t\t}"]
+            elements = nil
+        }
+    }
+    return lines.joined(separator: "\n")
+}
