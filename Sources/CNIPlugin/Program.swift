@@ -26,13 +26,14 @@ public struct Program: Sendable {
     /// - Parameter arguments: the command line; the first element's file name decides which plugin this is.
     public init(arguments: [String], environment: [String: String]) {
         let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
-        role = Role(rawValue: name) ?? .plugin
+        role = name.hasSuffix("-ipam") ? .ipam : .plugin
         self.arguments = Array(arguments.dropFirst())
         self.environment = environment
     }
 
     /// Does what was asked, with its answer on stdout (V8, V9), and returns the exit code.
     public func run() async -> Int32 {
+        StandardStreams.reserve()
         // A runtime that went away shows as a failed write, upon which ADD takes back what it did.
         signal(SIGPIPE, SIG_IGN)
         var environment = environment

@@ -193,6 +193,42 @@ struct AttachmentTests {
         #expect(try bench.ip("link", "show", "dev", "eth0", in: pod).first?["mtu"] as? Int == 1234)
     }
 
+    /// With its own IPAM the plugin starts no other program: none of those that lie in its way is touched.
+    @Test func startsNoOtherProgram() async throws {
+        let traps = bench.directory + "/traps"
+        let marker = bench.directory + "/started"
+        try FileManager.default.createDirectory(atPath: traps, withIntermediateDirectories: true)
+        for name in ["swiftlet", "swiftlet-ipam", "host-local", "ip", "nft", "iptables", "sysctl", "modprobe", "sh"] {
+            try "#!/bin/sh\ntouch \(marker)\n".write(toFile: traps + "/" + name, atomically: true, encoding: .utf8)
+            chmod(traps + "/" + name, 0o755)
+        }
+        let pod = try bench.pod()
+        for command in ["ADD", "CHECK", "DEL", "STATUS", "VERSION"] {
+            var environment = bench.environment(command, "c1", namespace: pod)
+            (environment["CNI_PATH"], environment["PATH"]) = (traps, traps)
+            _ = try await bench.run(
+                environment,
+                stdin: bench.configuration(extra: #", "prevResult": {"cniVersion": "1.0.0"}"#)
+            )
+        }
+        #expect(!FileManager.default.fileExists(atPath: marker))
+    }
+
+    @Test func hostLockIsTakenWhereItIsConfigured() async throws {
+        let path = bench.directory + "/locks/ipam.lock"
+        let added = try await bench.call(
+            "ADD",
+            "c1",
+            namespace: bench.pod(),
+            bench.configuration(extra: #", "ipam_lock_file": "\#(path)""#)
+        )
+        #expect(added.status == 0, "\(added.output)")
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+        // Best effort: where it cannot be, it goes without.
+        let impossible = bench.configuration(extra: #", "ipam_lock_file": "/proc/nowhere/ipam.lock""#)
+        #expect(try await bench.call("ADD", "c2", namespace: bench.pod(), impossible).status == 0)
+    }
+
     // MARK: Refusals
 
     /// What fails has a code and changes nothing.

@@ -32,7 +32,8 @@ struct AddVerb {
         let source = try BlockAddressSource(call, wanted)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
-        let recorded = try await call.records.find(call.endpointKey)
+        let stored = try await call.records.find(call.endpointKey)
+        let recorded = stored?.endpoint
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
@@ -49,7 +50,7 @@ struct AddVerb {
                 rollback.add("remove the record of the endpoint") { [call] () async throws(CNIError) in
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint)
+                try await call.records.put(endpoint, replacing: stored)
             }
             var result = self.result(granted, interfaces)
             if !runtime.dns.isEmpty { result.dns = runtime.dns }
