@@ -134,6 +134,23 @@ struct InterruptionTests {
         #expect(try bench.ip("link", in: pod).count == 1)
     }
 
+    /// Closed streams must not lend their numbers to files of the store.
+    @Test(arguments: [">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+    func closedStreams(_ redirection: String) async throws {
+        let pod = try bench.pod()
+        let script = "#!/bin/sh\nexec \(Bench.program) \(redirection)\n"
+        try script.write(toFile: bench.directory + "/closed", atomically: true, encoding: .utf8)
+        chmod(bench.directory + "/closed", 0o755)
+        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
+        #expect(try await bench.call("DEL", "c1", namespace: pod).status == 0)
+        let outcome = try await bench.call("ADD", "c1", namespace: pod, plugin: "closed")
+        #expect(outcome.status == 1)
+        try await expectNothing()
+        // The store is whole.
+        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
+        #expect(try await bench.call("DEL", "c1", namespace: pod).status == 0)
+    }
+
     func expectNothing(_ location: SourceLocation = #_sourceLocation) async throws {
         #expect(try bench.hostLinks() == [], sourceLocation: location)
         #expect(try bench.hostRoutes() == [], sourceLocation: location)
