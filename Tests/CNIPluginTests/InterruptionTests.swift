@@ -168,17 +168,22 @@ struct BusyStoreTests {
         #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
         let lock = open(bench.dataDirectory + "/store/lock", O_RDWR)
         #expect(flock(lock, LOCK_EX) == 0)
+        let ended = Collected<String>()
+        @Sendable func note(_ name: String, _ outcome: Bench.Outcome) -> Bench.Outcome {
+            ended.add(name)
+            return outcome
+        }
         let start = ContinuousClock.now
-        async let adding = bench.call("ADD", "c2", namespace: other)
-        async let deleting = bench.call("DEL", "c1", namespace: pod)
-        async let asking = bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration())
-        #expect(try await asking.code == 50)
-        // STATUS does not wait as long as the others (8 s).
-        #expect(start.duration(to: .now) < .seconds(7))
-        let (added, deleted) = try await (adding, deleting)
+        async let adding = note("ADD", bench.call("ADD", "c2", namespace: other))
+        async let deleting = note("DEL", bench.call("DEL", "c1", namespace: pod))
+        async let asking = note("STATUS", bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration()))
+        let (added, deleted, asked) = try await (adding, deleting, asking)
+        #expect(asked.code == 50, "\(asked.output)")
         #expect(added.code == 11, "\(added.output)")
         #expect(deleted.code == 11, "\(deleted.output)")
-        #expect(start.duration(to: .now) < .seconds(15))
+        // STATUS waits for two seconds, the others for eight; more is the machine's own load.
+        #expect(ended.all.first == "STATUS")
+        #expect(start.duration(to: .now) < .seconds(40))
         #expect(try bench.hostLinks() == [])
         close(lock)
         #expect(try await bench.call("DEL", "c1", namespace: pod).status == 0)
