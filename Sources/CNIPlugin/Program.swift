@@ -3,7 +3,6 @@
 // a pod's network looks like is PodNetwork's, which address it gets is IPAM's.
 
 import CNI
-import FoundationEssentials
 import Glibc
 
 /// One call of the plugin, from its arguments to its exit code.
@@ -23,11 +22,21 @@ public struct Program: Sendable {
     private let arguments: [String]
     private let environment: [String: String]
 
+    /// The variables that mean something here. Asking for each is quicker than making a dictionary of all there are.
+    private static let variables = [
+        "CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH", "CNI_ARGS", "CNI_NETNS_OVERRIDE",
+        "FELIX_INTERFACEPREFIX",
+    ]
+
     /// - Parameter arguments: the command line; the first element's file name decides which plugin this is.
-    public init(arguments: [String], environment: [String: String]) {
+    public init(arguments: [String]) {
         let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
         role = name.hasSuffix("-ipam") ? .ipam : .plugin
         self.arguments = Array(arguments.dropFirst())
+        var environment: [String: String] = [:]
+        for name in Self.variables {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
         self.environment = environment
     }
 

@@ -1,6 +1,5 @@
 // The CNI plugin: one file that is `swiftlet`, and `swiftlet-ipam` through a link of that name.
 
 import CNIPlugin
-import FoundationEssentials
 
-Program(arguments: CommandLine.arguments, environment: ProcessInfo.processInfo.environment).runToExit()
+Program(arguments: CommandLine.arguments).runToExit()
