@@ -48,8 +48,10 @@ public final class NetworkNamespace: Sendable {
         // Whatever the path is, opening it must neither block (a FIFO) nor change anything (a terminal, a device).
         let descriptor = Glibc.open(path, Self.openPathOnly | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw errno == ENOENT || errno == ENOTDIR
-                ? .missing(path: path) : .systemCall("open", path: path, code: errno)
+            let code = errno
+            // ESRCH: a path through /proc, whose process has ended.
+            throw [ENOENT, ENOTDIR, ESRCH].contains(code)
+                ? .missing(path: path) : .systemCall("open", path: path, code: code)
         }
         defer { close(descriptor) }
         var file = statfs()
