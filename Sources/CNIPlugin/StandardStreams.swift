@@ -3,6 +3,15 @@ import Glibc
 
 /// The plugin's stdin and stdout.
 enum StandardStreams {
+    /// Fills the places of streams that were closed, so that no file of the store gets the number of stdout. What stands
+    /// there fails to be read or written, as the closed stream would.
+    static func reserve() {
+        for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+            // `open` takes the lowest free number.
+            _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+        }
+    }
+
     /// Everything on stdin. Throws code 5 when it cannot be read (V7), code 6 when it does not end in time.
     static func readInput() throws(CNIError) -> [UInt8] {
         var input: [UInt8] = []

@@ -193,6 +193,42 @@ struct AttachmentTests {
         #expect(try bench.ip("link", "show", "dev", "eth0", in: pod).first?["mtu"] as? Int == 1234)
     }
 
+    /// With its own IPAM the plugin starts no other program: none of those that lie in its way is touched.
+    @Test func startsNoOtherProgram() async throws {
+        let traps = bench.directory + "/traps"
+        let marker = bench.directory + "/started"
+        try FileManager.default.createDirectory(atPath: traps, withIntermediateDirectories: true)
+        for name in ["swiftlet", "swiftlet-ipam", "host-local", "ip", "nft", "iptables", "sysctl", "modprobe", "sh"] {
+            try "#!/bin/sh\ntouch \(marker)\n".write(toFile: traps + "/" + name, atomically: true, encoding: .utf8)
+            chmod(traps + "/" + name, 0o755)
+        }
+        let pod = try bench.pod()
+        for command in ["ADD", "CHECK", "DEL", "STATUS", "VERSION"] {
+            var environment = bench.environment(command, "c1", namespace: pod)
+            (environment["CNI_PATH"], environment["PATH"]) = (traps, traps)
+            _ = try await bench.run(
+                environment,
+                stdin: bench.configuration(extra: #", "prevResult": {"cniVersion": "1.0.0"}"#)
+            )
+        }
+        #expect(!FileManager.default.fileExists(atPath: marker))
+    }
+
+    @Test func hostLockIsTakenWhereItIsConfigured() async throws {
+        let path = bench.directory + "/locks/ipam.lock"
+        let added = try await bench.call(
+            "ADD",
+            "c1",
+            namespace: bench.pod(),
+            bench.configuration(extra: #", "ipam_lock_file": "\#(path)""#)
+        )
+        #expect(added.status == 0, "\(added.output)")
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+        // Best effort: where it cannot be, it goes without.
+        let impossible = bench.configuration(extra: #", "ipam_lock_file": "/proc/nowhere/ipam.lock""#)
+        #expect(try await bench.call("ADD", "c2", namespace: bench.pod(), impossible).status == 0)
+    }
+
     // MARK: Refusals
 
     /// What fails has a code and changes nothing.
@@ -318,6 +354,27 @@ struct AttachmentTests {
         try bench.removePod(pod)
         #expect(try await bench.call("DEL", "c1", namespace: pod, less).status == 0)
         try await expectNothingLeft()
+    }
+
+    /// Names as long as they may be, and longer than anything that can be stored.
+    @Test func longNames() async throws {
+        let pod = try bench.pod()
+        let longPod =
+            "K8S_POD_NAMESPACE=\(String(repeating: "n", count: 63));K8S_POD_NAME=\(String(repeating: "a-", count: 126))p"
+        let longID = String(repeating: "f", count: 64)
+        let added = try await bench.call("ADD", longID, namespace: pod, arguments: longPod)
+        #expect(added.status == 0, "\(added.output)")
+        #expect(try await bench.recordedAddresses() == added.addresses)
+        #expect(try await bench.call("DEL", longID, namespace: pod, arguments: longPod).status == 0)
+        try await expectNothingLeft()
+
+        let endless = String(repeating: "f", count: 1000)
+        let refused = try await bench.call("ADD", endless, namespace: pod)
+        #expect(refused.code == 7, "\(refused.output)")
+        let deleted = try await bench.call("DEL", endless, namespace: pod)
+        #expect(deleted.status == 0, "\(deleted.output)")
+        try await expectNothingLeft()
+        #expect(try bench.ip("link", in: pod).count == 1)
     }
 
     @Test func checkTellsWhatIsWrong() async throws {

@@ -9,22 +9,34 @@ struct EndpointRecords: Sendable {
 
     let store: any Datastore
 
-    func find(_ key: RecordKey) async throws(CNIError) -> WorkloadEndpoint? {
+    /// An endpoint as it was read.
+    struct Stored: Sendable {
+        let endpoint: WorkloadEndpoint
+        let revision: Revision
+    }
+
+    func find(_ key: RecordKey) async throws(CNIError) -> Stored? {
         do throws(DatastoreError) {
             guard let record = try await store.get(key) else { return nil }
-            return try Self.decode(record)
+            return Stored(endpoint: try Self.decode(record), revision: record.revision)
         } catch {
             throw CNIError(error)
         }
     }
 
     /// Records an endpoint, in the place of whatever has its name.
-    func put(_ endpoint: WorkloadEndpoint) async throws(CNIError) {
+    ///
+    /// - Parameter stored: what ``find(_:)`` found; when that is there no more, whatever is there instead is replaced.
+    func put(_ endpoint: WorkloadEndpoint, replacing stored: Stored? = nil) async throws(CNIError) {
         let json = endpoint.json(uid: UUID().uuidString.lowercased(), created: PluginLog.timestamp())
         let data = Data(json.text().utf8)
+        var revision = stored?.revision
+        var isKnown = true
         try await retrying { () async throws(DatastoreError) in
-            if let old = try await store.get(endpoint.key) {
-                _ = try await store.commit([.update(endpoint.key, data, old.revision)])
+            if !isKnown { revision = try await store.get(endpoint.key)?.revision }
+            isKnown = false
+            if let revision {
+                _ = try await store.commit([.update(endpoint.key, data, revision)])
             } else {
                 _ = try await store.commit([.create(endpoint.key, data)])
             }

@@ -30,7 +30,10 @@ struct AddVerb {
             throw CNIError(.invalidConfiguration, "\"runtimeConfig.mac\" is \(mac), which is a group's")
         }
         let source = try BlockAddressSource(call, wanted)
-        let recorded = try await call.records.find(call.endpointKey)
+        let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
+        defer { withExtendedLifetime(lock) {} }
+        let stored = try await call.records.find(call.endpointKey)
+        let recorded = stored?.endpoint
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
@@ -47,7 +50,7 @@ struct AddVerb {
                 rollback.add("remove the record of the endpoint") { [call] () async throws(CNIError) in
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint)
+                try await call.records.put(endpoint, replacing: stored)
             }
             var result = self.result(granted, interfaces)
             if !runtime.dns.isEmpty { result.dns = runtime.dns }

@@ -21,11 +21,12 @@ struct AddressVerbs {
                 result = try await source.assign()
             }
             let endpoint = call.endpoint(result.addresses.map(\.address.address), link: nil)
-            if try await call.records.find(endpoint.key) != endpoint {
+            let stored = try await call.records.find(endpoint.key)
+            if stored?.endpoint != endpoint {
                 rollback.add("remove the record of the attachment") { [call] () async throws(CNIError) in
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint)
+                try await call.records.put(endpoint, replacing: stored)
             }
             try deliver(result)
             call.log.info("assigned \(endpoint.addresses)")

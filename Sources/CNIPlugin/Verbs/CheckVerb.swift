@@ -15,7 +15,7 @@ struct CheckVerb {
             throw CNIError(.invalidConfiguration, "CHECK needs \"prevResult\"")
         }
         let held = try await BlockAddressSource(call, nil).held()
-        let recorded = try await call.records.find(call.endpointKey)
+        let recorded = try await call.records.find(call.endpointKey)?.endpoint
         guard let recorded, recorded.id == call.id, let recordedLink = recorded.link else {
             guard held.isEmpty else { throw .inconsistent(["\(held) are assigned, but no endpoint is recorded"]) }
             throw CNIError(

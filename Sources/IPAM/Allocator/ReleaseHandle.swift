@@ -23,11 +23,12 @@ extension Allocator {
                 }
                 let ordinals = stored.block.ordinals(handle: id, interface: interface)
                 let remaining = stored.block.ordinals(handle: id, interface: nil).count - ordinals.count
-                // Without transactions someone may be about to write what the handle counts already, so it is counted
-                // down. What it counts for a block that has nothing of it was left by a crash (X6).
+                // Without transactions, another interface may be counted already while its block is about to be
+                // written, so one interface less is counted down. What is counted for a block that has nothing of it,
+                // or beyond all that is released, was left by a crash (X6).
                 let isLeftOver = ordinals.isEmpty && remaining == 0
                 handle.handle.blocks[cidr] =
-                    datastore.commitsAtomically || isLeftOver
+                    datastore.commitsAtomically || isLeftOver || interface == nil
                     ? remaining : max(remaining, (handle.handle.blocks[cidr] ?? 0) - ordinals.count)
                 guard !ordinals.isEmpty else { continue }
                 addresses += ordinals.map(stored.block.address)

@@ -37,14 +37,14 @@ public struct IPAMConfiguration: Hashable, Sendable {
 
 extension IPAMConfiguration: Codable {
     /// The names in etcd; the custom resources spell the first two `strictAffinity` and `autoAllocateBlocks`.
-    private enum Keys: String, CodingKey {
+    private enum CodingKeys: String, CodingKey {
         case strictAffinity = "strict_affinity"
         case autoAllocateBlocks = "auto_allocate_blocks"
         case maxBlocksPerHost, kubeVirtVMAddressPersistence, ipCooldownSeconds
     }
 
     public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
         strictAffinity = try container.decodeIfPresent(Bool.self, forKey: .strictAffinity) ?? false
         // Calico used to leave out what is false. Both cannot be, so one that is left out alone is true.
         autoAllocateBlocks = try container.decodeIfPresent(Bool.self, forKey: .autoAllocateBlocks) ?? !strictAffinity

@@ -1,0 +1,179 @@
+import ClusterClient
+import Foundation
+import NetworkTypes
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import IPAM
+
+/// Random operations of several hosts at once, on a store in which everything goes wrong now and then.
+@Suite struct FaultTests {
+    private final class Faults: Sendable {
+        private let random: Mutex<SeededGenerator>
+        private let isOn = Mutex(false)
+
+        init(seed: UInt64) {
+            random = Mutex(SeededGenerator(seed: seed))
+        }
+
+        func turn(on: Bool) { isOn.withLock { $0 = on } }
+
+        func next(_ operation: MemoryDatastore.Operation) -> MemoryDatastore.Fault? {
+            guard isOn.withLock({ $0 }) else { return nil }
+            return random.withLock { random in
+                switch (Int.random(in: 0..<100, using: &random), operation) {
+                case (0..<8, .commit): .conflict
+                case (8..<14, .commit): .lostReply
+                case (14..<18, .commit(let changes)): .stopBefore(Int.random(in: 0..<changes.count, using: &random))
+                case (18..<22, _): .unavailable
+                default: nil
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [true, false], 1...12 as ClosedRange<UInt64>)
+    func randomOperationsKeepEverythingInOrder(_ isAtomic: Bool, _ seed: UInt64) async throws {
+        let faults = Faults(seed: seed)
+        let fixture = Fixture(MemoryDatastore(commitsAtomically: isAtomic) { faults.next($0) })
+        try await fixture.configure {
+            $0.strictAffinity = seed % 4 == 0
+            $0.ipCooldownSeconds = seed % 3 == 0 ? 5 : 0
+        }
+        try await fixture.allocator().ensurePools([
+            fixture.pool("10.0.0.0/27", name: "four", blockSize: 30),
+            fixture.pool("fd00::/123", name: "six", blockSize: 126),
+        ])
+        faults.turn(on: true)
+        let expected = await withTaskGroup(of: [String: Set<IPAddress>].self) { group in
+            for host in 0..<4 {
+                group.addTask { await run(fixture, "node-\(host)", seed: seed * 10 + UInt64(host)) }
+            }
+            return await group.reduce(into: [:]) { $0.merge($1) { $1 } }
+        }
+        faults.turn(on: false)
+
+        #expect(try await fixture.problems(exact: isAtomic) == [])
+        var everything: [IPAddress] = []
+        for (handle, addresses) in expected {
+            let stored = try await fixture.allocator().addresses(ofHandle: handle).map(\.address)
+            #expect(Set(stored) == addresses, "seed \(seed), \(handle)")
+            everything += stored
+        }
+        #expect(Set(everything).count == everything.count)
+        // Nothing is assigned that nobody knows of.
+        var inUse = 0
+        for family in IPFamily.allCases {
+            for block in try await fixture.blocks(family) {
+                inUse += block.allocations.indices.count { block.attribute($0)?.handle != nil }
+            }
+        }
+        #expect(inUse == everything.count)
+
+        for handle in expected.keys { try await fixture.allocator().release(handle: handle) }
+        fixture.clock.advance(.seconds(100))
+        #expect(try await fixture.problems(exact: isAtomic) == [])
+        #expect(try await fixture.store.list(.handles).isEmpty)
+        for block in try await fixture.blocks() + fixture.blocks(.ipv6) {
+            #expect(block.allocations.indices.allSatisfy { block.attribute($0)?.handle == nil })
+        }
+    }
+
+    /// One host's life; what its containers have in the end.
+    private func run(_ fixture: Fixture, _ host: String, seed: UInt64) async -> [String: Set<IPAddress>] {
+        var random = SeededGenerator(seed: seed)
+        var owned: [String: Set<IPAddress>] = [:]
+        let allocator = fixture.allocator(host)
+        for _ in 0..<60 {
+            let handle = "\(host)-\(Int.random(in: 0..<5, using: &random))"
+            let interface = Bool.random(using: &random) ? "eth0" : "net1"
+            let attachment = request(handle, interface, ipv4: 1, ipv6: Bool.random(using: &random) ? 1 : 0)
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0..<5:
+                do throws(IPAMError) {
+                    let addresses = try await allocator.assign(attachment).map(\.address)
+                    owned[handle, default: []].formUnion(addresses)
+                } catch {
+                    switch error {
+                    case .poolExhausted, .strictAffinity, .blockLimit: break
+                    default: Issue.record("\(error)")
+                    }
+                }
+            case 5..<8:
+                do throws(IPAMError) {
+                    let before = try await allocator.addresses(ofHandle: handle, interface: interface).map(\.address)
+                    let released = try await allocator.release(handle: handle, interface: interface)
+                    #expect(Set(released) == Set(before))
+                    owned[handle]?.subtract(released)
+                } catch {
+                    Issue.record("\(error)")
+                }
+            case 8:
+                guard let address = owned[handle]?.min() else { continue }
+                do throws(IPAMError) {
+                    _ = try await allocator.release([ReleaseOptions(address: address, handle: handle)])
+                    owned[handle]?.remove(address)
+                } catch {
+                    Issue.record("\(error)")
+                }
+            default:
+                fixture.clock.advance(.seconds(Int.random(in: 0...30, using: &random)))
+            }
+        }
+        return owned
+    }
+
+    @Test func aStoreThatStaysAwayIsReportedInTime() async throws {
+        let store = MemoryDatastore { _ in .unavailable }
+        let allocator = Allocator(datastore: store, host: "node-a", timeLimit: .milliseconds(80))
+        let start = ContinuousClock.now
+        let error = await #expect(throws: IPAMError.self) { try await allocator.assign(request("a")) }
+        guard case .datastore(let cause) = error else {
+            Issue.record("\(error as Any)")
+            return
+        }
+        #expect(cause.reason == .unavailable)
+        #expect(start.duration(to: .now) < .seconds(30))
+        #expect(store.operations.count >= 2)
+    }
+
+    @Test func endlessConflictsEndInTime() async throws {
+        let isOn = Mutex(false)
+        let store = MemoryDatastore { operation in
+            guard case .commit = operation, isOn.withLock({ $0 }) else { return nil }
+            return .conflict
+        }
+        let allocator = Allocator(datastore: store, host: "node-a", timeLimit: .seconds(60))
+        try await allocator.ensurePools([IPPool(name: "p", spec: .init(cidr: CIDR("10.0.0.0/24")!))])
+        isOn.withLock { $0 = true }
+        await RequestDeadline.$current.withValue(.now + .milliseconds(80)) {
+            let error = await #expect(throws: IPAMError.self) { try await allocator.assign(request("a")) }
+            guard case .deadlineExceeded = error else {
+                Issue.record("\(error as Any)")
+                return
+            }
+        }
+    }
+
+    /// How many round trips a warm assignment and a release cost on a store with transactions.
+    @Test func aWarmAssignmentTakesThreeRoundTrips() async throws {
+        let store = MemoryDatastore()
+        let fixture = Fixture(store)
+        try await fixture.allocator().ensurePools([fixture.pool("10.0.0.0/16"), fixture.pool("fd00::/64", name: "six")])
+        func operations(_ body: () async throws -> Void) async throws -> [MemoryDatastore.Operation] {
+            let before = store.operations.count
+            try await body()
+            return Array(store.operations.dropFirst(before))
+        }
+        let cold = try await operations { _ = try await fixture.allocator().assign(request("a", ipv4: 1)) }
+        #expect(cold.count == 3)
+        let warm = try await operations { _ = try await fixture.allocator().assign(request("b", ipv4: 1)) }
+        #expect(warm.count == 3)
+        let release = try await operations { try await fixture.allocator().release(handle: "b") }
+        #expect(release.count == 3)
+        for case .read(let queries) in cold + warm + release {
+            #expect(!queries.contains(.collection(.blocks(.ipv4))))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import ClusterClient
+import Foundation
+import NetworkTypes
+import TestSupport
+import Testing
+
+@testable import IPAM
+
+/// Several processes on one local store, some of them killed.
+@Suite struct ProcessTests {
+    private func fixture(_ directory: TemporaryDirectory) async throws -> Fixture {
+        let fixture = Fixture(LocalDatastore(dataDirectory: directory.path))
+        try await fixture.allocator().ensurePools([
+            fixture.pool("10.0.0.0/23", name: "four"), fixture.pool("fd00::/118", name: "six"),
+        ])
+        return fixture
+    }
+
+    @Test func eightProcessesGetAddressesOfTheirOwn() async throws {
+        let directory = try TemporaryDirectory()
+        let fixture = try await fixture(directory)
+        let program = try ChildProcess.sibling("store-worker")
+        let processes = try (0..<8).map { index in
+            try ChildProcess(program, ["assign", directory.path, "node-\(index % 3)", "25", "p\(index)"])
+        }
+        var addresses: [String] = []
+        for process in processes {
+            let (lines, status) = process.wait()
+            #expect(status == .exited(0))
+            addresses += lines
+        }
+        #expect(addresses.count == 200)
+        #expect(Set(addresses).count == 200)
+        #expect(try await fixture.problems(exact: true) == [])
+        #expect(try await IPAMUsage.read(from: fixture.store).pools[0].counts.inUse == 200)
+    }
+
+    /// What a killed process printed holds; its last, unprinted operation is there as a whole or not at all (X6, X7).
+    @Test func killedProcessesLoseNothingThatTheyPrinted() async throws {
+        let directory = try TemporaryDirectory()
+        let fixture = try await fixture(directory)
+        let program = try ChildProcess.sibling("store-worker")
+        var expected: [String: Set<String>] = [:]
+        for round in 0..<12 {
+            let processes = try (0..<3).map { index in
+                (index, try ChildProcess(program, ["churn", directory.path, "node-\(index)", "r\(round)p\(index)"]))
+            }
+            usleep(UInt32.random(in: 20_000...120_000))
+            for (_, process) in processes { process.kill() }
+            for (index, process) in processes {
+                let (lines, status) = process.wait()
+                #expect(status == .killed(SIGKILL))
+                for line in lines {
+                    let words = line.split(separator: " ").map(String.init)
+                    expected[words[1]] = words[0] == "+" ? Set(words[2...]) : nil
+                }
+                // The operation that was under way.
+                let last = lines.last?.split(separator: " ").map(String.init)
+                let number = last.flatMap { Int($0[1].split(separator: "-").last ?? "") } ?? -1
+                for handle in [number, (number + 1) % 7].map({ "r\(round)p\(index)-\($0)" }) { expected[handle] = nil }
+            }
+            #expect(try await fixture.problems(exact: true) == [])
+            for (handle, addresses) in expected {
+                let stored = try await fixture.allocator().addresses(ofHandle: handle)
+                #expect(Set(stored.map(\.address.description)) == addresses, "\(handle)")
+            }
+        }
+        #expect(!expected.isEmpty)
+    }
+}
