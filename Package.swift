@@ -20,12 +20,16 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target] {
+func library(
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    testDependencies: [Target.Dependency] = []
+) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: module),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.target(name: name), "TestSupport"] + dependencies,
+            dependencies: [.target(name: name), "TestSupport"] + dependencies + testDependencies,
             swiftSettings: strict
         ),
     ]
@@ -75,10 +79,10 @@ let package = Package(
         library("Reports", ["IPAM", "ClusterClient", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
-        library("IPAM", ["ClusterClient", "NetworkTypes"]),
+        library("IPAM", ["ClusterClient", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("CNI", ["NetworkTypes"]),
         library("Manifests", ["ClusterClient", "KubernetesAPI", logging, yams]),
-        library("ClusterClient", ["KubernetesAPI", "NetworkTypes"]),
+        library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
         library("NFTables", ["CNetfilter", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
@@ -95,6 +99,13 @@ let package = Package(
                 name: "CNetfilter",
                 pkgConfig: "libnftnl",
                 providers: [.apt(["libnftnl-dev", "libmnl-dev"])]
+            ),
+            // A process that tests of the local store start and kill.
+            .executableTarget(
+                name: "store-worker",
+                dependencies: ["ClusterClient", "IPAM", "NetworkTypes", "TestSupport"],
+                path: "Tests/StoreWorker",
+                swiftSettings: strict
             ),
             .target(
                 name: "TestSupport",

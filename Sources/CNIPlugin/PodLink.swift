@@ -41,9 +41,6 @@ struct PodLink: Sendable {
         }
     }
 
-    /// What tells this attachment's link from another's that has the same name.
-    private var owner: String { "\(id.containerID)/\(id.interfaceName)" }
-
     func request(namespacePath: String, addresses: [IPAddress], _ settings: LinkSettings, mac: MACAddress?)
         -> PodNetworkRequest
     {
@@ -52,7 +49,7 @@ struct PodLink: Sendable {
             interfaceName: id.interfaceName,
             hostInterfaceName: hostInterfaceName,
             alternateHostInterfaceName: alternateName,
-            owner: owner,
+            owner: Self.owner(id),
             addresses: addresses,
             mtu: settings.mtu,
             mac: mac,
@@ -63,16 +60,33 @@ struct PodLink: Sendable {
 
     /// Removes whatever this attachment has, and nothing else.
     func remove(namespacePath: String?, addresses: [IPAddress]) throws(CNIError) {
+        try Self.remove(
+            id,
+            hostInterfaceNames: [hostInterfaceName, alternateName].compactMap { $0 },
+            namespacePath: namespacePath,
+            addresses: addresses
+        )
+    }
+
+    static func remove(
+        _ id: AttachmentID,
+        hostInterfaceNames: [String],
+        namespacePath: String?,
+        addresses: [IPAddress]
+    ) throws(CNIError) {
         do throws(PodNetworkError) {
             try PodNetwork.detach(
                 namespacePath: namespacePath,
                 interfaceName: id.interfaceName,
-                hostInterfaceNames: [hostInterfaceName, alternateName].compactMap { $0 },
+                hostInterfaceNames: hostInterfaceNames,
                 addresses: addresses,
-                owner: owner
+                owner: owner(id)
             )
         } catch {
             throw CNIError(error)
         }
     }
+
+    /// What tells this attachment's link from another's that has the same name.
+    private static func owner(_ id: AttachmentID) -> String { "\(id.containerID)/\(id.interfaceName)" }
 }

@@ -1,4 +1,5 @@
-// libnftnl and libmnl, and the kernel headers that their callers need. No code of ours.
+// libnftnl and libmnl, and the kernel headers that their callers need. No code of ours. Not linux/netfilter.h: what
+// it includes defines the addresses of netinet/in.h a second time.
 #include <libmnl/libmnl.h>
 #include <libnftnl/batch.h>
 #include <libnftnl/chain.h>
@@ -9,7 +10,10 @@
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+
+// Of sched.h, which hides them unless _GNU_SOURCE is defined where libc's own module is built.
+int setns(int descriptor, int kind);
+int unshare(int flags);

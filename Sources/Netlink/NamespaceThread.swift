@@ -14,9 +14,7 @@ enum NamespaceThread {
     }
 
     /// Runs `body` on a new thread and waits for its end.
-    ///
-    /// The caller is blocked until then, so that `body` may use whatever the caller may use.
-    static func run<Value>(_ body: () throws -> Value) throws -> Value {
+    static func run<Value: Sendable>(_ body: @Sendable () throws -> Value) throws -> Value {
         try withoutActuallyEscaping(body) { body in
             var result: Result<Value, any Error>?
             let thread = try spawn(Job { result = Result(catching: body) }).get()

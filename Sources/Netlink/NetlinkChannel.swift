@@ -12,7 +12,7 @@ final class NetlinkChannel {
     private var buffer: [UInt8]
 
     /// The kernel makes its lists in pieces of up to 32 KiB when the reader's buffer takes them.
-    private static let initialBufferSize = 32 << 10
+    static let initialBufferSize = 32 << 10
     /// Room for the answers to a full batch; beyond it the kernel would drop them.
     private static let receiveQueueSize: Int32 = 1 << 20
     /// The kernel answers during the system call that asks; this only keeps a lost answer from hanging the caller.
@@ -31,9 +31,12 @@ final class NetlinkChannel {
     }
 
     /// Takes over the descriptor, also when it throws.
-    init(adopting descriptor: Int32) throws(NetlinkError) {
+    init(
+        adopting descriptor: Int32,
+        bufferSize: Int = NetlinkChannel.initialBufferSize
+    ) throws(NetlinkError) {
         self.descriptor = descriptor
-        buffer = [UInt8](repeating: 0, count: Self.initialBufferSize)
+        buffer = [UInt8](repeating: 0, count: bufferSize)
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
         var length = socklen_t(MemoryLayout<sockaddr_nl>.size)

@@ -12,21 +12,27 @@ public struct NetlinkRequest: Sendable {
     public let body: MessageBuilder
     /// The length of the fixed header in ``body``.
     let fixedHeaderLength: Int
+    /// The namespace whose descriptor is in ``body``; it must not be closed before the request was sent.
+    private let namespace: NetworkNamespace?
     /// Names a top-level attribute of this message type, `nil` when unknown.
     let attributeName: @Sendable (UInt16) -> String?
 
-    /// - Parameter build: Appends the fixed header (of `headerLength` bytes) and then the attributes.
+    /// - Parameters:
+    ///   - namespace: What the attributes refer to by a file descriptor; stays open as long as the request exists.
+    ///   - build: Appends the fixed header (of `headerLength` bytes) and then the attributes.
     public init<Attribute: NetlinkAttribute>(
         type: UInt16,
         flags: UInt16 = 0,
         headerLength: Int,
         attributes: Attribute.Type,
+        retaining namespace: NetworkNamespace? = nil,
         summary: @autoclosure @escaping @Sendable () -> String,
         build: (inout MessageBuilder) -> Void
     ) {
         self.type = type
         self.flags = flags
         self.summary = summary
+        self.namespace = namespace
         fixedHeaderLength = headerLength
         attributeName = { Attribute(rawValue: $0).map { "\($0)" } }
         var body = MessageBuilder()

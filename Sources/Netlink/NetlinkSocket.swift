@@ -8,23 +8,27 @@ public final class NetlinkSocket {
     /// What one request of a batch came to: the messages it was answered with (none for most changes), or the error.
     public typealias Outcome = Result<[Message], NetlinkError>
 
-    private let channel: NetlinkChannel
+    let channel: NetlinkChannel
     private var sequence: UInt32 = 0
 
     private static let batchRequests = 128
     private static let batchBytes = 64 << 10
     private static let listAttempts = 10
 
+    init(_ channel: NetlinkChannel) {
+        self.channel = channel
+    }
+
     /// Opens a socket in the network namespace of the calling thread.
-    public init(_ netlinkProtocol: NetlinkProtocol = .route) throws(NetlinkError) {
-        channel = try NetlinkChannel(adopting: NetlinkChannel.open(netlinkProtocol))
+    public convenience init(_ netlinkProtocol: NetlinkProtocol = .route) throws(NetlinkError) {
+        self.init(try NetlinkChannel(adopting: NetlinkChannel.open(netlinkProtocol)))
     }
 
     /// Opens a socket that talks about another network namespace. Only the call to `socket` happens there.
     ///
     /// - Throws: ``NetlinkError``, or ``NetworkNamespaceError`` when the namespace cannot be entered.
-    public init(_ netlinkProtocol: NetlinkProtocol = .route, in namespace: NetworkNamespace) throws {
-        channel = try NetlinkChannel(adopting: namespace.run { try NetlinkChannel.open(netlinkProtocol) })
+    public convenience init(_ netlinkProtocol: NetlinkProtocol = .route, in namespace: NetworkNamespace) throws {
+        self.init(try NetlinkChannel(adopting: namespace.run { try NetlinkChannel.open(netlinkProtocol) }))
     }
 
     /// Sends one request and waits for the kernel to acknowledge it.
@@ -66,7 +70,15 @@ public final class NetlinkSocket {
     ///
     /// - Throws: What the kernel answers when there is no such object, as ENODEV for a link.
     public func get<Element>(_ query: NetlinkQuery<Element>) throws(NetlinkError) -> Element {
-        for outcome in try exchange([query.request]) {
+        let outcomes: [Outcome]
+        do throws(NetlinkError) {
+            outcomes = try exchange([query.request])
+        } catch {
+            // The buffer has grown to what the answer needs, and asking twice changes nothing.
+            guard case .truncated = error.cause else { throw error }
+            outcomes = try exchange([query.request])
+        }
+        for outcome in outcomes {
             if let element = try query.element(in: outcome) { return element }
         }
         throw NetlinkError(request: query.request.summary(), cause: .noAnswer)
@@ -137,7 +149,7 @@ public final class NetlinkSocket {
                 // Answers to an exchange that was given up earlier have other numbers.
                 let index = Int(message.sequence &- first)
                 guard index < batch.count, message.portID == channel.portID, outcomes[index] == nil else { continue }
-                guard message.type == ControlMessage.error else {
+                guard message.type == ControlMessage.error || message.type == ControlMessage.done else {
                     answers[index, default: []].append(message)
                     continue
                 }
@@ -160,7 +172,16 @@ public final class NetlinkSocket {
         var elements: [Element] = []
         var isConsistent = true
         while true {
-            for message in try channel.receive(for: query.request.summary) {
+            let messages: [Message]
+            do throws(NetlinkError) {
+                messages = try channel.receive(for: query.request.summary)
+            } catch {
+                // The buffer has grown meanwhile. The rest of this list must be read before there can be another one.
+                guard case .truncated = error.cause else { throw error }
+                isConsistent = false
+                continue
+            }
+            for message in messages {
                 guard message.sequence == sequence, message.portID == channel.portID else { continue }
                 isConsistent = isConsistent && message.flags & MessageFlags.dumpInterrupted == 0
                 switch message.type {

@@ -48,8 +48,10 @@ public final class NetworkNamespace: Sendable {
         // Whatever the path is, opening it must neither block (a FIFO) nor change anything (a terminal, a device).
         let descriptor = Glibc.open(path, Self.openPathOnly | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw errno == ENOENT || errno == ENOTDIR
-                ? .missing(path: path) : .systemCall("open", path: path, code: errno)
+            let code = errno
+            // ESRCH: a path through /proc, whose process has ended.
+            throw [ENOENT, ENOTDIR, ESRCH].contains(code)
+                ? .missing(path: path) : .systemCall("open", path: path, code: code)
         }
         defer { close(descriptor) }
         var file = statfs()
@@ -103,9 +105,10 @@ public final class NetworkNamespace: Sendable {
     /// Runs `body` on a thread of its own inside this namespace, and waits for it. The thread ends with it, so that
     /// neither the calling thread nor any other ever is in the wrong namespace.
     ///
-    /// The calling thread is blocked meanwhile: in asynchronous code use the form with `await`.
+    /// The calling thread is blocked meanwhile: in asynchronous code use the form with `await`. `body` is `@Sendable`
+    /// because it must not belong to an actor, which would trap when it finds itself on this thread.
     /// - Throws: What `body` throws, or ``NetworkNamespaceError`` when the namespace cannot be entered.
-    public func run<Value>(_ body: () throws -> Value) throws -> Value {
+    public func run<Value: Sendable>(_ body: @Sendable () throws -> Value) throws -> Value {
         try NamespaceThread.run {
             try self.enter()
             return try body()

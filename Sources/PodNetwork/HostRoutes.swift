@@ -33,7 +33,14 @@ struct HostRoutes {
 
     /// Puts a route in the place of the one that is there, if nobody needs that one.
     private func replace(_ route: Route) throws(PodNetworkError) {
-        for existing in try routes(to: route.destination) {
+        var rivals = try routes(to: route.destination)
+        if rivals.isEmpty {
+            // There is one, but lookups pass it over, as they do when its interface is down.
+            rivals = try PodNetworkError.translating {
+                try socket.list(.routes(RouteFilter(destination: route.destination)))
+            }
+        }
+        for existing in rivals {
             guard existing.nextHop != route.nextHop else { return }  // the node's agent was faster
             if let obstacle = try obstacle(existing) {
                 throw .routeConflict(destination: route.destination, interface: obstacle)
@@ -59,7 +66,7 @@ struct HostRoutes {
         try routes(to: address.hostPrefix).contains { $0.nextHop == .interface(interface) }
     }
 
-    /// The main table's routes to exactly this destination.
+    /// The main table's routes to exactly this destination, as far as packets would take them.
     private func routes(to destination: CIDR) throws(PodNetworkError) -> [Route] {
         try PodNetworkError.translating {
             do throws(NetlinkError) {
@@ -69,9 +76,11 @@ struct HostRoutes {
                 // The longest prefix there is does not reach it, so that the table cannot have it.
                 if best.table == .main { return [] }
             } catch {
-                guard
-                    [ENETUNREACH, EHOSTUNREACH, ESRCH, EINVAL, EACCES].contains(error.code) || error.cause == .noAnswer
-                else { throw error }
+                if error.isRefusal(ENETUNREACH) || error.isRefusal(ESRCH) { return [] }
+                // A route of another kind (blackhole, local …) is in the way of the lookup.
+                guard [EHOSTUNREACH, EINVAL, EACCES].contains(error.code) || error.cause == .noAnswer else {
+                    throw error
+                }
             }
             return try socket.list(.routes(RouteFilter(destination: destination)))
         }
@@ -84,7 +93,9 @@ struct HostRoutes {
         return try PodNetworkError.translating {
             guard let link = try socket.linkIfPresent(.index(index)) else { return nil }
             guard link.isPodHostEnd else { return link.name }
-            guard link.isRunning, let peer = link.peerIndex, let namespace = link.peerNamespace else { return nil }
+            guard link.isUp, link.hasCarrier, let peer = link.peerIndex, let namespace = link.peerNamespace else {
+                return nil
+            }
             let addresses = try socket.list(.addresses(on: peer, inNamespace: namespace))
             return addresses.contains { $0.address == route.destination.address } ? link.name : nil
         }

@@ -16,8 +16,10 @@ extension PodNetworkPlan.Side {
     /// Brings an end up and gives it all that depends on it, in order. The routes come last; there are as many requests
     /// for them as there are ``routes``.
     ///
-    /// - Parameter peerMAC: The hardware address of the other end.
-    func requests(on interface: InterfaceIndex, peerMAC: MACAddress, owner: String?) -> [NetlinkRequest] {
+    /// - Parameters:
+    ///   - peerMAC: The hardware address of the other end.
+    ///   - owner: Becomes the interface's alias.
+    func requests(on interface: InterfaceIndex, peerMAC: MACAddress, owner: String? = nil) -> [NetlinkRequest] {
         var requests: [NetlinkRequest] = [.setLink(.index(interface), up: true, alias: owner)]
         for address in addresses {
             requests.append(

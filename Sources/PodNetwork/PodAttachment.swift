@@ -41,7 +41,7 @@ struct PodAttachment {
     ///
     /// - Parameter willPerform: Called before each step; what it throws ends the attempt there.
     mutating func run(
-        willPerform: (Step) throws(PodNetworkError) -> Void = { _ in }
+        willPerform: @Sendable (Step) throws(PodNetworkError) -> Void = { _ in }
     ) throws(PodNetworkError) -> PodInterfaces {
         try willPerform(.links)
         if let existing = try makeLinks() { return existing }
@@ -58,13 +58,12 @@ struct PodAttachment {
         try HostRoutes(socket).install(plan.host, on: hostLink.index, owner: request.owner)
 
         let container = plan.container
-        let owner = request.owner
         let (containerWarnings, containerLink) = try PodNetworkError.translating {
             try namespace.run {
                 try willPerform(.containerSettings)
                 let warnings = try container.applySettings()
                 try willPerform(.containerNetwork)
-                let requests = container.requests(on: containerIndex, peerMAC: hostMAC, owner: owner)
+                let requests = container.requests(on: containerIndex, peerMAC: hostMAC)
                 let query = NetlinkQuery<Link>.link(.index(containerIndex))
                 let outcomes = try NetlinkSocket().exchange(requests + [query.request])
                 var link: Link?

@@ -119,6 +119,23 @@ struct LinkTests {
         #expect(try socket.list(.routes(RouteFilter(family: .ipv4))).count == 500)
     }
 
+    @Test func buffersGrowToTheAnswer() throws {
+        func openWithSmallBuffer() throws -> NetlinkSocket {
+            let descriptor = try host.run { try NetlinkChannel.open(.route) }
+            return NetlinkSocket(try NetlinkChannel(adopting: descriptor, bufferSize: 64))
+        }
+        try openWithSmallBuffer().send((0..<20).map { .addLink(name: "br\($0)", kind: "bridge") })
+        #expect(try openWithSmallBuffer().get(.link(.name("br7"))).kind == "bridge")
+        #expect(try openWithSmallBuffer().list(.links()).count == 21)
+    }
+
+    @Test func listsCanBePartOfABatch() throws {
+        let socket = try NetlinkSocket(in: host)
+        let outcomes = try socket.exchange([NetlinkQuery<Link>.links().request])
+        let messages = try #require(try outcomes.first?.get())
+        #expect(try messages.compactMap { try Link($0)?.name } == ["lo"])
+    }
+
     @Test func notificationsArrive() throws {
         let monitor = try NetlinkSocket(in: host)
         try monitor.subscribe(to: .link)

@@ -204,27 +204,17 @@ struct AttachTests {
     }
 
     @Test func unusableNamespaces() throws {
-        var request = try node.pod("web-0", "10.80.0.1").request
         for path in ["/nonexistent", "/proc/self/ns/uts", "/proc/sys", "/dev/null", "/etc/hostname", "", "a\0b"] {
-            request.namespacePath = path
-            let error = #expect(throws: PodNetworkError.self) { try node.host.run { try PodNetwork.attach(request) } }
+            let pod = try node.pod("web-0", "10.80.0.1") { $0.namespacePath = path }
+            let error = #expect(throws: PodNetworkError.self) { try node.attach(pod) }
             guard case .notANamespace(path, _) = error else {
                 Issue.record("\(path): \(String(describing: error))")
                 continue
             }
-            try node.host.run {
-                try PodNetwork.detach(
-                    namespacePath: path,
-                    interfaceName: "eth0",
-                    hostInterfaceName: request.hostInterfaceName,
-                    addresses: request.addresses
-                )
-            }
+            try node.detach(pod)
         }
-        request.namespacePath = node.host.descriptorPath
-        #expect(throws: PodNetworkError.namespaceIsOwn(path: request.namespacePath)) {
-            try node.host.run { try PodNetwork.attach(request) }
-        }
+        let own = try node.pod("web-0", "10.80.0.1") { $0.namespacePath = node.host.descriptorPath }
+        #expect(throws: PodNetworkError.namespaceIsOwn(path: node.host.descriptorPath)) { try node.attach(own) }
         #expect(try NetlinkSocket(in: node.host).list(.links()).map(\.name) == ["lo"])
     }
 }

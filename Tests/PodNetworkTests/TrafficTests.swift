@@ -41,7 +41,9 @@ struct TrafficTests {
         let hostAddress = try (isIPv4 ? "192.0.2.1" : "2001:db8::1").address
         let loopback = try NetlinkSocket(in: node.host).get(.link(.name("lo")))
         try NetlinkSocket(in: node.host).send(
-            .addAddress(InterfaceAddress(hostAddress.hostPrefix, on: loopback.index))
+            .addAddress(
+                InterfaceAddress(hostAddress.hostPrefix, on: loopback.index, flags: isIPv4 ? [] : .noDuplicateDetection)
+            )
         )
         for (place, other, from, to) in [
             (node.host, pod.namespace, hostAddress, address), (pod.namespace, node.host, address, hostAddress),

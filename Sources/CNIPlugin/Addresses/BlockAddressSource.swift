@@ -21,7 +21,12 @@ struct BlockAddressSource: AddressSource {
             return
         }
         pools = try Self.configuredPools(call.configuration)
-        var attributes = ["node": call.node, "timestamp": PluginLog.timestamp(), "ifname": call.id.interfaceName]
+        // `ifname` and `network` are not Calico's: they tell attachments of one container apart, and whose GC may
+        // release the address.
+        var attributes = [
+            "node": call.node, "timestamp": PluginLog.timestamp(), "ifname": call.id.interfaceName,
+            "network": call.configuration.name,
+        ]
         if case .pod(let pod) = call.workload {
             attributes["pod"] = pod.name
             attributes["namespace"] = pod.namespace

@@ -26,14 +26,13 @@ struct DeleteVerb {
         }
         try PodLink(call, prefixes: prefixes).remove(namespacePath: namespacePath, addresses: held)
         do throws(CNIError) {
+            // A store that could not be read is not waited for again.
+            if let failure { throw failure }
             try await call.records.remove(call.endpointKey, of: call.id)
             try await BlockAddressSource(call, nil).release()
         } catch {
-            failure = failure ?? error
-        }
-        if let failure {
-            call.log.error("\(failure)")
-            throw failure
+            call.log.error("\(error)")
+            throw error
         }
         call.log.info("detached \(held)")
     }

@@ -19,7 +19,9 @@ extension Program {
             Watchdog.start(seconds: 10)
             try await StatusVerb(configuration: configuration).run()
         case (.collectGarbage, _):
-            throw CNIError(.invalidEnvironment, "CNI_COMMAND GC is not supported by this version")
+            if role == .plugin { try Privileges.require() }
+            Watchdog.startForChanges()
+            try await CollectVerb(configuration).run()
         case (.add(let attachment, let namespacePath), .plugin):
             try Privileges.require()
             try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)

@@ -179,7 +179,7 @@ public struct LocalDatastore: Datastore {
                 "\(path)/\(OpenStore.lockName) is missing although there is a journal beside it"
             )
         }
-        return creating ? try files.open(OpenStore.lockName, O_RDWR | O_CREAT) : nil
+        return creating ? try files.create(OpenStore.lockName) : nil
     }
 
     private func tryLock(_ lock: borrowing Descriptor, exclusive: Bool) throws(DatastoreError) -> Bool {

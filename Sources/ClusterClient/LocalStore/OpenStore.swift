@@ -371,6 +371,8 @@ final class OpenStore {
     /// Makes an empty store, durable before its journal has its name; the lock is held exclusively.
     static func initialize(_ files: borrowing StoreFiles, journalCapacity: Int) throws(DatastoreError) {
         try files.makeDirectories([recordsName])
+        // A journal without a lock file beside it is damage.
+        try files.syncDirectory([])
         let header = JournalHeader(generation: 1, base: 0)
         var bytes = [UInt8](repeating: 0, count: journalCapacity)
         bytes.replaceSubrange(header.offset..<header.offset + JournalHeader.encodedLength, with: header.encoded)

@@ -175,6 +175,12 @@ struct StoreFiles: ~Copyable {
         }
     }
 
+    /// Opens a file for writing that is made when it does not exist.
+    func create(_ name: String) throws(DatastoreError) -> Descriptor? {
+        observer?(.create(name, []))
+        return try open(name, O_RDWR | O_CREAT)
+    }
+
     /// Writes a new file beside and renames it, so that a reader without lock sees the old or the new one. Not synced.
     func replace(_ name: String, in parts: [String], _ bytes: [UInt8], sync: Bool = false) throws(DatastoreError) {
         if parts.isEmpty {

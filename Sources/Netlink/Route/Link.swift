@@ -25,8 +25,10 @@ public struct Link: Hashable, Sendable {
 
     /// Whether it was set up by an administrator; it may lack a carrier all the same.
     public var isUp: Bool { flags & UInt32(IFF_UP) != 0 }
-    /// Whether it is up and has a carrier.
-    public var isRunning: Bool { flags & UInt32(IFF_RUNNING) != 0 }
+    /// Whether there is something at the other end; for a veth: whether that is up.
+    public var hasCarrier: Bool { flags & Self.lowerUp != 0 }
+
+    private static let lowerUp: UInt32 = 1 << 16  // IFF_LOWER_UP, linux/if.h
 
     /// Reads a link; `nil` when the message is something else.
     public init?(_ message: Message) throws(MalformedMessage) {

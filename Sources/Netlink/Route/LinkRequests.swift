@@ -47,6 +47,7 @@ extension NetlinkRequest {
     private static func link(
         _ type: UInt16,
         flags: UInt16 = 0,
+        retaining namespace: NetworkNamespace? = nil,
         summary: @autoclosure @escaping @Sendable () -> String,
         build: (inout MessageBuilder) -> Void
     ) -> NetlinkRequest {
@@ -55,6 +56,7 @@ extension NetlinkRequest {
             flags: flags,
             headerLength: LinkHeader.length,
             attributes: LinkAttribute.self,
+            retaining: namespace,
             summary: summary(),
             build: build
         )
@@ -63,7 +65,7 @@ extension NetlinkRequest {
     /// Makes a veth pair. The peer appears directly in `namespace` (it never exists anywhere else); both ends are down.
     ///
     /// The kernel refuses with EEXIST when either name is taken in its namespace, and then makes neither end.
-    /// - Parameter namespace: Must stay alive until the request was sent. `nil` puts the peer beside the first end.
+    /// - Parameter namespace: Where the peer appears; `nil` puts it beside the first end.
     public static func addVeth(
         _ end: VethEnd,
         peer: VethEnd,
@@ -73,6 +75,7 @@ extension NetlinkRequest {
         return link(
             RouteMessage.newLink,
             flags: MessageFlags.create | MessageFlags.exclusive,
+            retaining: namespace,
             summary: "add veth \(end.name) with peer \(peer.name)"
         ) { builder in
             LinkHeader.append(to: &builder)

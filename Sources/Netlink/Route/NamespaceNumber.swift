@@ -28,17 +28,15 @@ private enum NamespaceAttribute: UInt16, NetlinkAttribute {
 
 extension NetlinkQuery<NamespaceNumber> {
     /// The number that the socket's namespace has for another one.
-    ///
-    /// - Parameter namespace: Must stay alive until the request was sent.
     public static func number(of namespace: NetworkNamespace) -> NetlinkQuery {
         let descriptor = namespace.descriptor
-        let path = namespace.path
         return NetlinkQuery(
             NetlinkRequest(
                 type: RouteMessage.getNamespaceNumber,
                 headerLength: 4,
                 attributes: NamespaceAttribute.self,
-                summary: "get the number of network namespace \(path)"
+                retaining: namespace,
+                summary: "get the number of network namespace \(namespace.path)"
             ) { builder in
                 builder.append(UInt32(0))  // struct rtgenmsg, padded
                 builder.attribute(NamespaceAttribute.descriptor, descriptor)

@@ -1,0 +1,118 @@
+import CNI
+import ClusterClient
+import IPAM
+import NetworkTypes
+
+/// GC: takes back what attachments that the runtime does not know any more have left on this node (3.8).
+///
+/// What is there when it starts is looked at, once; what comes later is not touched (GC4). Only attachments of this
+/// node and of this network are (GC2).
+struct CollectVerb {
+    private let configuration: NetworkConfiguration
+    private let node: String
+    private let store: any Datastore
+    private let allocator: Allocator
+    private let log: PluginLog
+
+    init(_ configuration: NetworkConfiguration) throws(CNIError) {
+        self.configuration = configuration
+        node = try NodeSettings(configuration.reader).resolve()
+        store = LocalDatastore(dataDirectory: try StoreSettings(configuration.reader).dataDirectory)
+        allocator = Allocator(datastore: store, host: node)
+        log = PluginLog(settings: try LogSettings(configuration.reader), subject: "GC \(configuration.name)")
+    }
+
+    /// Goes on after a failure and throws all of them together (GC3).
+    func run() async throws(CNIError) {
+        // A runtime that does not say what is valid has nothing collected (GC1).
+        guard let valid = try configuration.validAttachments() else { return }
+        var failures: [CNIError] = []
+        let (endpoints, assignments) = try await found(&failures)
+        for endpoint in endpoints where !valid.contains(endpoint.id) {
+            do throws(CNIError) {
+                try await remove(endpoint)
+                log.info("removed \(endpoint.id.containerID) \(endpoint.id.interfaceName) with \(endpoint.addresses)")
+            } catch {
+                failures.append(error)
+            }
+        }
+        // Addresses without an endpoint: of an ADD that was killed, or of a sandbox that was made again since.
+        for (id, handle) in assignments where !valid.contains(id) {
+            do throws(CNIError) {
+                let released = try await release(handle, id)
+                if !released.isEmpty { log.info("released \(released) of \(id.containerID) \(id.interfaceName)") }
+            } catch {
+                failures.append(error)
+            }
+        }
+        guard let first = failures.first else { return }
+        throw CNIError(
+            first.code,
+            "\(failures.count) leftovers could not be removed",
+            details: failures.map(\.description).joined(separator: "; ")
+        )
+    }
+
+    /// The endpoints and the holders of addresses of this node and network.
+    private func found(
+        _ failures: inout [CNIError]
+    ) async throws(CNIError) -> (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: String]) {
+        do {
+            var endpoints: [WorkloadEndpoint] = []
+            for record in try await store.list(.resources(.workloadEndpoints)) {
+                do {
+                    let endpoint = try WorkloadEndpoint(record: record)
+                    if endpoint.node == node, endpoint.network == configuration.name { endpoints.append(endpoint) }
+                } catch {
+                    failures.append(error)
+                }
+            }
+            var assignments: [AttachmentID: String] = [:]
+            let prefix = configuration.name + "."
+            for case .handle(let handle) in try await store.keys(.handles) where handle.hasPrefix(prefix) {
+                for assigned in try await allocator.addresses(ofHandle: handle) {
+                    // Names may have dots, so that the handle alone does not tell which network it is of.
+                    guard assigned.attributes["node"] == node, assigned.attributes["network"] == configuration.name,
+                        let interfaceName = assigned.attributes["ifname"]
+                    else { continue }
+                    let id = try AttachmentID(
+                        containerID: String(handle.dropFirst(prefix.count)),
+                        interfaceName: interfaceName
+                    )
+                    assignments[id] = handle
+                }
+            }
+            return (endpoints, assignments)
+        } catch let error as DatastoreError {
+            throw CNIError(error)
+        } catch let error as IPAMError {
+            throw CNIError(error)
+        } catch let error as CNIError {
+            throw error
+        } catch {
+            throw CNIError(.internal, "\(error)")
+        }
+    }
+
+    /// In the order of DEL: an address that some pod still answers to is not given to another.
+    private func remove(_ endpoint: WorkloadEndpoint) async throws(CNIError) {
+        if let link = endpoint.link {
+            try PodLink.remove(
+                endpoint.id,
+                hostInterfaceNames: [link.hostInterfaceName],
+                namespacePath: nil,
+                addresses: endpoint.addresses
+            )
+        }
+        try await EndpointRecords(store: store).remove(endpoint.key, of: endpoint.id)
+        _ = try await release("\(configuration.name).\(endpoint.id.containerID)", endpoint.id)
+    }
+
+    private func release(_ handle: String, _ id: AttachmentID) async throws(CNIError) -> [IPAddress] {
+        do throws(IPAMError) {
+            return try await allocator.release(handle: handle, interface: id.interfaceName)
+        } catch {
+            throw CNIError(error)
+        }
+    }
+}

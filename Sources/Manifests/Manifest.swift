@@ -1,0 +1,91 @@
+import FoundationEssentials
+import KubernetesAPI
+
+/// The content of one manifest file: all of its documents, or the reason why it cannot be used.
+struct Manifest {
+    /// In the order of the file.
+    private(set) var objects: [KubernetesObject] = []
+    /// The kinds that were passed over, as `apps/v1 Deployment`.
+    private(set) var ignored: Set<String> = []
+
+    /// Reads YAML, of which JSON is a part. What starts as a JSON object goes straight to the JSON decoder, which is
+    /// faster.
+    init(_ bytes: [UInt8], pool: StringPool) throws(ManifestError) {
+        try Self.checkEncoding(bytes)
+        let bytes = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? Array(bytes.dropFirst(3)) : bytes
+        let decoder = JSONDecoder()
+        if let key = StringPool.key { decoder.userInfo[key] = pool }
+
+        if bytes.first(where: { !Self.isSpace($0) }) == UInt8(ascii: "{") {
+            do {
+                try add(decoder.decode(ManifestDocument.self, from: Data(bytes)))
+                return
+            } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
+                // No JSON: several documents, or YAML that starts with a brace, or a mistake that the YAML parser
+                // gives a line for.
+            } catch {
+                throw Self.located(FieldError(error), 0, in: bytes)
+            }
+        }
+        var document = 0
+        do {
+            try bytes.withUnsafeBufferPointer { buffer in
+                try YAMLConverter.forEachDocument(of: buffer) { json, line in
+                    do {
+                        try add(decoder.decode(ManifestDocument.self, from: Data(json)))
+                    } catch let error as DecodingError {
+                        let fault = FieldError(error)
+                        let located = Self.located(fault, document, in: bytes)
+                        throw ManifestError(line: located.line ?? line, reason: located.reason)
+                    }
+                    document += 1
+                }
+            }
+        } catch let error as ManifestError {
+            throw error
+        } catch {
+            throw ManifestError(line: nil, reason: "\(error)")
+        }
+    }
+
+    private mutating func add(_ document: ManifestDocument) {
+        objects += document.objects
+        ignored.formUnion(document.ignored)
+    }
+
+    private static func located(_ fault: FieldError, _ document: Int, in bytes: [UInt8]) -> ManifestError {
+        ManifestError(
+            line: YAMLConverter.line(of: fault.components, inDocument: document, of: bytes),
+            reason: fault.description
+        )
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
+            || byte == UInt8(ascii: "\t")
+    }
+
+    private static func checkEncoding(_ bytes: [UInt8]) throws(ManifestError) {
+        guard String(validating: bytes, as: UTF8.self) == nil else { return }
+        // Only a broken file pays for the search.
+        var line = 1
+        var start = 0
+        while start < bytes.count {
+            let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+            if String(validating: bytes[start..<end], as: UTF8.self) == nil { break }
+            start = end + 1
+            line += 1
+        }
+        throw ManifestError(line: line, reason: "not UTF-8 text")
+    }
+}
+
+extension FieldError {
+    fileprivate init(_ error: any Error) {
+        if let error = error as? DecodingError {
+            self.init(error)
+        } else {
+            self.init(components: [], reason: "\(error)")
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import Glibc
+import NetworkTypes
+
+/// What the operating system says about the machine that we run on.
+public enum LocalNode {
+    /// The host name as `gethostname(2)` has it.
+    public static var hostName: String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return "" }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The addresses of all interfaces, loopback included; `nil` when they cannot be read.
+    public static func addresses() -> Set<IPAddress>? {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return nil }
+        defer { freeifaddrs(list) }
+        var addresses: Set<IPAddress> = []
+        var next = list
+        while let entry = next {
+            if let address = entry.pointee.ifa_addr.flatMap(address) { addresses.insert(address) }
+            next = entry.pointee.ifa_next
+        }
+        return addresses
+    }
+
+    private static func address(_ socketAddress: UnsafeMutablePointer<sockaddr>) -> IPAddress? {
+        switch CInt(socketAddress.pointee.sa_family) {
+        case AF_INET:
+            socketAddress.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in
+                .v4(IPv4Address(bits: UInt32(bigEndian: pointer.pointee.sin_addr.s_addr)))
+            }
+        case AF_INET6:
+            socketAddress.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in
+                withUnsafeBytes(of: pointer.pointee.sin6_addr) { IPAddress(bytes: $0) }
+            }
+        default: nil
+        }
+    }
+
+    /// The families that the kernel has switched on: IPv4 always, IPv6 unless it is missing or disabled (1.4).
+    public static var families: Set<IPFamily> {
+        guard access("/proc/net/if_inet6", F_OK) == 0 else { return [.ipv4] }
+        return read("/proc/sys/net/ipv6/conf/all/disable_ipv6").first == UInt8(ascii: "1") ? [.ipv4] : [.ipv4, .ipv6]
+    }
+
+    /// Whether this process may change the rules of its network namespace: CAP_NET_ADMIN is effective.
+    public static var mayAdministerNetwork: Bool {
+        let capability: UInt64 = 12  // CAP_NET_ADMIN
+        for line in String(decoding: read("/proc/self/status"), as: UTF8.self).split(separator: "\n")
+        where line.hasPrefix("CapEff:") {
+            guard let mask = UInt64(line.dropFirst(7).drop(while: \.isWhitespace), radix: 16) else { break }
+            return mask & (1 << capability) != 0
+        }
+        return geteuid() == 0
+    }
+
+    /// The beginning of a small file of /proc; empty when there is none.
+    private static func read(_ path: String) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return [] }
+        defer { close(descriptor) }
+        var buffer = [UInt8](repeating: 0, count: 8192)
+        let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+        return Array(buffer.prefix(max(0, count)))
+    }
+}

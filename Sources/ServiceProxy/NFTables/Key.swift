@@ -1,0 +1,106 @@
+import NFTables
+import NetworkTypes
+
+/// Keys and data of the table's elements.
+enum Key {
+    static func address(_ address: IPAddress) -> Concatenation {
+        var key = Concatenation()
+        key.append(address)
+        return key
+    }
+
+    static func frontend(_ frontend: Frontend.Key) -> Concatenation {
+        var key = Concatenation()
+        switch frontend {
+        case .address(let address, let transport, let port):
+            key.append(address)
+            key.append(transport)
+            key.append(port)
+        case .nodePort(_, let transport, let port):
+            key.append(transport)
+            key.append(port)
+        }
+        return key
+    }
+
+    /// The key of a frontend's n-th backend.
+    static func slot(_ index: Int, of frontend: Concatenation) -> Concatenation {
+        var key = frontend
+        key.append(hostOrder: UInt32(truncatingIfNeeded: index))
+        return key
+    }
+
+    static func endpoint(_ endpoint: Destination) -> Concatenation {
+        var data = Concatenation()
+        data.append(endpoint.address)
+        data.append(endpoint.port)
+        return data
+    }
+
+    /// A connection of an endpoint to itself.
+    static func hairpin(_ local: LocalDestination) -> Concatenation {
+        var key = Concatenation()
+        key.append(local.endpoint.address)
+        key.append(local.endpoint.address)
+        key.append(local.transport)
+        key.append(local.endpoint.port)
+        return key
+    }
+
+    /// Everything that one range of sources may dial at a frontend.
+    static func allowed(_ range: ClosedRange<IPAddress>, _ frontend: Frontend.Key) -> Element? {
+        guard case .address(let address, let transport, let port) = frontend else { return nil }
+        func key(_ source: IPAddress) -> Concatenation {
+            var key = Concatenation()
+            key.append(source)
+            key.append(address)
+            key.append(transport)
+            key.append(port)
+            return key
+        }
+        return Element(key(range.lowerBound), through: key(range.upperBound))
+    }
+}
+
+/// Where a backend listens.
+struct Destination: Hashable, Sendable {
+    let address: IPAddress
+    let port: UInt16
+
+    init(address: IPAddress, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+
+    init(_ backend: Backend) {
+        self.init(address: backend.address, port: backend.port)
+    }
+}
+
+/// A backend on this node, which may reach itself through a frontend.
+struct LocalDestination: Hashable, Sendable {
+    let endpoint: Destination
+    let transport: TransportProtocol
+}
+
+extension Frontend.Key {
+    var family: IPFamily {
+        switch self {
+        case .address(let address, _, _): address.family
+        case .nodePort(let family, _, _): family
+        }
+    }
+
+    var transport: TransportProtocol {
+        switch self {
+        case .address(_, let transport, _), .nodePort(_, let transport, _): transport
+        }
+    }
+
+    var scope: Scope {
+        switch self {
+        case .address: .service
+        case .nodePort: .nodePort
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Logging
+import NFTables
+import NetworkTypes
+
+/// Frontends as elements of a few nftables maps: one table for each family, with a number of chains and rules that
+/// does not depend on the number of services.
+///
+/// A change costs in proportion to itself: the kernel is never listed but at the start. Families are independent: when
+/// one fails, the other is still carried out.
+public actor NFTablesBackend: ServiceBackend {
+    private var tables: [ProgrammedTable]
+    private let logger: Logger
+
+    /// - Parameter kernel: a ``NetfilterSocket`` in the network namespace to serve.
+    public init(
+        kernel: any NFTablesKernel,
+        families: [IPFamily] = IPFamily.allCases,
+        options: NFTablesOptions = NFTablesOptions(),
+        logger: Logger
+    ) {
+        tables = families.map { family in
+            ProgrammedTable(table: ServiceTable(family: family, options: options), kernel: kernel)
+        }
+        self.logger = logger
+    }
+
+    public func start(with frontends: [Frontend]) async throws -> BackendStart {
+        var result = BackendStart()
+        result.refused = try forEachTable { table in
+            let family = table.table.family
+            let start = try table.start(with: frontends.filter { $0.key.family == family })
+            result.findings[family] = start.finding
+            result.changes += start.changes
+            logger.info(
+                "nftables table is in place",
+                metadata: [
+                    "table": "\(table.table.table)", "finding": "\(start.finding)", "changes": "\(start.changes)",
+                ]
+            )
+            return start.refused
+        }
+        return result
+    }
+
+    public func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend] {
+        try forEachTable { table in
+            let family = table.table.family
+            return try table.apply(changes.filter { $0.family == family })
+        }
+    }
+
+    public func cleanup() async throws {
+        _ = try forEachTable { table in
+            try table.remove()
+            return []
+        }
+    }
+
+    /// Goes on with the other family when one fails, and then throws the first error.
+    private func forEachTable(
+        _ body: (inout ProgrammedTable) throws -> [RefusedFrontend]
+    ) throws -> [RefusedFrontend] {
+        var refused: [RefusedFrontend] = []
+        var failure: (any Error)?
+        for index in tables.indices {
+            do {
+                refused += try body(&tables[index])
+            } catch {
+                logger.error(
+                    "nftables table not programmed",
+                    metadata: ["table": "\(tables[index].table.table)", "error": "\(error)"]
+                )
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+        return refused
+    }
+}
+
+extension FrontendChange {
+    fileprivate var family: IPFamily {
+        switch self {
+        case .add(let frontend), .remove(let frontend), .replace(_, let frontend): frontend.key.family
+        }
+    }
+}

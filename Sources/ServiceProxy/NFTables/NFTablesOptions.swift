@@ -1,0 +1,34 @@
+import NetworkTypes
+
+/// What an operator decides about the nftables backend.
+public struct NFTablesOptions: Hashable, Sendable {
+    /// Which addresses of the node serve node ports (section 1.7).
+    public enum NodePortAddresses: Hashable, Sendable {
+        /// All local ones but loopback.
+        case all
+        /// These, of either family.
+        case only([IPAddress])
+    }
+
+    /// The name of the table in both families.
+    public var tableName: String
+    /// Set on packets that are to be masqueraded; one bit.
+    public var masqueradeMark: UInt32
+    /// Where pods are, of either family: sources that are not masqueraded (MQ-2, MQ-6). A family without any has no
+    /// local detector.
+    public var localSources: [CIDR]
+    public var nodePortAddresses: NodePortAddresses
+
+    /// - Parameter masqueradeBit: 0 to 31 (`nftables.masqueradeBit`).
+    public init(
+        tableName: String = "swiftlet",
+        masqueradeBit: Int = 14,
+        localSources: [CIDR] = [],
+        nodePortAddresses: NodePortAddresses = .all
+    ) {
+        self.tableName = tableName
+        masqueradeMark = 1 << UInt32(masqueradeBit & 31)
+        self.localSources = localSources
+        self.nodePortAddresses = nodePortAddresses
+    }
+}

@@ -1,0 +1,174 @@
+import NFTables
+import NetworkTypes
+
+/// A table as it was found in the kernel.
+struct ObservedTable {
+    let chains: [Chain]
+    let rules: [String: [Rule]]
+    let sets: [SetLayout]
+    /// What frontends have, by their keys.
+    var entries: [Frontend.Key: Entry] = [:]
+    var counted = CountedSets()
+    /// The elements that follow from the options (``ServiceTable/fixedElements``), by set.
+    var fixed: [String: Set<Element>] = [:]
+
+    /// Reads the table if there is one and it was made by the same layout.
+    enum Reading {
+        case missing
+        /// There is one, but it cannot be compared.
+        case foreign
+        case readable(ObservedTable)
+    }
+
+    /// - Throws: ``NFTablesError``
+    static func read(_ table: ServiceTable, from kernel: some NFTablesKernel) throws -> Reading {
+        try kernel.consistently {
+            guard let found = try kernel.table(table.table) else { return .missing }
+            let sets = try kernel.sets(of: table.table)
+            let chains = try kernel.chains(of: table.table)
+            let bases = chains.filter { $0.base != nil }
+            guard found.comment == table.table.comment,
+                Set(table.maps.all.map(\.layout)).isSubset(of: Set(sets)),
+                Set(bases) == Set(ServiceTable.chains.filter { $0.base != nil })
+            else { return .foreign }
+            let rules = Dictionary(grouping: try kernel.rules(of: table.table).map(\.rule), by: \.chain)
+            var observed = ObservedTable(chains: chains, rules: rules, sets: sets)
+            return try observed.readElements(table, kernel) ? .readable(observed) : .foreign
+        }
+    }
+
+    private init(chains: [Chain], rules: [String: [Rule]], sets: [SetLayout]) {
+        self.chains = chains
+        self.rules = rules
+        self.sets = sets
+    }
+
+    /// Whether every element made sense.
+    private mutating func readElements(_ table: ServiceTable, _ kernel: some NFTablesKernel) throws -> Bool {
+        var isUnderstood = true
+        func each(_ set: NamedSet, _ body: (inout ObservedTable, Element) -> Bool) throws {
+            // `consistently` starts all over when anything changed, so a restart cannot happen half-way unnoticed.
+            try kernel.elements(of: set.name, in: table.table, restart: {}) { element in
+                if !body(&self, element) { isUnderstood = false }
+            }
+        }
+        for scope in Scope.allCases {
+            let maps = table.maps[scope]
+            let verdicts: [(NamedSet, WritableKeyPath<Entry, Entry.Dispatch?>)] = [
+                (maps.frontends, \.front), (maps.farFrontends, \.far), (maps.nearFrontends, \.near),
+                (maps.noEndpoints, \.refusal),
+            ]
+            for (map, field) in verdicts {
+                try each(map) { observed, element in
+                    guard let key = KeyReader(element.key).frontend(scope, table.family),
+                        case .verdict(let verdict) = element.value
+                    else { return false }
+                    observed.entries[key, default: .nothing][keyPath: field] = Entry.Dispatch(
+                        verdict: verdict,
+                        comment: element.comment
+                    )
+                    return true
+                }
+            }
+            let slots: [(NamedSet, WritableKeyPath<Entry, [Destination?]>)] = [
+                (maps.backends, \.backends), (maps.nearBackends, \.nearBackends),
+            ]
+            for (map, field) in slots {
+                try each(map) { observed, element in
+                    guard let (key, index) = KeyReader(element.key).slot(scope, table.family), index < 1 << 20,
+                        case .data(let data) = element.value, let endpoint = KeyReader(data).endpoint(table.family)
+                    else { return false }
+                    observed.entries[key, default: .nothing][keyPath: field].set(endpoint, at: index)
+                    return true
+                }
+            }
+        }
+        try each(table.maps.restricted) { observed, element in
+            guard let key = KeyReader(element.key).frontend(.service, table.family) else { return false }
+            observed.entries[key, default: .nothing].allowed = []
+            return true
+        }
+        try each(table.maps.allowedSources) { observed, element in
+            guard let end = element.end,
+                let (first, key) = KeyReader(element.key).allowed(table.family),
+                let (last, sameKey) = KeyReader(end).allowed(table.family), key == sameKey, first <= last
+            else { return false }
+            // Without its `restricted` element the range has no effect; both are compared together.
+            guard observed.entries[key]?.allowed != nil else { return false }
+            observed.entries[key]?.allowed?.append(first...last)
+            return true
+        }
+        for key in entries.keys { entries[key]?.allowed?.sort { $0.lowerBound < $1.lowerBound } }
+        try each(table.maps.clusterIPs) { $0.counted.clusterIPs.insert($1.key).inserted }
+        try each(table.maps.hairpin) { $0.counted.hairpins.insert($1.key).inserted }
+        for (set, _) in table.fixedElements {
+            try each(set) { $0.fixed[set.name, default: []].insert($1).inserted }
+        }
+        return isUnderstood
+    }
+}
+
+extension [Destination?] {
+    /// Elements come in the order of a hash table.
+    fileprivate mutating func set(_ endpoint: Destination, at index: Int) {
+        while count <= index { append(nil) }
+        self[index] = endpoint
+    }
+}
+
+/// Takes apart keys that were read back; every step is `nil` when there are not enough bytes.
+private struct KeyReader {
+    private let value: Concatenation
+    private var offset = 0
+
+    init(_ value: Concatenation) {
+        self.value = value
+    }
+
+    private mutating func next(_ length: Int) -> [UInt8]? {
+        defer { offset += (length + 3) & ~3 }
+        return value.withBytes { bytes in
+            offset + length <= bytes.count ? Array(bytes[offset..<(offset + length)]) : nil
+        }
+    }
+
+    private mutating func address(_ family: IPFamily) -> IPAddress? {
+        next(family.addressBytes).flatMap { IPAddress(bytes: $0) }
+    }
+
+    private mutating func port() -> UInt16? {
+        next(2).map { UInt16($0[0]) << 8 | UInt16($0[1]) }
+    }
+
+    private mutating func key(_ scope: Scope, _ family: IPFamily) -> Frontend.Key? {
+        let destination = scope == .service ? address(family) : nil
+        guard let transport = next(1)?.first.flatMap(TransportProtocol.init(rawValue:)), let port = port() else {
+            return nil
+        }
+        if scope == .nodePort { return .nodePort(family, transport, port) }
+        return destination.map { .address($0, transport, port) }
+    }
+
+    func frontend(_ scope: Scope, _ family: IPFamily) -> Frontend.Key? {
+        var reader = self
+        return reader.key(scope, family)
+    }
+
+    func slot(_ scope: Scope, _ family: IPFamily) -> (Frontend.Key, Int)? {
+        var reader = self
+        guard let key = reader.key(scope, family), let bytes = reader.next(4) else { return nil }
+        return (key, Int(bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }))
+    }
+
+    func endpoint(_ family: IPFamily) -> Destination? {
+        var reader = self
+        guard let address = reader.address(family), let port = reader.port() else { return nil }
+        return Destination(address: address, port: port)
+    }
+
+    func allowed(_ family: IPFamily) -> (IPAddress, Frontend.Key)? {
+        var reader = self
+        guard let source = reader.address(family), let key = reader.key(.service, family) else { return nil }
+        return (source, key)
+    }
+}

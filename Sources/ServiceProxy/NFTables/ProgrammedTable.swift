@@ -1,0 +1,225 @@
+import Glibc
+import NFTables
+import NetworkTypes
+
+/// The table of one family with what is known about it: the edge between plans and the kernel.
+struct ProgrammedTable: Sendable {
+    let table: ServiceTable
+    private let kernel: any NFTablesKernel
+    private var state = ServiceTableState()
+
+    init(table: ServiceTable, kernel: any NFTablesKernel) {
+        self.table = table
+        self.kernel = kernel
+    }
+
+    /// How many frontends go into one transaction of a cold start, so that the kernel's lock is not held for long.
+    private static let batch = 5000
+
+    // MARK: Start
+
+    /// What ``start(with:)`` found, how many things it wrote, and who was refused.
+    typealias Start = (finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend])
+
+    mutating func start(with frontends: [Frontend]) throws -> Start {
+        state = ServiceTableState()
+        switch try Self.read(table, kernel) {
+        case .missing:
+            var creation = Transaction(table: table.table)
+            addStructure(to: &creation)
+            try kernel.commit(creation)
+            let (changes, refused) = try addInBatches(frontends)
+            return (.created, creation.changeCount + changes, refused)
+        case .foreign:
+            return try replace(with: frontends)
+        case .readable(let observed):
+            do {
+                return (.adopted, try adopt(observed, frontends), [])
+            } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
+                // Whatever is wrong, a table made from scratch is right.
+                return try replace(with: frontends)
+            }
+        }
+    }
+
+    private static func read(_ table: ServiceTable, _ kernel: some NFTablesKernel) throws -> ObservedTable.Reading {
+        try ObservedTable.read(table, from: kernel)
+    }
+
+    /// Everything in one transaction, so that there is no gap; if that is refused because of some frontends, without
+    /// them.
+    private mutating func replace(with frontends: [Frontend]) throws -> Start {
+        state = ServiceTableState()
+        var structure = Transaction(table: table.table)
+        structure.addTable()
+        structure.deleteTable()
+        addStructure(to: &structure)
+        var whole = structure
+        var plan = ServiceTransaction(table: table)
+        for frontend in frontends { plan.add(.add(frontend), state) }
+        plan.write(to: &whole, state)
+        do {
+            try kernel.commit(whole)
+            state.apply(plan.effects)
+            return (.replaced, whole.changeCount, [])
+        } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
+            try kernel.commit(structure)
+            return (.replaced, whole.changeCount, try addInBatches(frontends).refused)
+        }
+    }
+
+    private mutating func addInBatches(
+        _ frontends: [Frontend]
+    ) throws -> (changes: Int, refused: [RefusedFrontend]) {
+        var changes = 0
+        var refused: [RefusedFrontend] = []
+        var start = 0
+        while start < frontends.count {
+            let end = min(start + Self.batch, frontends.count)
+            let batch = try commit(frontends[start..<end].map { .add($0) }[...])
+            changes += batch.changes
+            refused += batch.refused
+            start = end
+        }
+        return (changes, refused)
+    }
+
+    private func addStructure(to transaction: inout Transaction) {
+        transaction.addTable()
+        for set in table.maps.all { transaction.add(set) }
+        for chain in ServiceTable.chains { transaction.add(chain) }
+        for (set, elements) in table.fixedElements {
+            for element in elements { transaction.add(element, to: set, exclusively: true) }
+        }
+        for rule in table.rules { transaction.add(rule) }
+    }
+
+    /// Writes what differs between what was found and what is wanted.
+    private mutating func adopt(_ observed: ObservedTable, _ frontends: [Frontend]) throws -> Int {
+        var change = Transaction(table: table.table)
+        let stale = repairStructure(observed, &change)
+        state = ServiceTableState(idle: observed.chains.compactMap { PickChain(name: $0.name) })
+
+        var plan = ServiceTransaction(table: table)
+        var left = observed.entries
+        for frontend in frontends {
+            plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing)
+        }
+        for (key, entry) in left { plan.remove(key, entry) }
+        plan.write(to: &change, state, observed: observed.counted, keepingIdleChains: true)
+        try kernel.commit(change)
+        state.apply(plan.effects)
+
+        // What nothing points at any more goes in a transaction of its own: kernels before 6.2 still count a jump that
+        // the same transaction removed.
+        var cleanup = Transaction(table: table.table)
+        for chain in stale { cleanup.deleteChain(chain) }
+        let own = Set(table.maps.all.map(\.name))
+        for set in observed.sets where !own.contains(set.name) && !set.isAnonymous { cleanup.deleteSet(set.name) }
+        var nothing = ServiceTransaction(table: table)
+        nothing.write(to: &cleanup, state)
+        if !cleanup.isEmpty {
+            try kernel.commit(cleanup)
+            state.apply(nothing.effects)
+        }
+        return change.changeCount + cleanup.changeCount
+    }
+
+    /// Mends chains, rules and fixed elements.
+    ///
+    /// - Returns: chains that are not ours, now without rules.
+    private func repairStructure(_ observed: ObservedTable, _ change: inout Transaction) -> [String] {
+        var wanted = Dictionary(grouping: table.rules, by: \.chain)
+        for chain in ServiceTable.chains where !observed.chains.contains(chain) { change.add(chain) }
+        var stale: [String] = []
+        let fixed = Set(ServiceTable.chains.map(\.name))
+        for chain in observed.chains where !fixed.contains(chain.name) {
+            if let pick = PickChain(name: chain.name) {
+                wanted[chain.name] = table.rules(of: pick)
+            } else {
+                stale.append(chain.name)
+                change.flushChain(chain.name)
+            }
+        }
+        let names = ServiceTable.chains.map(\.name) + observed.chains.map(\.name).filter { !fixed.contains($0) }
+        for name in names {
+            guard let rules = wanted[name], rules != observed.rules[name] ?? [] else { continue }
+            if observed.rules[name] != nil { change.flushChain(name) }
+            for rule in rules { change.add(rule) }
+        }
+        for (set, elements) in table.fixedElements {
+            // Ranges are compared as the kernel holds them, with the ends it has for those of one field.
+            let wanted = Set(elements.flatMap { Array(set.kernelElements(of: $0)) })
+            guard wanted != observed.fixed[set.name] ?? [] else { continue }
+            change.flushSet(set.name)
+            for element in elements { change.add(element, to: set) }
+        }
+        return stale
+    }
+
+    // MARK: Changes
+
+    mutating func apply(_ changes: [FrontendChange]) throws -> [RefusedFrontend] {
+        try commit(changes[...]).refused
+    }
+
+    private typealias Outcome = (changes: Int, refused: [RefusedFrontend])
+
+    /// Commits all at once; if something is refused, each half for itself, down to who is to blame.
+    private mutating func commit(_ changes: ArraySlice<FrontendChange>) throws -> Outcome {
+        var keepsIdle = false
+        while true {
+            var plan = ServiceTransaction(table: table)
+            for change in changes { plan.add(change, state) }
+            var transaction = Transaction(table: table.table)
+            plan.write(to: &transaction, state, keepingIdleChains: keepsIdle)
+            do {
+                try kernel.commit(transaction)
+                state.apply(plan.effects)
+                return (transaction.changeCount, [])
+            } catch NFTablesError.refused(let refusals) {
+                if !keepsIdle, refusals.allSatisfy(\.isBusyChain) {
+                    keepsIdle = true
+                    continue
+                }
+                return try bisect(changes, refusals)
+            }
+        }
+    }
+
+    private mutating func bisect(
+        _ changes: ArraySlice<FrontendChange>,
+        _ refusals: [Refusal]
+    ) throws -> Outcome {
+        let error = NFTablesError.refused(refusals)
+        if refusals.contains(where: \.isTransient) { throw error }
+        if try kernel.table(table.table) == nil { throw ServiceBackendError.lost("table \(table.table)") }
+        guard let change = changes.first else { throw error }
+        if changes.count == 1 { return (0, [RefusedFrontend(change: change, reason: error.description)]) }
+        let middle = changes.startIndex + changes.count / 2
+        let first = try commit(changes[..<middle])
+        let second = try commit(changes[middle...])
+        return (first.changes + second.changes, first.refused + second.refused)
+    }
+
+    // MARK: End
+
+    func remove() throws {
+        guard try kernel.table(table.table) != nil else { return }
+        var removal = Transaction(table: table.table)
+        removal.deleteTable()
+        do {
+            try kernel.commit(removal)
+        } catch NFTablesError.refused(let refusals) where refusals.allSatisfy({ $0.code == ENOENT }) {
+            // Someone else was faster.
+        }
+    }
+}
+
+extension Refusal {
+    /// Whether a chain could not be deleted because the kernel still counts a jump to it.
+    fileprivate var isBusyChain: Bool {
+        guard case .chain = object else { return false }
+        return change == .delete && code == EBUSY
+    }
+}

@@ -1,0 +1,336 @@
+import NFTables
+import NetworkTypes
+
+/// The table of one family: every set, chain and rule that does not depend on which services there are.
+///
+/// ```
+/// prerouting, output ─> services ─ vmap @frontends ─> pick-N: dnat to … map @backends
+///                                └ vmap @nodeport-frontends ─> nodeport-pick-N: dnat to … map @nodeport-backends
+/// ```
+///
+/// A frontend whose traffic from this node and its pods goes elsewhere (``Frontend/nearRoute``) points at `by-source`,
+/// which looks into `near-frontends` for such sources and into `far-frontends` for the others.
+struct ServiceTable: Hashable, Sendable {
+    /// Raised whenever a table of an older make cannot be changed into one of this make by comparing.
+    static let layoutVersion = 1
+
+    let family: IPFamily
+    let table: Table
+    let options: NFTablesOptions
+
+    init(family: IPFamily, options: NFTablesOptions) {
+        self.family = family
+        self.options = options
+        table = Table(
+            family: Family(family),
+            name: options.tableName,
+            comment: "swiftlet-proxy \(family), layout \(Self.layoutVersion)"
+        )
+        localSources = Self.merge(
+            options.localSources.filter { $0.family == family }.map { $0.masked.address...$0.lastAddress }
+        )
+        maps = Maps(family)
+    }
+
+    /// Ranges of sources that are pods, without overlaps.
+    let localSources: [ClosedRange<IPAddress>]
+
+    /// Whether anything says which sources are pods.
+    var hasLocalDetector: Bool { !localSources.isEmpty }
+
+    // MARK: Sets and maps
+
+    let maps: Maps
+
+    struct Maps: Hashable, Sendable {
+        /// Verdict maps and data maps of each scope.
+        struct Scoped: Hashable, Sendable {
+            let frontends: NamedSet
+            let farFrontends: NamedSet
+            let nearFrontends: NamedSet
+            let noEndpoints: NamedSet
+            let backends: NamedSet
+            let nearBackends: NamedSet
+
+            var all: [NamedSet] { [frontends, farFrontends, nearFrontends, noEndpoints, backends, nearBackends] }
+        }
+
+        let service: Scoped
+        let nodePort: Scoped
+        /// Connections of local endpoints to themselves (MQ-5).
+        let hairpin: NamedSet
+        let clusterIPs: NamedSet
+        let nodePortAddresses: NamedSet
+        let localSources: NamedSet
+        /// Frontends that only some may use (FW-1).
+        let restricted: NamedSet
+        let allowedSources: NamedSet
+
+        init(_ family: IPFamily) {
+            let source: Field = family == .ipv4 ? .sourceIPv4 : .sourceIPv6
+            let destination: Field = family == .ipv4 ? .destinationIPv4 : .destinationIPv6
+            func scoped(_ scope: Scope) -> Scoped {
+                let ports: [Field] = [.transport, .destinationPort]
+                let key = scope == .service ? [destination] + ports : ports
+                func verdicts(_ name: String) -> NamedSet {
+                    NamedSet(scope.prefix + name, key: key, content: .verdict)
+                }
+                func endpoints(_ name: String) -> NamedSet {
+                    // The modulus is the chain's affair; `typeof` wants one, and the type is the same for all.
+                    NamedSet(
+                        scope.prefix + name,
+                        key: key + [.random(modulus: 2)],
+                        content: .fields([destination, .destinationPort])
+                    )
+                }
+                return Scoped(
+                    frontends: verdicts("frontends"),
+                    farFrontends: verdicts("far-frontends"),
+                    nearFrontends: verdicts("near-frontends"),
+                    noEndpoints: verdicts("no-endpoints"),
+                    backends: endpoints("backends"),
+                    nearBackends: endpoints("near-backends")
+                )
+            }
+            service = scoped(.service)
+            nodePort = scoped(.nodePort)
+            hairpin = NamedSet("hairpin", key: [source, destination, .transport, .destinationPort])
+            clusterIPs = NamedSet("cluster-ips", key: [destination])
+            nodePortAddresses = NamedSet("nodeport-addresses", key: [destination])
+            localSources = NamedSet("local-sources", key: [source], isInterval: true)
+            restricted = NamedSet("restricted", key: [destination, .transport, .destinationPort])
+            allowedSources = NamedSet(
+                "allowed-sources",
+                key: [source, destination, .transport, .destinationPort],
+                isInterval: true
+            )
+        }
+
+        subscript(scope: Scope) -> Scoped { scope == .service ? service : nodePort }
+
+        var all: [NamedSet] {
+            service.all + nodePort.all
+                + [hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources]
+        }
+    }
+
+    /// The elements that follow from the options alone.
+    var fixedElements: [(set: NamedSet, elements: [Element])] {
+        var addresses: [Element] = []
+        if case .only(let wanted) = options.nodePortAddresses {
+            // Loopback addresses never serve (section 1.7).
+            addresses = Set(wanted.filter { $0.family == family && !$0.isLoopback }).map { Element(Key.address($0)) }
+        }
+        let sources = localSources.map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
+        return [(maps.nodePortAddresses, addresses), (maps.localSources, sources)]
+    }
+
+    /// Joins ranges that overlap or touch: the kernel refuses overlaps (FW-6).
+    static func merge(_ ranges: [ClosedRange<IPAddress>]) -> [ClosedRange<IPAddress>] {
+        var merged: [ClosedRange<IPAddress>] = []
+        for range in ranges.sorted(by: { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }) {
+            if let last = merged.last,
+                range.lowerBound <= last.upperBound || last.upperBound.advanced(by: 1) == range.lowerBound
+            {
+                merged[merged.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+            } else {
+                merged.append(range)
+            }
+        }
+        return merged
+    }
+
+    // MARK: Chains and rules
+
+    /// dstnat, and ten before it: what has to see packets before they are translated.
+    private static let translation: Int32 = -100
+    private static let beforeTranslation: Int32 = -110
+    /// srcnat
+    private static let sourceTranslation: Int32 = 100
+
+    static let chains: [Chain] = [
+        Chain("services"),
+        Chain("by-source"),
+        Chain("nodeport-by-source"),
+        Chain("reject"),
+        Chain("check-sources"),
+        Chain("check-endpoints"),
+        Chain("filter-prerouting", base: Chain.Base(.filter, .prerouting, priority: beforeTranslation)),
+        Chain("filter-output-first", base: Chain.Base(.filter, .output, priority: beforeTranslation)),
+        Chain("nat-prerouting", base: Chain.Base(.nat, .prerouting, priority: translation)),
+        Chain("nat-output", base: Chain.Base(.nat, .output, priority: translation)),
+        Chain("nat-postrouting", base: Chain.Base(.nat, .postrouting, priority: sourceTranslation)),
+        Chain("filter-input", base: Chain.Base(.filter, .input, priority: 0)),
+        Chain("filter-forward", base: Chain.Base(.filter, .forward, priority: 0)),
+        Chain("filter-output", base: Chain.Base(.filter, .output, priority: 0)),
+    ]
+
+    var rules: [Rule] {
+        let new = Match.newConnection
+        return [
+            Rule(chain: "services", match.service + [match.verdict(in: maps.service.frontends)]),
+            Rule(chain: "services", nodePort + match.ports + [match.verdict(in: maps.nodePort.frontends)]),
+        ] + bySource(.service) + bySource(.nodePort) + [
+            // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
+            Rule(
+                chain: "reject",
+                [
+                    .meta(.transport, into: Register(0)),
+                    .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
+                ]
+            ),
+            Rule(chain: "reject", [.reject(.portUnreachable(match.family))]),
+            Rule(
+                chain: "check-sources",
+                match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
+                    + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
+            ),
+            Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
+            Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
+            Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
+            Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
+            Rule(chain: "nat-output", [.verdict(.jump("services"))]),
+            // The bit goes, so that an encapsulated copy of the packet is not masqueraded again (MQ-4).
+            Rule(
+                chain: "nat-postrouting",
+                Match.isMarked(options.masqueradeMark) + [
+                    .meta(.mark, into: Register(0)), .and(Register(0), ~options.masqueradeMark),
+                    .setMeta(.mark, from: Register(0)), .masquerade(fullyRandom: true),
+                ]
+            ),
+            Rule(
+                chain: "nat-postrouting",
+                Match.isTranslated + match.fullTuple + [
+                    .lookup(Register(0), in: maps.hairpin.name), .masquerade(fullyRandom: true),
+                ]
+            ),
+            // Node ports are checked where they are delivered (FE-3).
+            Rule(
+                chain: "filter-input",
+                new + nodePort + match.ports + [match.verdict(in: maps.nodePort.noEndpoints)]
+            ),
+        ]
+            + ["filter-input", "filter-forward", "filter-output"].map { chain in
+                Rule(chain: chain, new + [.verdict(.jump("check-endpoints"))])
+            }
+            + ["filter-forward", "filter-output"].map { chain in
+                // What was not translated by now is a port that no service has (FE-4).
+                Rule(
+                    chain: chain,
+                    new + [
+                        match.destination(into: 0), .lookup(Register(0), in: maps.clusterIPs.name),
+                        .reject(.portUnreachable(match.family)),
+                    ]
+                )
+            }
+    }
+
+    /// FE-6: local pods first, then the node itself, then everyone else.
+    private func bySource(_ scope: Scope) -> [Rule] {
+        let key = scope == .service ? match.service : match.ports
+        let maps = maps[scope]
+        return [
+            [match.source(into: 0), .lookup(Register(0), in: self.maps.localSources.name)] + key
+                + [match.verdict(in: maps.nearFrontends)],
+            [.addressType(.source, into: Register(0)), .compare(Register(0), .equal, hostOrder: Match.localType)]
+                + key + [match.verdict(in: maps.nearFrontends)],
+            key + [match.verdict(in: maps.farFrontends)],
+        ].map { Rule(chain: scope.prefix + "by-source", $0) }
+    }
+
+    /// Whether the packet is for an address that serves node ports.
+    private var nodePort: [Expression] {
+        switch options.nodePortAddresses {
+        case .only:
+            [match.destination(into: 0), .lookup(Register(0), in: maps.nodePortAddresses.name)]
+        case .all:
+            [
+                .addressType(.destination, into: Register(0)),
+                .compare(Register(0), .equal, hostOrder: Match.localType),
+            ] + match.isNotLoopback
+        }
+    }
+
+    /// The rules of a chain that picks a backend.
+    func rules(of pick: PickChain) -> [Rule] {
+        let set = pick.isNear ? maps[pick.scope].nearBackends : maps[pick.scope].backends
+        let key = pick.scope == .service ? match.service : match.ports
+        let keyWords = UInt32(set.key.dropLast().reduce(0) { $0 + ($1.length + 3) / 4 })
+        let translate = Rule(
+            chain: pick.name,
+            key + [
+                .random(modulus: pick.count, into: Register(keyWords)),
+                .lookup(Register(0), in: set.name, into: Register(0)),
+                .destinationNAT(match.family, address: Register(0), port: Register(match.addressWords)),
+            ]
+        )
+        let mark: [Expression] = [
+            .meta(.mark, into: Register(0)), .or(Register(0), options.masqueradeMark),
+            .setMeta(.mark, from: Register(0)),
+        ]
+        switch pick.marking {
+        case .never: return [translate]
+        case .always: return [Rule(chain: pick.name, mark), translate]
+        case .unlessLocal:
+            let isForeign: [Expression] = [
+                match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: true),
+            ]
+            return [Rule(chain: pick.name, isForeign + mark), translate]
+        }
+    }
+
+    private var match: Match { Match(family: table.family) }
+}
+
+/// Pieces of rules that load keys into registers and test packets, for one family.
+private struct Match {
+    let family: Family
+
+    /// RTN_LOCAL
+    static let localType: UInt32 = 2
+
+    /// `ct state new` (a bit of the register, as `nft` writes it)
+    static let newConnection: [Expression] = [
+        .connection(.state, into: Register(0)), .and(Register(0), 8), .compare(Register(0), .notEqual, hostOrder: 0),
+    ]
+    /// `ct status dnat` (IPS_DST_NAT)
+    static let isTranslated: [Expression] = [
+        .connection(.status, into: Register(0)), .and(Register(0), 0x20),
+        .compare(Register(0), .notEqual, hostOrder: 0),
+    ]
+
+    static func isMarked(_ mark: UInt32) -> [Expression] {
+        [.meta(.mark, into: Register(0)), .and(Register(0), mark), .compare(Register(0), .equal, hostOrder: mark)]
+    }
+
+    /// The length of an address in registers of four bytes.
+    var addressWords: UInt32 { family == .ip6 ? 4 : 1 }
+
+    func source(into word: UInt32) -> Expression { .sourceAddress(family, into: Register(word)) }
+    func destination(into word: UInt32) -> Expression { .destinationAddress(family, into: Register(word)) }
+
+    private func ports(from word: UInt32) -> [Expression] {
+        [.meta(.transport, into: Register(word)), .destinationPort(into: Register(word + 1))]
+    }
+
+    /// `meta l4proto . th dport`
+    var ports: [Expression] { ports(from: 0) }
+    /// `ip daddr . meta l4proto . th dport`
+    var service: [Expression] { [destination(into: 0)] + ports(from: addressWords) }
+    /// `ip saddr . ip daddr . meta l4proto . th dport`
+    var fullTuple: [Expression] {
+        [source(into: 0), destination(into: addressWords)] + ports(from: 2 * addressWords)
+    }
+
+    func verdict(in map: NamedSet) -> Expression { .verdict(of: Register(0), in: map.name) }
+
+    /// `ip daddr != 127.0.0.0/8` or `ip6 daddr != ::1`
+    var isNotLoopback: [Expression] {
+        family == .ip6
+            ? [destination(into: 0), .compare(Register(0), .notEqual, IPv6Address.loopback.bytes)]
+            : [
+                .payload(.network, offset: 16, length: 1, into: Register(0)),
+                .compare(Register(0), .notEqual, [127]),
+            ]
+    }
+}

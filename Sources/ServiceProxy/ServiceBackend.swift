@@ -1,0 +1,66 @@
+import NetworkTypes
+
+/// What carries frontends out on this node: nftables here, iptables and userspace behind the same protocol.
+///
+/// A backend keeps no copy of the frontends; it relies on being told the truth about what it was told before.
+public protocol ServiceBackend: Sendable {
+    /// Makes the node serve exactly these frontends: takes over what an earlier process left and changes only what
+    /// differs. Can be called again at any time to repair what others broke.
+    ///
+    /// - Parameter frontends: of both families, no two with the same key.
+    /// - Throws: when the node cannot be programmed at all; what was there before then stays.
+    func start(with frontends: [Frontend]) async throws -> BackendStart
+
+    /// Carries out changes, all at once where possible. One that is refused does not stop the others: it is returned,
+    /// and what was programmed for its key before stays. A later change of the same key tries again.
+    ///
+    /// - Parameter changes: relative to what was asked for last, at most one per key.
+    /// - Throws: ``ServiceBackendError/lost`` when ``start(with:)`` has to be called again, and system errors.
+    func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend]
+
+    /// Removes everything that this backend, in this process or an earlier one, has put on the node.
+    func cleanup() async throws
+}
+
+/// What ``ServiceBackend/start(with:)`` found and did.
+public struct BackendStart: Sendable {
+    public enum Finding: String, Sendable {
+        /// Nothing was there.
+        case created
+        /// What an earlier process left was compared and kept.
+        case adopted
+        /// What was there was of another make and was replaced in one step.
+        case replaced
+    }
+
+    public var findings: [IPFamily: Finding] = [:]
+    /// How many things (chains, rules, elements) had to be written or removed; 0 when all was as it should be.
+    public var changes = 0
+    public var refused: [RefusedFrontend] = []
+}
+
+/// A frontend that could not be programmed.
+public struct RefusedFrontend: Sendable {
+    /// The change as it was asked for.
+    public let change: FrontendChange
+    /// Why, in words for an operator.
+    public let reason: String
+
+    /// The frontend that is not served as wanted.
+    public var frontend: Frontend {
+        switch change {
+        case .add(let frontend), .remove(let frontend), .replace(_, let frontend): frontend
+        }
+    }
+}
+
+public enum ServiceBackendError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What was programmed is gone or was changed by others.
+    case lost(String)
+
+    public var description: String {
+        switch self {
+        case .lost(let what): "\(what) was removed or changed by someone else"
+        }
+    }
+}

@@ -1,0 +1,274 @@
+import ClusterClient
+import KubernetesAPI
+import Logging
+import NetworkTypes
+
+/// Owns what is known and wanted, and sees to it that the backend has it.
+///
+/// An idle controller applies a change at once. While a commit runs, changes queue up as dirty services, and all of
+/// them go into the next commit.
+public actor ServiceController {
+    /// How long to wait before something is tried again.
+    public struct RetryPolicy: Hashable, Sendable {
+        /// After the first failed commit; doubles with each further one.
+        public var firstDelay: Duration
+        public var longestDelay: Duration
+        /// Between attempts at frontends that the backend refused.
+        public var refusedInterval: Duration
+        /// Between looks at the addresses of the node's interfaces, where node ports depend on them.
+        public var addressInterval: Duration
+
+        public init(
+            firstDelay: Duration = .milliseconds(100),
+            longestDelay: Duration = .seconds(30),
+            refusedInterval: Duration = .seconds(30),
+            addressInterval: Duration = .seconds(5)
+        ) {
+            self.firstDelay = firstDelay
+            self.longestDelay = longestDelay
+            self.refusedInterval = refusedInterval
+            self.addressInterval = addressInterval
+        }
+
+        func delay(afterFailures failures: Int) -> Duration {
+            min(longestDelay, firstDelay * (1 << min(max(failures - 1, 0), 20)))
+        }
+    }
+
+    /// Makes the backend that serves node ports on these addresses. What an earlier one programmed, it takes over.
+    public typealias MakeBackend = @Sendable (NodePortSelections) throws -> any ServiceBackend
+
+    private let planner: ServicePlanner
+    private let families: Set<IPFamily>
+    private let nodePortAddresses: NodePortAddresses
+    private let localAddresses: @Sendable () -> Set<IPAddress>?
+    private let makeBackend: MakeBackend
+    private let retry: RetryPolicy
+    private let logger: Logger
+
+    private var catalog: Catalog
+    private var table = FrontendTable()
+    private var backend: (any ServiceBackend)?
+    /// What the backend was made for.
+    private var nodePorts: NodePortSelections = [:]
+    /// Nothing is written before every object of these kinds is known (2.14).
+    private var awaited: Set<ObjectKind>
+    /// Whether the backend has to compare everything: at the start, and after a failure.
+    private var needsWholeState = true
+    private let wakeUps: AsyncStream<Void>
+    private let wakeUp: AsyncStream<Void>.Continuation
+
+    /// - Parameters:
+    ///   - awaited: the kinds that have to be synced before the first write.
+    ///   - families: those that the node has; Services are planned for no others.
+    ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
+    public init(
+        node: NodeFacts,
+        planner: ServicePlanner,
+        awaiting awaited: Set<ObjectKind>,
+        families: Set<IPFamily> = Set(IPFamily.allCases),
+        nodePortAddresses: NodePortAddresses = .primary,
+        localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
+        retry: RetryPolicy = RetryPolicy(),
+        logger: Logger,
+        makeBackend: @escaping MakeBackend
+    ) {
+        self.planner = planner
+        self.families = families
+        self.nodePortAddresses = nodePortAddresses
+        self.localAddresses = localAddresses
+        self.makeBackend = makeBackend
+        self.awaited = awaited
+        self.retry = retry
+        self.logger = logger
+        catalog = Catalog(node: node)
+        (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Takes in what a source delivers.
+    public func receive(_ batch: ObjectBatch) {
+        for change in batch.changes {
+            if case .set(.endpointSlice(let slice)) = change, slice.serviceName == nil {
+                logger.warning(
+                    "slice ignored: it names no Service",
+                    metadata: ["slice": "\(slice.metadata.objectName)", "label": "\(LabelKey.serviceName)"]
+                )
+            }
+            catalog.apply(change)
+        }
+        let wasWaiting = !awaited.isEmpty
+        awaited.subtract(batch.synced)
+        if awaited.isEmpty, wasWaiting || catalog.hasDirtyServices { wakeUp.yield() }
+    }
+
+    /// Commits what there is to commit, until the task is cancelled. What is programmed then stays.
+    public func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.retryRefused() }
+            group.addTask { await self.followLocalAddresses() }
+            await commitLoop()
+            group.cancelAll()
+        }
+    }
+
+    private func commitLoop() async {
+        var failures = 0
+        for await _ in wakeUps {
+            guard awaited.isEmpty else { continue }
+            while !Task.isCancelled, needsWholeState || catalog.hasDirtyServices || table.hasChanges {
+                do {
+                    try await commit()
+                    failures = 0
+                } catch {
+                    failures += 1
+                    let delay = retry.delay(afterFailures: failures)
+                    logger.error(
+                        "changes could not be programmed; trying again",
+                        metadata: ["error": "\(error)", "failures": "\(failures)", "retryIn": "\(delay)"]
+                    )
+                    try? await Task.sleep(for: delay)  // Ends early when cancelled, and so does the loop.
+                }
+            }
+        }
+    }
+
+    private func commit() async throws {
+        let clock = ContinuousClock()
+        let start = clock.now
+        plan()
+        let backend = try currentBackend()
+        let refusals: [RefusedFrontend]
+        let count: Int
+        let isWhole = needsWholeState
+        if isWhole {
+            let frontends = table.beginWhole()
+            count = frontends.count
+            let start = try await backend.start(with: frontends)
+            refusals = start.refused
+            needsWholeState = false
+            let findings = start.findings.map { "\($0.key): \($0.value)" }.sorted()
+            logger.info(
+                "the node's rules are compared",
+                metadata: ["found": .array(findings.map { .string($0) }), "written": "\(start.changes)"]
+            )
+        } else {
+            let changes = table.beginCommit()
+            guard !changes.isEmpty else { return table.commitSucceeded() }
+            count = changes.count
+            do {
+                refusals = try await backend.apply(changes)
+            } catch {
+                table.commitFailed()
+                needsWholeState = true  // What is there now is uncertain: have it compared.
+                throw error
+            }
+            table.commitSucceeded()
+        }
+        for refusal in refusals {
+            table.refuse(refusal.change)
+            report(refusal)
+        }
+        logger.log(
+            level: isWhole ? .info : .debug,
+            isWhole ? "everything is programmed" : "changes are programmed",
+            metadata: [
+                isWhole ? "frontends" : "changes": "\(count)", "refused": "\(refusals.count)",
+                "duration": "\(clock.now - start)",
+            ]
+        )
+    }
+
+    /// The backend for the addresses that node ports are served on now; another one when these changed.
+    private func currentBackend() throws -> any ServiceBackend {
+        let wanted = selectNodePorts()
+        if let backend, wanted == nodePorts { return backend }
+        logger.info(
+            "node ports are served",
+            metadata: Dictionary(uniqueKeysWithValues: wanted.map { ("\($0.key)", "\($0.value)") })
+        )
+        let new = try makeBackend(wanted)
+        (backend, nodePorts, needsWholeState) = (new, wanted, true)
+        return new
+    }
+
+    private func selectNodePorts() -> NodePortSelections {
+        let local = nodePortAddresses == .primary ? [] : localAddresses()
+        return NodePortSelections(
+            uniqueKeysWithValues: families.map { family in
+                // Addresses that cannot be read now are no reason to change anything.
+                let known = local == nil ? nodePorts[family] : nil
+                return (
+                    family,
+                    known ?? nodePortAddresses.selection(in: family, node: catalog.node, local: local ?? [])
+                )
+            }
+        )
+    }
+
+    private func followLocalAddresses() async {
+        guard nodePortAddresses != .primary else { return }  // Those come with the Node object.
+        while (try? await Task.sleep(for: retry.addressInterval)) != nil {
+            guard backend != nil, selectNodePorts() != nodePorts else { continue }
+            needsWholeState = true
+            wakeUp.yield()
+        }
+    }
+
+    private func plan() {
+        for id in catalog.takeDirtyServices() where families.contains(id.family) {
+            var plan = ServicePlan.empty
+            let service = catalog.service(id.name)
+            if let service {
+                plan = planner.plan(service, with: catalog.slices(of: id), in: id.family, on: catalog.node)
+            }
+            if !plan.unreadableSourceRanges.isEmpty {
+                logger.warning(
+                    "source ranges ignored: not a CIDR",
+                    metadata: [
+                        "service": "\(id.name)",
+                        "ranges": .array(plan.unreadableSourceRanges.map { .string($0) }),
+                    ]
+                )
+            }
+            let conflicts = table.set(plan.frontends, of: id, created: service?.metadata.creationTimestamp)
+            for conflict in conflicts {
+                logger.warning(
+                    "a frontend belongs to another Service port, which is older",
+                    metadata: [
+                        "frontend": "\(conflict.frontend.key)", "service": "\(conflict.frontend.servicePort)",
+                        "owner": "\(conflict.owner.name)",
+                    ]
+                )
+            }
+        }
+    }
+
+    private func report(_ refusal: RefusedFrontend) {
+        logger.error(
+            "a frontend was refused; it will be tried again",
+            metadata: [
+                "frontend": "\(refusal.frontend.key)", "service": "\(refusal.frontend.servicePort)",
+                "reason": "\(refusal.reason)", "retryIn": "\(retry.refusedInterval)",
+            ]
+        )
+    }
+
+    private func retryRefused() async {
+        while (try? await Task.sleep(for: retry.refusedInterval)) != nil {
+            guard table.hasRefused else { continue }
+            table.retryRefused()
+            wakeUp.yield()
+        }
+    }
+}
+
+extension Frontend.Key: CustomStringConvertible {
+    /// `10.96.0.1:80/TCP`, or `node port 30080/TCP (IPv4)`.
+    public var description: String {
+        switch self {
+        case .address(.v6(let address), let transport, let port): "[\(address)]:\(port)/\(transport)"
+        case .address(.v4(let address), let transport, let port): "\(address):\(port)/\(transport)"
+        case .nodePort(let family, let transport, let port): "node port \(port)/\(transport) (\(family))"
+        }
+    }
+}

@@ -1,0 +1,244 @@
+import ClusterClient
+import KubernetesAPI
+import Logging
+import NetworkTypes
+import Synchronization
+import Testing
+
+@testable import ServiceProxy
+
+/// Has what it was told to have, and fails, refuses or takes its time on demand.
+private final class MemoryBackend: ServiceBackend {
+    struct Failure: Error {}
+
+    struct State {
+        var programmed: [Frontend.Key: Frontend] = [:]
+        var commits: [Int] = []
+        var starts = 0
+        /// What the backend was made for, each time.
+        var nodePorts: [NodePortSelections] = []
+        var failuresLeft = 0
+        var refusedKeys: Set<Frontend.Key> = []
+        /// Held until someone lets it go.
+        var gate: CheckedContinuation<Void, Never>?
+        var holdsNextCommit = false
+        /// Changes that do not fit what is programmed.
+        var misfits: [FrontendChange] = []
+    }
+
+    let state = Mutex(State())
+
+    func start(with frontends: [Frontend]) async throws -> BackendStart {
+        try state.withLock { state in
+            state.starts += 1
+            try Self.failIfAsked(&state)
+            state.programmed = [:]
+            state.commits.append(frontends.count)
+            return BackendStart(refused: Self.carryOut(frontends.map { .add($0) }, &state))
+        }
+    }
+
+    func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend] {
+        if state.withLock({ $0.holdsNextCommit }) {
+            await withCheckedContinuation { gate in
+                state.withLock { ($0.gate, $0.holdsNextCommit) = (gate, false) }
+            }
+        }
+        return try state.withLock { state in
+            try Self.failIfAsked(&state)
+            state.commits.append(changes.count)
+            return Self.carryOut(changes, &state)
+        }
+    }
+
+    private static func carryOut(_ changes: [FrontendChange], _ state: inout State) -> [RefusedFrontend] {
+        var refused: [RefusedFrontend] = []
+        for change in changes {
+            if state.programmed[change.key] != change.old { state.misfits.append(change) }
+            if state.refusedKeys.contains(change.key) {
+                refused.append(RefusedFrontend(change: change, reason: "test"))
+                continue
+            }
+            switch change {
+            case .add(let new), .replace(_, let new): state.programmed[new.key] = new
+            case .remove(let old): state.programmed[old.key] = nil
+            }
+        }
+        return refused
+    }
+
+    func cleanup() async throws {}
+
+    private static func failIfAsked(_ state: inout State) throws {
+        guard state.failuresLeft > 0 else { return }
+        state.failuresLeft -= 1
+        throw Failure()
+    }
+}
+
+@Suite struct ServiceControllerTests {
+    private func withController(
+        awaiting: Set<ObjectKind> = [],
+        nodePortAddresses: NodePortAddresses = .primary,
+        localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { [] },
+        _ body: (ServiceController, MemoryBackend) async throws -> Void
+    ) async throws {
+        let backend = MemoryBackend()
+        let controller = ServiceController(
+            node: NodeFacts(name: "here"),
+            planner: ServicePlanner(),
+            awaiting: awaiting.union([.service]),
+            nodePortAddresses: nodePortAddresses,
+            localAddresses: localAddresses,
+            retry: .init(
+                firstDelay: .milliseconds(1),
+                longestDelay: .milliseconds(10),
+                refusedInterval: .milliseconds(20),
+                addressInterval: .milliseconds(5)
+            ),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            makeBackend: { selections in
+                backend.state.withLock { $0.nodePorts.append(selections) }
+                return backend
+            }
+        )
+        try await withThrowingTaskGroup { group in
+            group.addTask { await controller.run() }
+            try await body(controller, backend)
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+        #expect(backend.state.withLock { $0.misfits } == [])
+    }
+
+    private func eventually(
+        _ condition: () -> Bool,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(condition(), sourceLocation: sourceLocation)
+    }
+
+    private func keys(_ backend: MemoryBackend) -> Set<String> {
+        backend.state.withLock { Set($0.programmed.keys.map(\.description)) }
+    }
+
+    @Test func nothingIsWrittenBeforeEverythingIsKnown() async throws {
+        try await withController(awaiting: [.endpointSlice]) { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await Task.sleep(for: .milliseconds(30))
+            #expect(backend.state.withLock { $0.starts } == 0)
+            await controller.receive(
+                ObjectBatch(changes: [.set(.endpointSlice(slice("s", ["10.9.0.1"])))], synced: [.endpointSlice])
+            )
+            try await eventually { keys(backend) == ["10.96.0.10:80/TCP", "[fd96::10]:80/TCP"] }
+            #expect(backend.state.withLock { $0.commits } == [2])
+        }
+    }
+
+    @Test func anEmptyClusterIsProgrammedToo() async throws {
+        try await withController { controller, backend in
+            await controller.receive(ObjectBatch(synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+        }
+    }
+
+    @Test func changesQueueWhileACommitRuns() async throws {
+        try await withController { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { keys(backend).count == 2 }
+            backend.state.withLock { $0.holdsNextCommit = true }
+            await controller.receive(ObjectBatch(changes: [.set(.endpointSlice(slice("s", ["10.9.0.1"])))]))
+            try await eventually { backend.state.withLock { $0.gate != nil } }
+            for last in 2...50 {
+                let change = ObjectChange.set(.endpointSlice(slice("s", ["10.9.0.\(last)"])))
+                await controller.receive(ObjectBatch(changes: [change]))
+            }
+            await controller.receive(
+                ObjectBatch(changes: [.delete(ObjectKey(.service, ObjectName(namespace: "default", name: "web")))])
+            )
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))]))
+            backend.state.withLock { $0.gate?.resume() }
+            try await eventually {
+                backend.state.withLock { state in
+                    state.programmed.values.contains { $0.route.backends.first?.address == address("10.9.0.50") }
+                }
+            }
+            #expect(backend.state.withLock { $0.commits } == [2, 1, 1])
+        }
+    }
+
+    @Test func failuresAreMadeUpFor() async throws {
+        try await withController { controller, backend in
+            backend.state.withLock { $0.failuresLeft = 3 }
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { keys(backend).count == 2 }
+            #expect(backend.state.withLock { $0.starts } == 4)
+            // After a failed change everything is compared again.
+            backend.state.withLock { $0.failuresLeft = 2 }
+            await controller.receive(
+                ObjectBatch(changes: [.set(.service(service("other", clusterIPs: ["10.96.0.11"])))])
+            )
+            try await eventually { keys(backend).count == 3 }
+            #expect(backend.state.withLock { $0.starts } == 6)
+        }
+    }
+
+    @Test func whatIsRefusedIsTriedAgainAndHindersNobody() async throws {
+        let bad = Frontend.Key.address(address("10.96.0.66"), .tcp, 80)
+        try await withController { controller, backend in
+            backend.state.withLock { $0.refusedKeys = [bad] }
+            let changes = [
+                ObjectChange.set(.service(service("bad", clusterIPs: ["10.96.0.66"]))),
+                .set(.service(service("good", clusterIPs: ["10.96.0.11"]))),
+            ]
+            await controller.receive(ObjectBatch(changes: changes, synced: [.service]))
+            try await eventually { keys(backend) == ["10.96.0.11:80/TCP"] }
+            // It changes, and is refused again; it goes, which needs no change, and comes back.
+            let slices = [slice("s", of: "bad", ["10.9.0.1"])]
+            await controller.receive(ObjectBatch(changes: slices.map { .set(.endpointSlice($0)) }))
+            let name = ObjectName(namespace: "default", name: "bad")
+            await controller.receive(ObjectBatch(changes: [.delete(ObjectKey(.service, name))]))
+            await controller.receive(ObjectBatch(changes: [.set(.service(service("bad", clusterIPs: ["10.96.0.66"])))]))
+            try await eventually { backend.state.withLock { $0.commits.count } > 3 }
+            #expect(keys(backend) == ["10.96.0.11:80/TCP"])
+            backend.state.withLock { $0.refusedKeys = [] }
+            try await eventually { keys(backend) == ["10.96.0.11:80/TCP", "10.96.0.66:80/TCP"] }
+            #expect(backend.state.withLock { $0.programmed[bad]?.route.backends.count } == 1)
+        }
+    }
+
+    @Test func nodePortsFollowTheNodeObject() async throws {
+        try await withController { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+            let node = Node(metadata: ObjectMeta(name: "here"), internalIPs: [address("172.16.0.1")])
+            await controller.receive(ObjectBatch(changes: [.set(.node(node))]))
+            try await eventually { backend.state.withLock { $0.starts } == 2 }
+            #expect(
+                backend.state.withLock { $0.nodePorts }
+                    == [[.ipv4: .all, .ipv6: .all], [.ipv4: .only([address("172.16.0.1")]), .ipv6: .all]]
+            )
+        }
+    }
+
+    @Test func nodePortsFollowTheInterfaces() async throws {
+        let local = Mutex<Set<IPAddress>?>([address("10.0.0.1")])
+        try await withController(
+            nodePortAddresses: .within([CIDR("10.0.0.0/8")!]),
+            localAddresses: { local.withLock { $0 } }
+        ) { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+            local.withLock { $0 = nil }
+            try await Task.sleep(for: .milliseconds(30))
+            local.withLock { $0 = [address("10.0.0.2"), address("192.0.2.1")] }
+            try await eventually { backend.state.withLock { $0.starts } == 2 }
+            #expect(
+                backend.state.withLock { $0.nodePorts.map { $0[.ipv4] } }
+                    == [.only([address("10.0.0.1")]), .only([address("10.0.0.2")])]
+            )
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// A process that uses the local store, and dies in the middle of it when it is told to. Started by tests.
+//
+//   store-worker commits DIRECTORY COUNT STEP        COUNT commits, killed before the disk is changed for the STEPth time
+//   store-worker increment DIRECTORY COUNT           counts a record up
+//   store-worker assign DIRECTORY HOST COUNT PREFIX  assigns addresses to handles PREFIX-0, PREFIX-1 …
+//   store-worker churn DIRECTORY HOST PREFIX         assigns and releases until it is killed
+
+import ClusterClient
+import FoundationEssentials
+import Glibc
+import IPAM
+import NetworkTypes
+import Synchronization
+import TestSupport
+
+/// Written at once, so that what was printed before a kill is seen.
+func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = write(1, bytes, bytes.count)
+}
+
+func fail(_ problem: String) -> Never {
+    let bytes = Array(("store-worker: \(problem)\n").utf8)
+    _ = write(2, bytes, bytes.count)
+    exit(1)
+}
+
+let arguments = CommandLine.arguments.dropFirst()
+guard arguments.count >= 3 else { fail("usage") }
+let directory = arguments[2]
+let number = arguments.count > 2 ? Int(arguments[3]) ?? 0 : 0
+
+do {
+    switch arguments[1] {
+    case "commits":
+        guard let step = Int(arguments[4]) else { fail("no step") }
+        let steps = Atomic(0)
+        let store = LocalDatastore(dataDirectory: directory, journalCapacity: 40 << 10) { _ in
+            if steps.add(1, ordering: .relaxed).oldValue == step { kill(getpid(), SIGKILL) }
+        }
+        try await CommitScript(store: store).run(number) { say("\($0)") }
+        say("done")
+    case "increment":
+        let store = LocalDatastore(dataDirectory: directory)
+        for _ in 0..<number { try await increment(store) }
+    case "assign":
+        guard let count = Int(arguments[4]), let prefix = arguments.last else { fail("usage") }
+        let allocator = Allocator(datastore: LocalDatastore(dataDirectory: directory), host: arguments[3])
+        for index in 0..<count {
+            let request = AssignmentRequest(handle: "\(prefix)-\(index)", attributes: ["ifname": "eth0"], ipv4: 1)
+            for address in try await allocator.assign(request) { say("\(address.address)") }
+        }
+    case "churn":
+        guard let prefix = arguments.last else { fail("usage") }
+        let allocator = Allocator(datastore: LocalDatastore(dataDirectory: directory), host: arguments[3])
+        for index in 0... {
+            let handle = "\(prefix)-\(index % 7)"
+            let request = AssignmentRequest(handle: handle, attributes: ["ifname": "eth0"], ipv4: 1, ipv6: 1)
+            let addresses = try await allocator.assign(request).map(\.address.description)
+            say("+ \(handle) \(addresses.joined(separator: " "))")
+            if index % 3 != 0 {
+                try await allocator.release(handle: handle, interface: "eth0")
+                say("- \(handle)")
+            }
+        }
+    default:
+        fail("unknown command \(arguments[1])")
+    }
+} catch {
+    fail("\(error)")
+}
+
+func increment(_ store: LocalDatastore) async throws {
+    while true {
+        guard let record = try await store.get(.ipamConfiguration) else { fail("nothing to increment") }
+        let count = Int(String(decoding: record.value, as: UTF8.self)) ?? 0
+        do throws(DatastoreError) {
+            _ = try await store.commit([.update(.ipamConfiguration, Data("\(count + 1)".utf8), record.revision)])
+            return
+        } catch {
+            guard error.reason == .conflict else { throw error }
+        }
+    }
+}
