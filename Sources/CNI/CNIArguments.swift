@@ -16,8 +16,8 @@ public struct CNIArguments: Hashable, Sendable {
         self.values = values
     }
 
-    /// Throws code 4 for a pair without exactly one `=`, and for a key that is not known unless `IgnoreUnknown` says
-    /// to let it pass.
+    /// Throws code 4 for a pair without exactly one `=`, for a name of a Pod or namespace that is none, and for a key
+    /// that is not known unless `IgnoreUnknown` says to let it pass.
     public init(_ text: String) throws(CNIError) {
         guard !text.isEmpty else {
             self = .none
@@ -39,6 +39,12 @@ public struct CNIArguments: Hashable, Sendable {
                     "CNI_ARGS has unknown keys and no IgnoreUnknown=1",
                     details: unknown.joined(separator: ", ").quoted
                 )
+            }
+        }
+        for key in ["K8S_POD_NAMESPACE", "K8S_POD_NAME"] {
+            guard let name = values[key], !name.isEmpty else { continue }
+            guard isIdentifier(name), name.utf8.count <= 253 else {
+                throw CNIError(.invalidEnvironment, "\(key) in CNI_ARGS is no name", details: name.quoted)
             }
         }
         self.values = values

@@ -34,6 +34,28 @@ enum PodNamespace {
     }
 }
 
+/// Keeps other calls away from a pod's namespace, so that two calls for one container, which should not be, follow one
+/// another (V12, X12). The lock lies on the namespace itself and leaves nothing behind.
+struct PodNamespaceLock: ~Copyable {
+    private let descriptor: Int32
+
+    /// Throws code 11 when another call has the namespace for longer than it should. A path that cannot be locked, as
+    /// that of a namespace that is gone, is none to fight over.
+    init(_ path: String?, until deadline: Deadline) throws(CNIError) {
+        descriptor = path.map { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) } ?? -1
+        guard descriptor >= 0 else { return }
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { return }
+            try deadline.check(before: "another call for the same pod was done")
+            usleep(1000)
+        }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+    }
+}
+
 /// The rights that a verb needs.
 enum Privileges {
     static let message =

@@ -56,7 +56,7 @@ public struct FieldError: Error, Hashable, Sendable {
         case is String.Type: "a string"
         case is Bool.Type: "true or false"
         case is any BinaryInteger.Type: "a whole number"
-        case is any _Sequence.Type: "a list"
+        case is any ListType.Type: "a list"
         default: "an object"
         }
     }
@@ -79,8 +79,8 @@ public struct FieldError: Error, Hashable, Sendable {
 }
 
 /// Tells lists apart from everything else that can be decoded.
-private protocol _Sequence {}
-extension Array: _Sequence {}
+private protocol ListType {}
+extension Array: ListType {}
 
 extension FieldError: CustomStringConvertible {
     public var description: String { path.isEmpty ? reason : "\(path): \(reason)" }

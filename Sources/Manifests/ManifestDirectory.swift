@@ -48,10 +48,10 @@ public struct ManifestDirectory: ObjectSource {
         while !Task.isCancelled {
             for await _ in watch.wakeUps {
                 let notices = watch.take()
-                if notices.isLost { break }
                 batch = ObjectBatch(changes: notices.needsScan ? reader.scan(watch) : [])
                 for name in notices.names.sorted() { batch.changes += reader.read(name, watch) }
                 if !batch.isEmpty { await deliver(batch) }
+                if notices.isLost { break }
             }
             guard !Task.isCancelled, let next = await reopen() else { return }
             watch = next

@@ -1,7 +1,7 @@
 /// SHA-1 (FIPS 180-4), for names that other programs derive by it. Not for secrets.
-enum SHA1 {
+package enum SHA1 {
     /// The 20 bytes of the digest.
-    static func digest(of message: some Collection<UInt8>) -> [UInt8] {
+    package static func digest(of message: some Collection<UInt8>) -> [UInt8] {
         var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
         var padded = Array(message)
         let bitCount = UInt64(padded.count) * 8

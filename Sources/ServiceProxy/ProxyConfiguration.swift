@@ -12,7 +12,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let nodePortAddresses: NodePortAddresses
 
     /// The bit of the packet mark that says "masquerade me", as kube-proxy has it by default: 0x4000.
-    public static let masqueradeMark: UInt32 = 1 << 14
+    public static let masqueradeBit = 14
 
     /// What stands on the command line, unchecked.
     public struct Arguments: Hashable, Sendable {

@@ -320,6 +320,27 @@ struct AttachmentTests {
         try await expectNothingLeft()
     }
 
+    /// Names as long as they may be, and longer than anything that can be stored.
+    @Test func longNames() async throws {
+        let pod = try bench.pod()
+        let longPod =
+            "K8S_POD_NAMESPACE=\(String(repeating: "n", count: 63));K8S_POD_NAME=\(String(repeating: "a-", count: 126))p"
+        let longID = String(repeating: "f", count: 64)
+        let added = try await bench.call("ADD", longID, namespace: pod, arguments: longPod)
+        #expect(added.status == 0, "\(added.output)")
+        #expect(try await bench.recordedAddresses() == added.addresses)
+        #expect(try await bench.call("DEL", longID, namespace: pod, arguments: longPod).status == 0)
+        try await expectNothingLeft()
+
+        let endless = String(repeating: "f", count: 1000)
+        let refused = try await bench.call("ADD", endless, namespace: pod)
+        #expect(refused.code == 7, "\(refused.output)")
+        let deleted = try await bench.call("DEL", endless, namespace: pod)
+        #expect(deleted.status == 0, "\(deleted.output)")
+        try await expectNothingLeft()
+        #expect(try bench.ip("link", in: pod).count == 1)
+    }
+
     @Test func checkTellsWhatIsWrong() async throws {
         let pod = try bench.pod()
         let added = try await bench.call("ADD", "c1", namespace: pod)

@@ -52,6 +52,21 @@ struct InterruptionTests {
         }
     }
 
+    /// V12: two ADDs of one attachment at once are one attachment.
+    @Test func sameAddTwice() async throws {
+        for round in 0..<5 {
+            let pod = try bench.pod()
+            async let one = bench.call("ADD", "c\(round)", namespace: pod)
+            async let two = bench.call("ADD", "c\(round)", namespace: pod)
+            let (first, second) = try await (one, two)
+            #expect(first.status == 0, "\(first.output)")
+            #expect(second.output == first.output)
+            #expect(try await bench.assignedAddresses() == first.addresses)
+            #expect(try await bench.call("DEL", "c\(round)", namespace: pod).status == 0)
+            try await expectNothing()
+        }
+    }
+
     /// X6, X7: an ADD is killed at any moment; DEL, or another ADD and DEL, leave nothing.
     @Test func killedAdds() async throws {
         let pod = try bench.pod()
@@ -70,7 +85,7 @@ struct InterruptionTests {
         let whole = start.duration(to: clock.now)
         #expect(try await bench.call("DEL", "c1", namespace: pod, arguments: pods, configuration).status == 0)
         var killed = 0
-        for round in 0..<40 {
+        for round in 0..<200 where killed < 25 {
             let outcome = try await bench.run(
                 environment,
                 stdin: configuration,
@@ -90,7 +105,7 @@ struct InterruptionTests {
             try await expectNothing()
             #expect(try bench.ip("link", in: pod).count == 1)
         }
-        #expect(killed > 5, "the kills came too late to prove anything")
+        #expect(killed == 25, "the kills came too late to prove anything")
     }
 
     @Test func killedDeletes() async throws {
@@ -124,5 +139,32 @@ struct InterruptionTests {
         #expect(try bench.hostRoutes() == [], sourceLocation: location)
         #expect(try await bench.recordedAddresses() == [], sourceLocation: location)
         #expect(try await bench.assignedAddresses() == [], sourceLocation: location)
+    }
+}
+
+/// A store that somebody else holds.
+@Suite(.enabled(if: geteuid() == 0, "makes network namespaces"))
+struct BusyStoreTests {
+    @Test func busyIsToldInTimeAndTheLinkGoes() async throws {
+        let bench = try Bench()
+        let (pod, other) = (try bench.pod(), try bench.pod())
+        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
+        let lock = open(bench.dataDirectory + "/store/lock", O_RDWR)
+        #expect(flock(lock, LOCK_EX) == 0)
+        let start = ContinuousClock.now
+        async let adding = bench.call("ADD", "c2", namespace: other)
+        async let deleting = bench.call("DEL", "c1", namespace: pod)
+        async let asking = bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration())
+        #expect(try await asking.code == 50)
+        // STATUS does not wait as long as the others (8 s).
+        #expect(start.duration(to: .now) < .seconds(7))
+        let (added, deleted) = try await (adding, deleting)
+        #expect(added.code == 11, "\(added.output)")
+        #expect(deleted.code == 11, "\(deleted.output)")
+        #expect(start.duration(to: .now) < .seconds(15))
+        #expect(try bench.hostLinks() == [])
+        close(lock)
+        #expect(try await bench.call("DEL", "c1", namespace: pod).status == 0)
+        #expect(try await bench.assignedAddresses() == [])
     }
 }

@@ -75,6 +75,12 @@ struct ProgramTests {
             let outcome = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
             #expect(outcome.code == 50, "\(configuration): \(outcome.output)")
         }
+        let tiny = bench.configuration(pools: #"{"name": "tiny", "cidr": "10.81.0.0/32", "blockSize": 32}"#)
+        #expect(try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny).status == 0)
+        #expect(try await bench.call("ADD", "c1", namespace: bench.pod(), tiny).status == 0)
+        let full = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny)
+        #expect(full.code == 50)
+        #expect(full.json["msg"] as? String == "the IP pools are exhausted")
         let old = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(version: "1.0.0"))
         #expect(old.code == 1)
     }

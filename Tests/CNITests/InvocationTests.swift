@@ -103,6 +103,8 @@ import Testing
 
     @Test(arguments: [
         "A", "A=b=c", "=b", "IP=1.2.3.4;", ";", "IP=1.2.3.4;;IgnoreUnknown=1", "FOO=bar", "FOO=bar;IgnoreUnknown=0",
+        "K8S_POD_NAME=../x",
+        "K8S_POD_NAMESPACE=a/b",
     ])
     func badArguments(_ text: String) {
         #expect(Self.error(["CNI_ARGS": text])?.code == .invalidEnvironment)

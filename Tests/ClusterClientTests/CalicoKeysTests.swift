@@ -39,7 +39,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("plain-Name_1.2:3", "plain-Name_1.2:3"), (".", "%2E"), ("..", "%2E."), (".hidden", "%2Ehidden"), ("a/b", "a%2Fb"),
+        ("plain-Name_1.2:3", "plain-Name_1.2:3"), (".", "%2E"), ("..", "%2E."), (".hidden", "%2Ehidden"),
+        ("a/b", "a%2Fb"),
         ("é", "%C3%A9"), ("%", "%25"), ("a b\n\0", "a%20b%0A%00"), ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
     ])
     func namesAreEscaped(_ part: String, _ name: String) {
@@ -52,7 +53,9 @@ import Testing
         #expect(RecordPath.unescape(name) == nil)
     }
 
-    @Test(arguments: [RecordKey.handle(""), .handle(String(repeating: "x", count: 256)), .handle(String(repeating: "/", count: 86))])
+    @Test(arguments: [
+        RecordKey.handle(""), .handle(String(repeating: "x", count: 256)), .handle(String(repeating: "/", count: 86)),
+    ])
     func namesThatNoFileCanHaveAreRefused(_ key: RecordKey) {
         #expect(throws: DatastoreError.self) { try RecordPath(key) }
     }

@@ -50,8 +50,18 @@ import Testing
 
     static let damages: [(String, @Sendable (Data) -> Data)] = [
         ("truncated", { $0.dropLast(3) }), ("empty", { _ in Data() }), ("half a header", { $0.prefix(20) }),
-        ("appended to", { $0 + Data("x".utf8) }), ("a flipped bit", { var d = $0; d[d.count - 2] ^= 1; return d }),
-        ("zeros", { Data(count: $0.count) }), ("another revision", { Data(String(decoding: $0, as: UTF8.self).replacing("revision=1", with: "revision=2").utf8) }),
+        ("appended to", { $0 + Data("x".utf8) }),
+        (
+            "a flipped bit",
+            {
+                var d = $0; d[d.count - 2] ^= 1; return d
+            }
+        ),
+        ("zeros", { Data(count: $0.count) }),
+        (
+            "another revision",
+            { Data(String(decoding: $0, as: UTF8.self).replacing("revision=1", with: "revision=2").utf8) }
+        ),
         ("foreign", { _ in Data("{\"block\":{}}".utf8) }),
     ]
 
@@ -206,7 +216,8 @@ import Testing
     /// Many checkpoints, and an entry larger than the journal is meant to be.
     @Test func theJournalIsUsedAgainAndAgain() async throws {
         for round in 0..<60 {
-            _ = try await store.commit([.create(.handle("h\(round)"), Data(repeating: 0x61, count: 3000 * (round % 5)))])
+            _ = try await store.commit([.create(.handle("h\(round)"), Data(repeating: 0x61, count: 3000 * (round % 5)))]
+            )
         }
         _ = try await store.commit([.create(.handle("large"), Data(repeating: 0x62, count: 300_000))])
         _ = try await store.commit([.create(.handle("small"), Data("{}".utf8))])

@@ -44,7 +44,9 @@ public struct CommitScript: Sendable {
         let number = left.flatMap { Int(String(decoding: $0.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)) } ?? 0
         let expected = [number - 1, number].filter { $0 > 0 }
         var problems: [String] = []
-        if left != (number > 0 ? Self.value(number) : nil) { problems.append("the content of commit \(number) is wrong") }
+        if left != (number > 0 ? Self.value(number) : nil) {
+            problems.append("the content of commit \(number) is wrong")
+        }
         if Set(answers[2].map(\.key)) != Set(expected.map(Self.handle)) {
             problems.append("after commit \(number) there are \(answers[2].map(\.key.description))")
         }

@@ -1,4 +1,5 @@
 import CNI
+import ClusterClient
 import FoundationEssentials
 import IPAM
 import NetworkTypes
@@ -82,8 +83,14 @@ struct BlockAddressSource: AddressSource {
             return try await allocator.addresses(ofHandle: call.handle, interface: call.id.interfaceName)
                 .sorted { $0.address < $1.address }
         } catch {
+            // What cannot be stored has no addresses; a DEL for it is not refused (D1).
+            if Self.isUnstorable(error) { return [] }
             throw CNIError(error)
         }
+    }
+
+    private static func isUnstorable(_ error: IPAMError) -> Bool {
+        if case .datastore(let error) = error { error.reason == .invalidKey } else { false }
     }
 
     func assign() async throws(CNIError) -> NetworkResult {
@@ -105,6 +112,7 @@ struct BlockAddressSource: AddressSource {
         do throws(IPAMError) {
             _ = try await allocator.release(handle: call.handle, interface: call.id.interfaceName)
         } catch {
+            if Self.isUnstorable(error) { return }
             throw CNIError(error)
         }
     }

@@ -1,5 +1,6 @@
 import CNI
 import ClusterClient
+import PodNetwork
 
 /// What an attachment belongs to, under the names that Calico records it by.
 enum Workload: Hashable, Sendable {
@@ -16,6 +17,9 @@ enum Workload: Hashable, Sendable {
         guard let namespace = attributes["namespace"], let name = attributes["pod"] else { return nil }
         self = .pod(PodReference(namespace: namespace, name: name))
     }
+
+    /// What a Kubernetes object's name can have, less what a store's own escapes may add.
+    private static let longestName = 200
 
     var namespace: String {
         switch self {
@@ -39,11 +43,17 @@ enum Workload: Hashable, Sendable {
     }
 
     /// The key of the endpoint's record: `NODE-k8s-POD-IFNAME` or `NODE-cni-CONTAINER-IFNAME`, every `-` inside a
-    /// segment doubled (K4).
+    /// segment doubled (K4). A name that no object and no file can have is cut, and gets a hash of the whole.
     func endpointKey(node: String, interfaceName: String) -> RecordKey {
         let segments = [node, orchestrator, name, interfaceName].map { segment in
             segment.split(separator: "-", omittingEmptySubsequences: false).joined(separator: "--")
         }
-        return .resource(.workloadEndpoints, namespace: namespace, name: segments.joined(separator: "-"))
+        var name = segments.joined(separator: "-")
+        if name.utf8.count > Self.longestName {
+            let hash = SHA1.digest(of: name.utf8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            // Cut between characters; the hash is shorter than what is cut off at least.
+            name = String(name.prefix(Self.longestName / 2)) + "-" + hash
+        }
+        return .resource(.workloadEndpoints, namespace: namespace, name: name)
     }
 }

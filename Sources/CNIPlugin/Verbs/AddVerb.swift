@@ -30,6 +30,8 @@ struct AddVerb {
             throw CNIError(.invalidConfiguration, "\"runtimeConfig.mac\" is \(mac), which is a group's")
         }
         let source = try BlockAddressSource(call, wanted)
+        let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
+        defer { withExtendedLifetime(lock) {} }
         let recorded = try await call.records.find(call.endpointKey)
 
         var rollback = Rollback(log: call.log)

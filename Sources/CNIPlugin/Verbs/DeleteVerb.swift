@@ -11,6 +11,8 @@ struct DeleteVerb {
     let namespacePath: String?
 
     func run() async throws(CNIError) {
+        let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
+        defer { withExtendedLifetime(lock) {} }
         var call = call
         var failure: CNIError?
         var held: [IPAddress] = []

@@ -20,45 +20,61 @@ struct StatusVerb {
     private func check() async throws(CNIError) {
         let reader = configuration.reader
         let settings = try StoreSettings(reader)
-        _ = try NodeSettings(reader).resolve()
+        let node = try NodeSettings(reader).resolve()
         _ = try LogSettings(reader)
         let wanted = try AddressSettings(configuration, arguments: .none)
         _ = try LinkSettings(reader, mtuFile: settings.mtuFile, hasIPv6: wanted.families.contains(.ipv6))
         try Self.checkWritable(settings.dataDirectory)
-        let pools = try await self.pools(settings)
-        for family in wanted.families.sorted(by: { $0.rawValue < $1.rawValue }) {
-            let names = wanted.pools[family] ?? []
-            let usable = pools.contains { pool in
-                pool.family == family && pool.isEnabled && pool.spec.allowedUses.contains(.workload)
-                    && (names.isEmpty || names.contains(pool.name) || names.contains(pool.cidr.description))
-            }
-            guard usable else { throw CNIError(.pluginNotAvailable, "there is no usable IP pool for \(family)") }
-        }
-    }
-
-    /// The pools that there are, and those that an ADD would make.
-    private func pools(_ settings: StoreSettings) async throws(CNIError) -> [IPPool] {
-        var pools: [String: IPPool] = [:]
-        for pool in try BlockAddressSource.configuredPools(configuration) {
-            if let problem = pool.problem {
-                throw CNIError(.invalidConfiguration, "IP pool \(pool.name): \(problem)")
-            }
-            pools[pool.name] = pool
-        }
         let store = LocalDatastore(dataDirectory: settings.dataDirectory, lockTimeout: .seconds(1))
+        let configured = try BlockAddressSource.configuredPools(configuration)
         do {
-            for record in try await store.list(.resources(.ipPools)) {
-                let pool = try IPPool(record)
-                pools[pool.name] = pool
+            let stored = try await store.list(.resources(.ipPools)).map { try IPPool($0) }
+            let allocator = Allocator(datastore: store, host: node, timeLimit: .milliseconds(1500))
+            for family in IPFamily.allCases where wanted.families.contains(family) {
+                try await checkRoom(family, wanted.pools[family] ?? [], configured, stored, allocator)
             }
         } catch let error as DatastoreError {
             throw CNIError(error)
         } catch let error as IPAMError {
             throw CNIError(error)
+        } catch let error as CNIError {
+            throw error
         } catch {
             throw CNIError(.internal, "\(error)")
         }
-        return Array(pools.values)
+    }
+
+    /// Whether there is an address of the family in the pools that there are, or in one that an ADD would make.
+    private func checkRoom(
+        _ family: IPFamily,
+        _ names: [String],
+        _ configured: [IPPool],
+        _ stored: [IPPool],
+        _ allocator: Allocator
+    ) async throws {
+        func isUsable(_ pool: IPPool) -> Bool {
+            pool.family == family && pool.isEnabled && pool.spec.allowedUses.contains(.workload)
+                && (names.isEmpty
+                    ? pool.spec.assignmentMode == .automatic
+                    : names.contains(pool.name)
+                        || names.contains(pool.cidr.description))
+        }
+        for pool in configured {
+            if let problem = pool.problem { throw IPAMError.invalidPool(name: pool.name, problem) }
+        }
+        let missing = configured.filter { pool in !stored.contains { $0.name == pool.name } }
+        if missing.contains(where: isUsable) { return }
+        let usable = stored.filter(isUsable)
+        guard !usable.isEmpty else {
+            throw CNIError(.pluginNotAvailable, "there is no usable IP pool for \(family)")
+        }
+        guard try await allocator.hasRoom(in: usable) else {
+            throw CNIError(
+                .pluginNotAvailable,
+                "the IP pools are exhausted",
+                details: "no \(family) address is left in \(usable.map(\.name).joined(separator: ", "))"
+            )
+        }
     }
 
     /// Whether the directory, or the one that it would be made in, can be written to.

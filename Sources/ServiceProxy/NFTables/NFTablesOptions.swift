@@ -2,14 +2,6 @@ import NetworkTypes
 
 /// What an operator decides about the nftables backend.
 public struct NFTablesOptions: Hashable, Sendable {
-    /// Which addresses of the node serve node ports (section 1.7).
-    public enum NodePortAddresses: Hashable, Sendable {
-        /// All local ones but loopback.
-        case all
-        /// These, of either family.
-        case only([IPAddress])
-    }
-
     /// The name of the table in both families.
     public var tableName: String
     /// Set on packets that are to be masqueraded; one bit.
@@ -17,14 +9,15 @@ public struct NFTablesOptions: Hashable, Sendable {
     /// Where pods are, of either family: sources that are not masqueraded (MQ-2, MQ-6). A family without any has no
     /// local detector.
     public var localSources: [CIDR]
-    public var nodePortAddresses: NodePortAddresses
+    /// Which addresses of the node serve node ports (section 1.7); all local ones in a family that is not here.
+    public var nodePortAddresses: NodePortSelections
 
     /// - Parameter masqueradeBit: 0 to 31 (`nftables.masqueradeBit`).
     public init(
         tableName: String = "swiftlet",
         masqueradeBit: Int = 14,
         localSources: [CIDR] = [],
-        nodePortAddresses: NodePortAddresses = .all
+        nodePortAddresses: NodePortSelections = [:]
     ) {
         self.tableName = tableName
         masqueradeMark = 1 << UInt32(masqueradeBit & 31)

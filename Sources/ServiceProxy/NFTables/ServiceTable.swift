@@ -117,7 +117,7 @@ struct ServiceTable: Hashable, Sendable {
     /// The elements that follow from the options alone.
     var fixedElements: [(set: NamedSet, elements: [Element])] {
         var addresses: [Element] = []
-        if case .only(let wanted) = options.nodePortAddresses {
+        if case .only(let wanted)? = options.nodePortAddresses[family] {
             // Loopback addresses never serve (section 1.7).
             addresses = Set(wanted.filter { $0.family == family && !$0.isLoopback }).map { Element(Key.address($0)) }
         }
@@ -240,7 +240,7 @@ struct ServiceTable: Hashable, Sendable {
 
     /// Whether the packet is for an address that serves node ports.
     private var nodePort: [Expression] {
-        switch options.nodePortAddresses {
+        switch options.nodePortAddresses[family] ?? .all {
         case .only:
             [match.destination(into: 0), .lookup(Register(0), in: maps.nodePortAddresses.name)]
         case .all:

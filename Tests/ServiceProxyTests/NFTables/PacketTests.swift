@@ -118,7 +118,7 @@ struct PacketTests {
     @Test func nodePortsAreServedOnlyWhereAsked() async throws {
         let options = NFTablesOptions(
             localSources: TestNode.podNetworks,
-            nodePortAddresses: .only([address("192.0.2.1"), address("127.0.0.1")])
+            nodePortAddresses: [.ipv4: .only([address("192.0.2.1"), address("127.0.0.1")])]
         )
         let backend = try Self.makeBackend(on: node, options)
         _ = try await backend.start(with: [nodePort(.ipv4, .tcp, [1])])
