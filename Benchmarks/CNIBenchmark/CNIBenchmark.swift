@@ -32,15 +32,17 @@ struct CNIBenchmark: ParsableCommand {
 
     func run() throws {
         let host = try NetworkNamespace.create()
-        var contest = Contest(
-            ours: .swiftlet(plugin, data: data),
-            theirs: .reference(directory: reference, data: data)
-        )
-        try host.run {
+        let (plugin, reference, data, rounds) = (plugin, reference, data, rounds)
+        let report = try host.run {
+            var contest = Contest(
+                ours: .swiftlet(plugin, data: data),
+                theirs: .reference(directory: reference, data: data)
+            )
             for round in 0..<5 { try contest.play(round, counted: false) }
             for round in 5..<rounds + 5 { try contest.play(round, counted: true) }
+            return contest.report
         }
-        print(contest.report, terminator: "")
+        print(report, terminator: "")
     }
 }
 

@@ -41,7 +41,7 @@ struct PodDetachment {
         guard HostInterfaceName.isValid(interfaceName) else { return false }
         let found = try PodLinks(
             interfaceName: interfaceName,
-            hostInterfaceName: hostInterfaceNames.first ?? "",
+            hostInterfaceName: hostInterfaceNames.first(where: HostInterfaceName.isValid),
             in: namespace,
             host: socket
         )

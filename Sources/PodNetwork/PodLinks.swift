@@ -12,15 +12,17 @@ struct PodLinks {
     /// Whether ``hostNamed`` and ``container`` are the two ends of one pair.
     var isPair: Bool { hostEnd != nil && hostEnd?.index == hostNamed?.index }
 
-    /// - Parameter socket: Talks about the host's namespace, which is also the calling thread's.
+    /// - Parameters:
+    ///   - hostInterfaceName: `nil` when it cannot be known.
+    ///   - socket: Talks about the host's namespace, which is also the calling thread's.
     init(
         interfaceName: String,
-        hostInterfaceName: String,
+        hostInterfaceName: String?,
         in namespace: NetworkNamespace,
         host socket: NetlinkSocket
     ) throws(PodNetworkError) {
         let (named, end, container) = try PodNetworkError.translating {
-            let named = try socket.linkIfPresent(.name(hostInterfaceName))
+            let named = try hostInterfaceName.flatMap { try socket.linkIfPresent(.name($0)) }
             let host = try NetworkNamespace.current()
             let containerSocket = try NetlinkSocket(in: namespace)
             guard let container = try containerSocket.linkIfPresent(.name(interfaceName)) else {

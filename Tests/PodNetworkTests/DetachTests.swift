@@ -26,6 +26,20 @@ struct DetachTests {
         }
     }
 
+    @Test func namesThatCannotBeAreNoObstacle() throws {
+        for name in ["", "../x", "cali0123456789abcdef", "a\0b"] {
+            let pod = try node.pod("web-0", "10.80.0.1")
+            let before = try node.snapshot(pod)
+            try node.attach(pod)
+            var request = pod.request
+            request.hostInterfaceName = name
+            try node.detach(PodFixture.Pod(namespace: pod.namespace, addresses: pod.addresses, request: request))
+            #expect(try node.snapshot(pod) == before)
+            request.interfaceName = name
+            try node.detach(PodFixture.Pod(namespace: pod.namespace, addresses: pod.addresses, request: request))
+        }
+    }
+
     @Test func hostEndGoesWhenTheNamespaceCannotBeReached() throws {
         for (path, owner) in [("/nonexistent", "container-web-0/eth0"), ("", "container-web-0/eth0")] {
             let pod = try node.pod("web-0", "10.80.0.1")
