@@ -188,7 +188,7 @@ struct NFTablesBackendTests {
 
     @Test func otherOptionsTakeEffectAtTheNextStart() async throws {
         _ = try await makeBackend().start(with: sampleFrontends)
-        let other = NFTablesOptions(masqueradeBit: 10, nodePortAddresses: .only([address("192.0.2.1")]))
+        let other = NFTablesOptions(masqueradeBit: 10, nodePortAddresses: [.ipv4: .only([address("192.0.2.1")])])
         let changed = makeBackend(other)
         #expect(try await changed.start(with: sampleFrontends).findings[.ipv4] == .adopted)
         let after = try holdings()
