@@ -2,6 +2,7 @@ import CNI
 import ClusterClient
 import Foundation
 import NetworkTypes
+import Synchronization
 import Testing
 
 @testable import CNIPlugin
@@ -32,11 +33,12 @@ final class Bench: Sendable {
 
     let name: String
     let directory: String
-    private let pods = Collected<String>()
 
     init() throws {
         name = "swl" + (0..<8).map { _ in String("0123456789abcdef".randomElement()!) }.joined()
-        directory = NSTemporaryDirectory() + "/" + name
+        directory = Self.directory(name)
+        Self.removesAllAtExit
+        Self.live.withLock { [name] in $0[name] = [] }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try FileManager.default.createSymbolicLink(
             atPath: directory + "/swiftlet-ipam",
@@ -46,10 +48,26 @@ final class Bench: Sendable {
         try Self.run("ip", "-n", name, "link", "set", "lo", "up")
     }
 
-    deinit {
-        for pod in pods.all + [name] { _ = try? Self.run("ip", "netns", "delete", pod) }
-        try? FileManager.default.removeItem(atPath: directory)
+    deinit { Self.remove(name) }
+
+    /// The benches that there are, with the namespaces of their pods.
+    private static let live = Mutex<[String: [String]]>([:])
+
+    /// The test run ends without waiting for the last objects to go, so that what they would remove is removed then.
+    private static let removesAllAtExit: Void = {
+        _ = atexit { for name in Bench.live.withLock({ Array($0.keys) }) { Bench.remove(name) } }
+    }()
+
+    private static func remove(_ name: String) {
+        guard let pods = live.withLock({ $0[name] }) else { return }
+        for namespace in pods + [name] { _ = try? run("ip", "netns", "delete", namespace) }
+        try? FileManager.default.removeItem(atPath: directory(name))
+        try? FileManager.default.removeItem(atPath: dataDirectory(name))
+        // Only now: the end of the run may come in the middle, and then goes over all of it again.
+        live.withLock { _ = $0.removeValue(forKey: name) }
     }
+
+    private static func directory(_ name: String) -> String { NSTemporaryDirectory() + "/" + name }
 
     /// The program beside the tests.
     static let program: String = {
@@ -58,13 +76,20 @@ final class Bench: Sendable {
         return directory.appendingPathComponent("swiftlet").path
     }()
 
-    var dataDirectory: String { directory + "/data" }
+    /// In memory where there is such a place: a disk that is busy with what a build wrote just before can keep the first
+    /// of many plugins waiting for longer than the others wait for it.
+    var dataDirectory: String { Self.dataDirectory(name) }
+
+    private static func dataDirectory(_ name: String) -> String { dataRoot + "/" + name + "-data" }
+
+    private static let dataRoot =
+        FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
 
     /// A new pod's namespace; its path.
     func pod() throws -> String {
-        let pod = "\(name)-\(pods.all.count)-\(UInt16.random(in: 0...UInt16.max))"
+        let pod = "\(name)-\(UInt32.random(in: 0...UInt32.max))"
+        Self.live.withLock { $0[name]?.append(pod) }
         try Self.run("ip", "netns", "add", pod)
-        pods.add(pod)
         return "/run/netns/\(pod)"
     }
 
