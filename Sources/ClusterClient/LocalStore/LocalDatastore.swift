@@ -63,6 +63,7 @@ public struct LocalDatastore: Datastore {
     }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
+        guard !changes.isEmpty else { return [] }
         let revisions = try await withStore(writing: true) { (store) throws(DatastoreError) in
             try store.commit(changes)
         }

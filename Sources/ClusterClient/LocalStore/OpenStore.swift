@@ -178,8 +178,6 @@ final class OpenStore {
                 entryChanges.append(.remove(path))
             }
         }
-        guard !changes.isEmpty else { return [] }
-
         let length = JournalEntry(generation: 0, sequence: 0, changes: entryChanges).encoded.count
         if tail > JournalFormat.firstEntry, tail + length > journalCapacity { try checkpoint() }
         let entry = JournalEntry(generation: generation, sequence: sequence + 1, changes: entryChanges)
