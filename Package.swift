@@ -112,7 +112,15 @@ let package = Package(
                 name: "store-worker",
                 dependencies: ["ClusterClient", "IPAM", "NetworkTypes", "TestSupport"],
                 path: "Tests/StoreWorker",
-                swiftSettings: strict
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
+            .executableTarget(
+                name: "ipam-benchmark",
+                dependencies: ["ClusterClient", "IPAM", "NetworkTypes"],
+                path: "Benchmarks/IPAM",
+                swiftSettings: module,
+                linkerSettings: selfContained
             ),
             .executableTarget(
                 name: "ProxyBenchmark",

@@ -63,6 +63,7 @@ public struct LocalDatastore: Datastore {
     }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
+        guard !changes.isEmpty else { return [] }
         let revisions = try await withStore(writing: true) { (store) throws(DatastoreError) in
             try store.commit(changes)
         }
@@ -118,7 +119,7 @@ public struct LocalDatastore: Datastore {
     }
 
     private func use<Answer>(
-        _ lock: consuming Descriptor,
+        _ lock: Descriptor,
         writing: Bool,
         exclusive: Bool,
         _ body: (OpenStore) throws(DatastoreError) -> Answer
@@ -182,7 +183,7 @@ public struct LocalDatastore: Datastore {
         return creating ? try files.create(OpenStore.lockName) : nil
     }
 
-    private func tryLock(_ lock: borrowing Descriptor, exclusive: Bool) throws(DatastoreError) -> Bool {
+    private func tryLock(_ lock: Descriptor, exclusive: Bool) throws(DatastoreError) -> Bool {
         while flock(lock.number, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0 {
             if errno == EINTR { continue }
             if errno == EWOULDBLOCK { return false }

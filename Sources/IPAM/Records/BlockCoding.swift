@@ -66,18 +66,13 @@ extension Block {
         try reader.object { (name, reader) throws(JSONReader.Failure) in
             switch name {
             case "cidr":
-                let text = try reader.string()
-                guard let value = CIDR(text), value.isMasked else { throw reader.failure("\"\(text)\" is not a block") }
+                let value = try reader.blockCIDR()
                 cidr = value
                 allocations.reserveCapacity(Self.size(of: value))
             case "affinity":
-                guard let text = try reader.optional({ (r) throws(JSONReader.Failure) in try r.string() }), text != ""
-                else { return }
-                guard let owner = BlockOwner(text) else { throw reader.failure("unknown kind of affinity \"\(text)\"") }
-                affinity = owner
-            case "hostAffinity":  // before Calico 3.0: the host's name alone
-                let text = try reader.optional { (r) throws(JSONReader.Failure) in try r.string() }
-                if let text, text != "" { hostAffinity = .host(text) }
+                affinity = try reader.owner()
+            case "hostAffinity":
+                hostAffinity = try reader.legacyOwner()
             case "affinity_claim_time", "affinityClaimTime":
                 claimTime = try reader.optional { (r) throws(JSONReader.Failure) in try r.timestamp() }
             case "allocations":
@@ -155,6 +150,24 @@ extension Block.Attribute {
 }
 
 extension JSONReader {
+    mutating func blockCIDR() throws(Failure) -> CIDR {
+        let text = try string()
+        guard let value = CIDR(text), value.isMasked else { throw failure("\"\(text)\" is not a block") }
+        return value
+    }
+
+    mutating func owner() throws(Failure) -> BlockOwner? {
+        guard !null(), case let text = try string(), text != "" else { return nil }
+        guard let owner = BlockOwner(text) else { throw failure("unknown kind of affinity \"\(text)\"") }
+        return owner
+    }
+
+    /// `hostAffinity`, before Calico 3.0: the host's name alone.
+    mutating func legacyOwner() throws(Failure) -> BlockOwner? {
+        guard !null(), case let text = try string(), text != "" else { return nil }
+        return .host(text)
+    }
+
     mutating func timestamp() throws(Failure) -> Timestamp {
         let text = try string()
         guard let time = Timestamp(text) else { throw failure("\"\(text)\" is not a time") }

@@ -129,7 +129,7 @@ struct JSONReader {
         switch next() {
         case UInt8(ascii: "{"): try object { (_, reader) throws(Failure) in try reader.skip() }
         case UInt8(ascii: "["): try array { (reader) throws(Failure) in try reader.skip() }
-        case UInt8(ascii: "\""): _ = try string()
+        case UInt8(ascii: "\""): try skipString()
         case UInt8(ascii: "n") where literal("null"): break
         case UInt8(ascii: "t"), UInt8(ascii: "f"): _ = try boolean()
         default:
@@ -137,6 +137,22 @@ struct JSONReader {
             while position < bytes.count, Self.isNumberByte(bytes[position]) { position += 1 }
             guard position > start else { throw failure("expected a value") }
         }
+    }
+
+    /// Steps over a string without looking at its escapes.
+    private mutating func skipString() throws(Failure) {
+        position += 1
+        while position < bytes.count {
+            switch bytes[position] {
+            case UInt8(ascii: "\""):
+                position += 1
+                return
+            case UInt8(ascii: "\\"): position += 2
+            case 0..<0x20: throw failure("control character in a string")
+            default: position += 1
+            }
+        }
+        throw failure("unterminated string")
     }
 
     // MARK: Pieces

@@ -58,17 +58,23 @@ public struct BlockUsage: Hashable, Sendable {
     let inUseReserved: UInt128
 
     public init(_ block: Block, reserved: ReservedRanges) {
-        cidr = block.cidr
+        self.init(BlockOutline(block), reserved: reserved)
+    }
+
+    init(_ block: BlockOutline, reserved: ReservedRanges) {
+        let cidr = block.cidr
+        self.cidr = cidr
         affinity = block.affinity
-        let total = UInt128(block.size)
-        let inUse = UInt128(block.inUseCount)
-        let reservedCount = reserved.count(in: block.cidr)
+        let total = UInt128(Block.size(of: cidr))
+        let inUse = UInt128(block.inUse.count { $0 })
+        let reservedCount = reserved.count(in: cidr)
         inUseReserved =
             reservedCount == 0
             ? 0
             : UInt128(
-                block.allocations.indices.count {
-                    block.allocations[$0] != nil && reserved.contains(block.address($0))
+                block.inUse.indices.count { ordinal in
+                    block.inUse[ordinal]
+                        && reserved.contains(IPAddress(number: cidr.address.number + UInt128(ordinal), cidr.family))
                 }
             )
         counts = AddressCounts(
@@ -83,6 +89,10 @@ public struct BlockUsage: Hashable, Sendable {
 extension IPAMUsage {
     /// Counts what the blocks say.
     public init(pools: [IPPool], blocks: [Block], reserved: ReservedRanges) {
+        self.init(pools: pools, outlines: blocks.map { BlockOutline($0) }, reserved: reserved)
+    }
+
+    init(pools: [IPPool], outlines blocks: [BlockOutline], reserved: ReservedRanges) {
         let sortedPools = pools.sorted { $0.name < $1.name }
         // Pools do not overlap, so the last that starts at or before a block is the only one that can hold it.
         let byAddress = sortedPools.indices.sorted { sortedPools[$0].cidr < sortedPools[$1].cidr }
@@ -137,12 +147,12 @@ extension IPAMUsage {
                 .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
             ]
         )
-        var blocks: [Block] = []
+        var blocks: [BlockOutline] = []
         blocks.reserveCapacity(answers[2].count + answers[3].count)
-        for record in answers[2] + answers[3] { blocks.append(try Block(record)) }
+        for record in answers[2] + answers[3] { blocks.append(try BlockOutline(record)) }
         return IPAMUsage(
             pools: try Allocator.pools(answers[0]),
-            blocks: blocks,
+            outlines: blocks,
             reserved: try ReservedRanges(reservations: answers[1])
         )
     }

@@ -1,0 +1,115 @@
+import FoundationEssentials
+import Glibc
+
+// What happens beside reading and committing: catching up with the journal, and emptying it.
+
+extension OpenStore {
+    /// Applies what the journal has beyond the note; the lock is held exclusively.
+    func recover() throws(DatastoreError) {
+        guard needsRecovery else { return }
+        let entries = try scan()
+        if !entries.isEmpty {
+            // A process that was killed may have written the last entry without having synced it.
+            try files.sync(journal, Self.journalName)
+            try apply(entries)
+        }
+        // Half an entry, whose process died while writing it, would make everyone look here again.
+        if JournalEntry.Head(try peek()[...])?.generation == generation { try discardEntryAtTail() }
+        try writeNote()
+        needsRecovery = false
+    }
+
+    private func peek() throws(DatastoreError) -> [UInt8] {
+        try StoreFiles.read(
+            journal,
+            from: tail,
+            count: JournalEntry.Head.encodedLength,
+            files.path + "/" + Self.journalName
+        )
+    }
+
+    /// Reads the entries from the tail on and moves the tail behind them.
+    ///
+    /// A broken entry at the end is a commit that was never acknowledged. A broken entry with a good one behind it is
+    /// damage: entries are synced one by one.
+    private func scan() throws(DatastoreError) -> [JournalEntry] {
+        let shown = files.path + "/" + Self.journalName
+        var status = stat()
+        guard fstat(journal.number, &status) == 0 else { throw StoreFiles.failure("stat", shown, errno) }
+        let start = tail
+        let bytes = try StoreFiles.read(journal, from: start, count: max(0, Int(status.st_size) - start), shown)
+        var entries: [JournalEntry] = []
+        while let entry = JournalEntry(bytes[(tail - start)...]), entry.generation == generation,
+            entry.sequence == sequence + 1, let head = JournalEntry.Head(bytes[(tail - start)...])
+        {
+            entries.append(entry)
+            sequence = entry.sequence
+            tail += head.length
+            guard tail - start < bytes.count else { break }
+        }
+        for offset in stride(from: tail, to: start + bytes.count, by: JournalFormat.page) {
+            guard let head = JournalEntry.Head(bytes[(offset - start)...]),
+                head.generation > generation || head.generation == generation && head.sequence > sequence,
+                JournalEntry(bytes[(offset - start)...]) != nil
+            else { continue }
+            throw DatastoreError(
+                .corrupt,
+                "\(shown) is damaged at byte \(tail): commit \(sequence + 1) is unreadable, commit \(head.sequence) follows"
+            )
+        }
+        return entries
+    }
+
+    /// Makes the record files durable and starts the journal afresh.
+    func checkpoint() throws(DatastoreError) {
+        let end = (tail, sequence)
+        tail = JournalFormat.firstEntry
+        sequence = try base()
+        let entries = try scan()
+        guard (tail, sequence) == end else {
+            throw DatastoreError(
+                .corrupt,
+                "\(files.path)/\(Self.journalName) ends at commit \(sequence), but \(end.1) was applied"
+            )
+        }
+        try syncRecords(Set(entries.flatMap { $0.changes.map(\.path) }))
+        let header = JournalHeader(generation: generation + 1, base: sequence)
+        try files.overwrite(journal, Self.journalName, at: header.offset, header.encoded)
+        try files.sync(journal, Self.journalName)
+        generation = header.generation
+        tail = JournalFormat.firstEntry
+        try writeNote()
+        try? files.truncate(journal, Self.journalName, to: journalCapacity)
+    }
+
+    private func base() throws(DatastoreError) -> UInt64 {
+        let slot = JournalHeader(generation: generation, base: 0).offset
+        let shown = files.path + "/" + Self.journalName
+        let bytes = try StoreFiles.read(journal, from: slot, count: JournalHeader.encodedLength, shown)
+        guard let header = JournalHeader(bytes[...]), header.generation == generation else {
+            throw DatastoreError(.corrupt, "\(shown) lost its header")
+        }
+        return header.base
+    }
+
+    private func syncRecords(_ paths: Set<RecordPath>) throws(DatastoreError) {
+        var directories: Set<[String]> = [[]]
+        for path in paths {
+            let parts = [Self.recordsName] + path.directory
+            for end in 0...parts.count { directories.insert(Array(parts[..<end])) }
+        }
+        try files.syncFiles(paths.sorted { $0.description < $1.description }, below: Self.recordsName)
+        for parts in directories { try files.syncDirectory(parts) }
+    }
+
+    /// Makes an empty store, durable before its journal has its name; the lock is held exclusively.
+    static func initialize(_ files: StoreFiles, journalCapacity: Int) throws(DatastoreError) {
+        try files.makeDirectories([recordsName])
+        // A journal without a lock file beside it is damage.
+        try files.syncDirectory([])
+        let header = JournalHeader(generation: 1, base: 0)
+        var bytes = [UInt8](repeating: 0, count: journalCapacity)
+        bytes.replaceSubrange(header.offset..<header.offset + JournalHeader.encodedLength, with: header.encoded)
+        try files.publish(journalName, bytes)
+    }
+}
