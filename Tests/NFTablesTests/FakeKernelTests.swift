@@ -1,6 +1,9 @@
 import Foundation
 import NetworkTypes
+import TestSupport
 import Testing
+
+import class Netlink.NetworkNamespace
 
 @testable import NFTables
 
@@ -36,7 +39,7 @@ struct FakeKernelTests {
     }
 
     @Test(.enabled(if: isRoot)) func holdsTheSameAsTheKernel() throws {
-        let namespace = try ScratchNamespace()
+        let namespace = try NetworkNamespace.makeContainer()
         let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
         let fake = FakeKernel()
         try real.commit(ExampleTable.creation)
@@ -48,7 +51,7 @@ struct FakeKernelTests {
     /// same is held afterwards.
     @Test(.enabled(if: isRoot), arguments: 1...4 as ClosedRange<UInt64>)
     func agreesWithTheKernel(seed: UInt64) throws {
-        let namespace = try ScratchNamespace()
+        let namespace = try NetworkNamespace.makeContainer()
         let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
         let fake = FakeKernel()
         var random = SeededGenerator(seed: seed)
@@ -126,20 +129,5 @@ struct FakeKernelTests {
             }
         }
         return change
-    }
-}
-
-/// Repeatable random numbers (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
     }
 }
