@@ -124,7 +124,7 @@ let package = Package(
             ),
             .executableTarget(
                 name: "ProxyBenchmark",
-                dependencies: ["ServiceProxy", "NFTables", "CNetfilter", "NetworkTypes", logging],
+                dependencies: ["ServiceProxy", "NFTables", "Netlink", "NetworkTypes", logging],
                 path: "Benchmarks/ProxyBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained

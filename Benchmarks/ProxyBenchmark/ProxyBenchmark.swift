@@ -3,11 +3,11 @@
 //
 //     swift run -c release ProxyBenchmark [--json] [--services 100,1000,10000]
 
-import CNetfilter
 import Foundation
 import Glibc
 import Logging
 import NFTables
+import Netlink
 import NetworkTypes
 import ServiceProxy
 
@@ -50,7 +50,8 @@ struct ProxyBenchmark {
             print("ProxyBenchmark makes a network namespace and needs root.")
             exit(1)
         }
-        let namespace = try await makeNamespace()
+        let scratch = try NetworkNamespace.create()
+        let namespace = scratch.descriptor
         var report = Report()
         for count in counts {
             report.sizes.append(try await measure(services: count, in: namespace))
@@ -64,19 +65,6 @@ struct ProxyBenchmark {
         } else {
             printTable(report)
         }
-    }
-
-    /// Made on a thread that ends with it: this process stays where it is.
-    private static func makeNamespace() async throws -> CInt {
-        let namespace = await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                // CLONE_NEWNET
-                let isApart = unshare(0x4000_0000) == 0
-                continuation.resume(returning: isApart ? open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC) : -1)
-            }
-        }
-        guard namespace >= 0 else { throw BenchmarkFailure(reason: "no network namespace could be made") }
-        return namespace
     }
 
     private static func makeBackend(in namespace: CInt) throws -> NFTablesBackend {

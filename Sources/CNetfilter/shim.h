@@ -14,6 +14,5 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
-// Of sched.h, which hides them unless _GNU_SOURCE is defined where libc's own module is built.
+// Of sched.h, which hides it unless _GNU_SOURCE is defined where libc's own module is built.
 int setns(int descriptor, int kind);
-int unshare(int flags);

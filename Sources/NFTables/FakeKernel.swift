@@ -258,17 +258,35 @@ public final class FakeKernel: NFTablesKernel {
             return
         }
         if set.layout.isConcatenatedInterval {
+            // The kernel looks for the first and the last point only, and so lets a range cover another one.
             let lengths = set.layout.fieldLengths
-            let overlaps = set.order.contains { other in
-                element.key.overlaps(element.end ?? element.key, other.key, other.end ?? other.key, lengths)
+            let isTaken = set.order.contains { other in
+                [element.key, element.end ?? element.key].contains {
+                    $0.isInside(other.key, other.end ?? other.key, lengths)
+                }
             }
-            if overlaps { throw Failure(code: EEXIST) }
+            if isTaken { throw Failure(code: EEXIST) }
         }
+        if set.layout.isInterval, !set.layout.isConcatenatedInterval { try checkRange(element, in: set) }
         set.elements[key] = element
         set.order.append(key)
         if case .verdict(let verdict) = element.value, let target = verdict.chain {
             set.references[target, default: 0] += 1
         }
+    }
+
+    /// Ranges of one field come as two elements, the second behind the end. A range must not begin inside of another,
+    /// nor end where another one, that began later or at the same place, does not.
+    private static func checkRange(_ element: Element, in set: SetContents) throws(Failure) {
+        let point = element.key.bytes
+        let starts = set.order.filter { !$0.isIntervalEnd }.map(\.key.bytes)
+        let ends = set.order.filter(\.isIntervalEnd).map(\.key.bytes)
+        func precedes(_ left: [UInt8], _ right: [UInt8]) -> Bool { left.lexicographicallyPrecedes(right) }
+        guard let start = starts.filter({ precedes($0, point) }).max(by: precedes),
+            let end = ends.filter({ precedes(start, $0) }).min(by: precedes),
+            !starts.contains(where: { precedes(start, $0) && precedes($0, end) })
+        else { return }
+        if element.isIntervalEnd || precedes(point, end) { throw Failure(code: ENOTEMPTY) }
     }
 
     private static func delete(_ element: Element, _ set: inout SetContents) throws(Failure) {
@@ -335,19 +353,14 @@ extension SetLayout {
 }
 
 extension Concatenation {
-    /// Whether two ranges of a concatenation have a point in common: they do if they overlap in every field.
-    fileprivate func overlaps(
-        _ end: Concatenation,
-        _ otherStart: Concatenation,
-        _ otherEnd: Concatenation,
-        _ lengths: [UInt8]
-    ) -> Bool {
-        let (start, end, otherStart, otherEnd) = (bytes, end.bytes, otherStart.bytes, otherEnd.bytes)
+    /// Whether a point is inside of a range in every field.
+    fileprivate func isInside(_ start: Concatenation, _ end: Concatenation, _ lengths: [UInt8]) -> Bool {
+        let (point, start, end) = (bytes, start.bytes, end.bytes)
         var offset = 0
         for length in lengths.map(Int.init) {
             let range = offset..<(offset + length)
-            if otherEnd[range].lexicographicallyPrecedes(start[range])
-                || end[range].lexicographicallyPrecedes(otherStart[range])
+            if point[range].lexicographicallyPrecedes(start[range])
+                || end[range].lexicographicallyPrecedes(point[range])
             {
                 return false
             }

@@ -1,6 +1,9 @@
 import Foundation
 import NetworkTypes
+import TestSupport
 import Testing
+
+import class Netlink.NetworkNamespace
 
 @testable import NFTables
 
@@ -36,7 +39,7 @@ struct FakeKernelTests {
     }
 
     @Test(.enabled(if: isRoot)) func holdsTheSameAsTheKernel() throws {
-        let namespace = try ScratchNamespace()
+        let namespace = try NetworkNamespace.makeContainer()
         let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
         let fake = FakeKernel()
         try real.commit(ExampleTable.creation)
@@ -48,7 +51,7 @@ struct FakeKernelTests {
     /// same is held afterwards.
     @Test(.enabled(if: isRoot), arguments: 1...4 as ClosedRange<UInt64>)
     func agreesWithTheKernel(seed: UInt64) throws {
-        let namespace = try ScratchNamespace()
+        let namespace = try NetworkNamespace.makeContainer()
         let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
         let fake = FakeKernel()
         var random = SeededGenerator(seed: seed)
@@ -67,6 +70,47 @@ struct FakeKernelTests {
             }
         }
         #expect(accepted > 25)
+    }
+
+    /// Ranges that overlap are refused by both, in sets of one field and of several.
+    @Test(.enabled(if: isRoot), arguments: 1...4 as ClosedRange<UInt64>)
+    func agreesWithTheKernelOnRanges(seed: UInt64) throws {
+        let namespace = try NetworkNamespace.makeContainer()
+        let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        let fake = FakeKernel()
+        try real.commit(ExampleTable.creation)
+        try fake.commit(ExampleTable.creation)
+        var random = SeededGenerator(seed: seed)
+        var present: [(NamedSet, Element)] = []
+        for step in 0..<200 {
+            let first = Int.random(in: 1...40, using: &random)
+            let last = min(first + Int.random(in: 0...8, using: &random), 41)
+            func point(_ number: Int, _ port: UInt16?) -> Concatenation {
+                var key = ExampleTable.address("172.16.0.\(number)")
+                guard let port else { return key }
+                key.append(IPAddress("10.0.0.1")!)
+                key.append(TransportProtocol.tcp)
+                key.append(port)
+                return key
+            }
+            let isSingle = Bool.random(using: &random)
+            let port: UInt16? = isSingle ? nil : .random(in: 1...2, using: &random)
+            let set = isSingle ? ExampleTable.sources : ExampleTable.allowed
+            var change = Transaction(table: ExampleTable.table)
+            if Int.random(in: 0..<3, using: &random) == 0, let index = present.indices.randomElement(using: &random) {
+                let (set, element) = present.remove(at: index)
+                change.delete(element, from: set)
+                try real.commit(change)
+                try fake.commit(change)
+                continue
+            }
+            let element = Element(point(first, port), through: point(last, port))
+            change.add(element, to: set, exclusively: true)
+            let expected = outcome(of: change, in: real)
+            #expect(outcome(of: change, in: fake).isEmpty == expected.isEmpty, "step \(step): \(expected)")
+            if expected.isEmpty { present.append((set, element)) }
+        }
+        #expect(try Holdings(of: ExampleTable.table, in: fake) == Holdings(of: ExampleTable.table, in: real))
     }
 
     private func outcome(of change: Transaction, in kernel: some NFTablesKernel) -> [String] {
@@ -126,20 +170,5 @@ struct FakeKernelTests {
             }
         }
         return change
-    }
-}
-
-/// Repeatable random numbers (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
     }
 }

@@ -1,23 +1,26 @@
 import Foundation
 import Glibc
 import NetworkTypes
+import TestSupport
 import Testing
+
+import class Netlink.NetworkNamespace
 
 @testable import NFTables
 
 @Suite(.enabled(if: isRoot))
 struct NetfilterSocketTests {
-    let namespace: ScratchNamespace
+    let namespace: NetworkNamespace
     let socket: NetfilterSocket
 
     init() throws {
-        namespace = try ScratchNamespace()
+        namespace = try NetworkNamespace.makeContainer()
         socket = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
     }
 
     @Test func nftPrintsATableAsAPersonWouldWriteIt() throws {
         try socket.commit(ExampleTable.creation)
-        let text = try namespace.run("/usr/sbin/nft", "list", "ruleset")
+        let text = try namespace.nft("list", "ruleset")
         #expect(
             sortingElements(text)
                 == sortingElements(
@@ -232,7 +235,7 @@ struct NetfilterSocketTests {
         try socket.commit(change)
         let found = try socket.elements(of: "frontends", in: ExampleTable.table).compactMap(\.comment)
         #expect(found.contains(String(repeating: "é", count: 62) + "…"))
-        _ = try namespace.run("/usr/sbin/nft", "list", "ruleset")
+        _ = try namespace.nft("list", "ruleset")
     }
 
     @Test func changesAreAnnouncedWithTheirAuthor() throws {
@@ -245,7 +248,7 @@ struct NetfilterSocketTests {
         #expect(own.items.contains { $0.object == .elements(set: "backends") })
         #expect(try monitor.next() == nil)
 
-        try namespace.run("/usr/sbin/nft", "flush", "chain", "ip", "example", "refuse")
+        try namespace.nft("flush", "chain", "ip", "example", "refuse")
         let foreign = try #require(try monitor.next())
         #expect(foreign.processName == "nft")
         #expect(foreign.portID != socket.portID)
@@ -255,7 +258,7 @@ struct NetfilterSocketTests {
     }
 
     @Test func namespacesAreApart() throws {
-        let elsewhere = try ScratchNamespace()
+        let elsewhere = try NetworkNamespace.makeContainer()
         let other = try NetfilterSocket(inNetworkNamespace: elsewhere.descriptor)
         try socket.commit(ExampleTable.creation)
         #expect(try other.tables(.ip).isEmpty)

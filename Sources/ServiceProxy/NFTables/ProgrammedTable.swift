@@ -55,7 +55,12 @@ struct ProgrammedTable: Sendable {
     }
 
     private static func read(_ table: ServiceTable, _ kernel: some NFTablesKernel) throws -> ObservedTable.Reading {
-        try ObservedTable.read(table, from: kernel)
+        do {
+            return try ObservedTable.read(table, from: kernel)
+        } catch NFTablesError.unsteady {
+            // Others commit faster than a table can be read. Nothing has to be read to replace it.
+            return .foreign
+        }
     }
 
     /// Everything in one transaction, so that there is no gap; if that is refused because of some frontends, without

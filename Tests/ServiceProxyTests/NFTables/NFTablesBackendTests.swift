@@ -7,6 +7,8 @@ import Synchronization
 import TestSupport
 import Testing
 
+import class Netlink.NetworkNamespace
+
 @testable import ServiceProxy
 
 /// The backend against the kernel in memory: what it writes, and that it writes no more than it has to.
@@ -201,11 +203,22 @@ struct NFTablesBackendTests {
     /// a matter of history, and for what waits to be removed.
     @Test(arguments: 1...6 as ClosedRange<UInt64>)
     func anyHistoryEndsInTheSameTable(seed: UInt64) async throws {
-        var random = SeededRandom(seed: seed)
-        let backend = makeBackend()
+        try await checkHistory(seed: seed, length: 150, in: kernel)
+    }
+
+    @Test(.enabled(if: isRoot), arguments: 7...8 as ClosedRange<UInt64>)
+    func anyHistoryEndsInTheSameTableOfTheKernel(seed: UInt64) async throws {
+        let namespace = try NetworkNamespace.create()
+        let socket = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        try await checkHistory(seed: seed, length: 60, in: socket)
+    }
+
+    private func checkHistory(seed: UInt64, length: Int, in kernel: any NFTablesKernel) async throws {
+        var random = SeededGenerator(seed: seed)
+        let backend = NFTablesBackend(kernel: kernel, options: options, logger: silent)
         var current: [Frontend.Key: Frontend] = [:]
         _ = try await backend.start(with: [])
-        for _ in 0..<150 {
+        for _ in 0..<length {
             var changes: [FrontendChange] = []
             var touched: Set<Frontend.Key> = []
             for _ in 0..<Int.random(in: 1...5, using: &random) {
@@ -231,7 +244,7 @@ struct NFTablesBackendTests {
         let fresh = FakeKernel()
         _ = try await NFTablesBackend(kernel: fresh, options: options, logger: silent)
             .start(with: Array(current.values))
-        #expect(try holdings() == holdings(in: fresh))
+        #expect(try holdings(in: kernel) == holdings(in: fresh))
         #expect(try await backend.start(with: Array(current.values.shuffled())).changes == 0)
     }
 
@@ -256,7 +269,7 @@ struct NFTablesBackendTests {
 
     // MARK: Samples
 
-    private func randomFrontend(_ random: inout SeededRandom) -> Frontend {
+    private func randomFrontend(_ random: inout SeededGenerator) -> Frontend {
         let family = IPFamily.allCases.randomElement(using: &random)!
         let prefix = family == .ipv4 ? "10.9.0." : "fd09::"
         func route(_ refusal: Route.Refusal) -> Route {
@@ -292,7 +305,7 @@ struct NFTablesBackendTests {
     }
 
     /// What both tables hold, without handles and order.
-    private func holdings(in kernel: FakeKernel? = nil) throws -> [String: Set<String>] {
+    private func holdings(in kernel: (any NFTablesKernel)? = nil) throws -> [String: Set<String>] {
         let kernel = kernel ?? self.kernel
         var all: [String: Set<String>] = [:]
         for family in IPFamily.allCases {
@@ -378,21 +391,6 @@ let sampleFrontends: [Frontend] = IPFamily.allCases.flatMap { family -> [Fronten
             route: route([], .unlessLocal)
         ),
     ]
-}
-
-/// Repeatable random numbers (SplitMix64).
-private struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
 }
 
 private final class ManualClock: Sendable {

@@ -2,7 +2,6 @@ import Foundation
 import Logging
 import NFTables
 import NetworkTypes
-import Synchronization
 import TestSupport
 import Testing
 
@@ -30,7 +29,7 @@ struct NFTablesListingTests {
 
     @Test func nftPrintsATableThatAPersonCanRead() async throws {
         _ = try await makeBackend().start(with: sampleFrontends)
-        let text = sortingElements(try node.nft("list", "table", "ip", "swiftlet"))
+        let text = sortingElements(try node.node.nft("list", "table", "ip", "swiftlet"))
         #expect(text == Self.expected)
     }
 
@@ -39,12 +38,12 @@ struct NFTablesListingTests {
     @Test(arguments: Family.allCases.filter { $0 != .inet })
     func whatNftPrintsCanBeLoadedAgain(family: Family) async throws {
         _ = try await makeBackend().start(with: sampleFrontends)
-        let text = try node.nft("list", "table", "\(family)", "swiftlet")
-        try node.nft("delete", "table", "\(family)", "swiftlet")
+        let text = try node.node.nft("list", "table", "\(family)", "swiftlet")
+        try node.node.nft("delete", "table", "\(family)", "swiftlet")
         let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try text.write(to: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(at: file) }
-        try node.nft("-f", file.path)
+        try node.node.nft("-f", file.path)
         let start = try await makeBackend().start(with: sampleFrontends)
         #expect(start.findings == [.ipv4: .adopted, .ipv6: .adopted])
         #expect(start.changes <= 4)
@@ -301,33 +300,4 @@ struct NFTablesListingTests {
         }
 
         """
-}
-
-/// What `nft list` printed, one element per line and in a stable order: the kernel's order depends on a random seed.
-func sortingElements(_ listing: String) -> String {
-    var lines: [String] = []
-    var elements: [String]?
-    for line in listing.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) {
-        var text = line[...]
-        let trimmed = text.drop { $0 == "\t" || $0 == " " }
-        if elements == nil, trimmed.hasPrefix("elements = { ") {
-            elements = []
-            text = trimmed.dropFirst("elements = { ".count)
-        } else if elements != nil {
-            text = trimmed
-        }
-        guard elements != nil else {
-            lines.append(line)
-            continue
-        }
-        let isLast = text.hasSuffix(" }")
-        if isLast { text = text.dropLast(2) }
-        if text.hasSuffix(",") { text = text.dropLast() }
-        for element in text.split(separator: ", ") { elements?.append(String(element)) }
-        if isLast {
-            lines += ["\t\telements = {"] + (elements ?? []).sorted().map { "\t\t\t\($0)" } + ["\t\t}"]
-            elements = nil
-        }
-    }
-    return lines.joined(separator: "\n")
 }

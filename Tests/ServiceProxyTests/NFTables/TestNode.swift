@@ -97,32 +97,6 @@ final class TestNode: Sendable {
             Backend(address: pods[number - 1].addresses[family]!, port: Self.port, isLocal: true)
         }
     }
-
-    /// Runs `nft` on the node; for tests alone.
-    @discardableResult
-    func nft(_ arguments: String...) throws -> String {
-        try run(in: node, "/usr/sbin/nft", arguments)
-    }
-}
-
-/// Runs a program in a namespace and returns what it printed.
-func run(in namespace: NetworkNamespace, _ command: String, _ arguments: [String]) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
-    process.arguments = ["--net=\(namespace.descriptorPath)", command] + arguments
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw CommandFailed(command: command, output: text) }
-    return text
-}
-
-struct CommandFailed: Error {
-    let command: String
-    let output: String
 }
 
 /// What a server said.

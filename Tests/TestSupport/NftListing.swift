@@ -1,5 +1,5 @@
 /// What `nft list` printed, one element per line and in a stable order: the kernel's order depends on a random seed.
-func sortingElements(_ listing: String) -> String {
+public func sortingElements(_ listing: String) -> String {
     var lines: [String] = []
     var elements: [String]?
     for line in listing.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) {
