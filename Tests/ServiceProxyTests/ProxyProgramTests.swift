@@ -57,7 +57,7 @@ import Testing
     private func elements(on node: TestNode) throws -> String {
         try ["frontends", "nodeport-frontends", "no-endpoints", "hairpin"].flatMap {
             name in
-            try ["ip", "ip6"].map { try node.nft("list", name == "hairpin" ? "set" : "map", $0, "swiftlet", name) }
+            try ["ip", "ip6"].map { try node.node.nft("list", name == "hairpin" ? "set" : "map", $0, "swiftlet", name) }
         }.joined()
     }
 
@@ -141,7 +141,7 @@ import Testing
 
         let cleanup = try ProxyProgram(in: node.node, ["--cleanup"])
         #expect(cleanup.wait() == 0)
-        #expect(try node.nft("list", "tables") == "")
+        #expect(try node.node.nft("list", "tables") == "")
         // Also where there is nothing.
         #expect(try ProxyProgram(in: node.node, ["--cleanup"]).wait() == 0)
     }
