@@ -10,13 +10,6 @@ let module: [SwiftSetting] = strict + [.unsafeFlags(["-static-stdlib"], .when(co
 let selfContained: [LinkerSetting] = [
     .unsafeFlags(["-static-stdlib", "-Xlinker", "--gc-sections"], .when(configuration: .release))
 ]
-// Yams uses Foundation, but being compiled without `-static-stdlib` it does not ask for what Foundation itself consists of.
-let withFoundation: [LinkerSetting] = [
-    .unsafeFlags(
-        ["-lFoundationInternationalization", "-lCoreFoundation", "-l_FoundationICU"],
-        .when(configuration: .release)
-    )
-]
 // The CNI plugin is copied onto hosts as one file: no shared library at all, not even libc.
 let fullyStatic: [LinkerSetting] = [
     .unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections"], .when(configuration: .release))
@@ -72,7 +65,7 @@ let package = Package(
         program(
             "swiftlet-proxy",
             ["ServiceProxy", "Manifests", argumentParser, logging, serviceLifecycle],
-            linkerSettings: selfContained + withFoundation
+            linkerSettings: selfContained
         ),
         program(
             "swiftletctl",
