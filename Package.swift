@@ -74,17 +74,17 @@ let package = Package(
         ),
         library(
             "CNIPlugin",
-            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "Netlink", "NetworkTypes"]
+            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "KubernetesAPI", "Netlink", "NetworkTypes"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "NetworkTypes"]),
+        library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
-        library("IPAM", ["ClusterClient", "NetworkTypes"], testDependencies: ["store-worker"]),
+        library("IPAM", ["ClusterClient", "KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("CNI", ["NetworkTypes"]),
         library("Manifests", ["ClusterClient", "KubernetesAPI", logging, yams]),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
-        library("NFTables", ["CNetfilter", "NetworkTypes"]),
+        library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("NetworkTypes"),
         [

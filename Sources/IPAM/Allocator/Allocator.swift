@@ -2,6 +2,7 @@
 // from a compare-and-swap store, lets them decide, and writes them back. No netlink, no CNI, no files.
 
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// Hands out and takes back addresses for one host, over any ``Datastore``.

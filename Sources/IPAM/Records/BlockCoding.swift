@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import KubernetesAPI
 import NetworkTypes
 
 /// A record whose JSON is not what its key promises.
