@@ -113,7 +113,7 @@ func dial(
     from namespace: NetworkNamespace,
     to address: IPAddress,
     port: UInt16,
-    timeout: Int = 3000
+    timeout: Int = 10_000
 ) throws -> Answer {
     let any: IPAddress = address.family == .ipv4 ? .v4(.unspecified) : .v6(.unspecified)
     let socket = try TestSocket(transport, in: namespace, bound: any, timeout: timeout)
