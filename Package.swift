@@ -74,17 +74,21 @@ let package = Package(
         ),
         library(
             "CNIPlugin",
-            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "JSON", "Netlink", "NetworkTypes"]
+            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "JSON", "KubernetesAPI", "Netlink", "NetworkTypes"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "NetworkTypes"]),
+        library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
-        library("IPAM", ["ClusterClient", "JSON", "NetworkTypes"], testDependencies: ["store-worker"]),
+        library(
+            "IPAM",
+            ["ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"],
+            testDependencies: ["store-worker"]
+        ),
         library("CNI", ["JSON", "NetworkTypes"]),
         library("Manifests", ["ClusterClient", "JSON", "KubernetesAPI", logging, yams]),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
-        library("NFTables", ["CNetfilter", "NetworkTypes"]),
+        library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("JSON"),
         library("NetworkTypes"),

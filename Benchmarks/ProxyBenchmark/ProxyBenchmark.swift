@@ -50,8 +50,7 @@ struct ProxyBenchmark {
             print("ProxyBenchmark makes a network namespace and needs root.")
             exit(1)
         }
-        let scratch = try NetworkNamespace.create()
-        let namespace = scratch.descriptor
+        let namespace = try NetworkNamespace.create()
         var report = Report()
         for count in counts {
             report.sizes.append(try await measure(services: count, in: namespace))
@@ -67,16 +66,16 @@ struct ProxyBenchmark {
         }
     }
 
-    private static func makeBackend(in namespace: CInt) throws -> NFTablesBackend {
+    private static func makeBackend(in namespace: NetworkNamespace) throws -> NFTablesBackend {
         NFTablesBackend(
-            kernel: try NetfilterSocket(inNetworkNamespace: namespace),
+            kernel: try NetfilterSocket(in: namespace),
             families: [.ipv4],
             options: NFTablesOptions(localSources: [CIDR("10.16.0.0/12")].compactMap { $0 }),
             logger: Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }
         )
     }
 
-    private static func measure(services: Int, in namespace: CInt) async throws -> Report.Size {
+    private static func measure(services: Int, in namespace: NetworkNamespace) async throws -> Report.Size {
         let workload = Workload(services: services, endpoints: 10)
         let backend = try makeBackend(in: namespace)
         let frontends = workload.frontends
@@ -125,7 +124,7 @@ struct ProxyBenchmark {
 
     // MARK: The peer
 
-    private static func measurePeer(services: Int, in namespace: CInt) async throws -> Report.Peer? {
+    private static func measurePeer(services: Int, in namespace: NetworkNamespace) async throws -> Report.Peer? {
         guard
             let nft = ["/usr/sbin/nft", "/usr/bin/nft"].first(where: {
                 FileManager.default.isExecutableFile(atPath: $0)
@@ -159,14 +158,14 @@ struct ProxyBenchmark {
     }
 
     private static func run(
-        in namespace: CInt,
+        in namespace: NetworkNamespace,
         _ command: String,
         _ arguments: [String],
         output: String? = nil
     ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
-        process.arguments = ["--net=/proc/\(getpid())/fd/\(namespace)", command] + arguments
+        process.arguments = ["--net=/proc/\(getpid())/fd/\(namespace.descriptor)", command] + arguments
         if let output {
             _ = FileManager.default.createFile(atPath: output, contents: nil)
             process.standardOutput = FileHandle(forWritingAtPath: output)

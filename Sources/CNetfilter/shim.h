@@ -13,6 +13,3 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-
-// Of sched.h, which hides it unless _GNU_SOURCE is defined where libc's own module is built.
-int setns(int descriptor, int kind);

@@ -1,110 +1,163 @@
-/// A moment with a resolution of one second, as Kubernetes stores it: RFC 3339 text in objects.
-public struct Timestamp: Hashable, Sendable {
-    /// Since 1970-01-01T00:00:00Z, without leap seconds.
-    public let seconds: Int64
+import Glibc
+
+/// A moment of the calendar, to the nanosecond, written as RFC 3339 in UTC.
+public struct Timestamp: Hashable, Comparable, Sendable {
+    /// Since 1970-01-01 00:00 UTC, leap seconds not counted.
+    public let nanoseconds: Int64
+
+    public init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
 
     public init(seconds: Int64) {
-        self.seconds = seconds
+        nanoseconds = seconds * 1_000_000_000
     }
-}
 
-extension Timestamp: Comparable {
-    public static func < (left: Timestamp, right: Timestamp) -> Bool { left.seconds < right.seconds }
+    /// What the machine's clock says.
+    public static var now: Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    /// The moment without its fraction of a second; Kubernetes writes times so.
+    public var wholeSecond: Timestamp { Timestamp(seconds: seconds) }
+
+    /// Whole seconds since 1970, rounded down.
+    public var seconds: Int64 {
+        let (quotient, remainder) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        return remainder < 0 ? quotient - 1 : quotient
+    }
+
+    public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
+
+    public static func - (left: Timestamp, right: Timestamp) -> Duration {
+        .nanoseconds(left.nanoseconds.subtractingReportingOverflow(right.nanoseconds).partialValue)
+    }
+
+    public static func + (left: Timestamp, right: Duration) -> Timestamp {
+        let parts = right.components
+        return Timestamp(
+            nanoseconds: left.nanoseconds + parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
+        )
+    }
 }
 
 extension Timestamp: LosslessStringConvertible {
-    /// Parses RFC 3339: `2026-11-21T03:18:49Z`, with any offset; a fraction of a second is cut off.
+    /// Parses RFC 3339: `2026-11-20T08:14:03Z`, with an optional fraction and any offset.
     public init?(_ text: String) {
-        let bytes = Array(text.utf8)
-
-        func number(_ range: Range<Int>) -> Int? {
-            guard range.upperBound <= bytes.count else { return nil }
-            var value = 0
-            for byte in bytes[range] {
-                guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
-                value = value * 10 + Int(byte - UInt8(ascii: "0"))
-            }
-            return value
-        }
-        func isByte(_ index: Int, _ choices: String) -> Bool {
-            index < bytes.count && choices.utf8.contains(bytes[index])
-        }
-
-        guard let year = number(0..<4), isByte(4, "-"), let month = number(5..<7), isByte(7, "-"),
-            let day = number(8..<10), isByte(10, "Tt"), let hour = number(11..<13), isByte(13, ":"),
-            let minute = number(14..<16), isByte(16, ":"), let second = number(17..<19),
-            (1...12).contains(month), (1...Self.days(in: month, of: year)).contains(day),
-            hour < 24, minute < 60, second <= 60
+        var fields = Fields(rest: Array(text.utf8)[...])
+        guard let year = fields.number(4), fields.take("-"), let month = fields.number(2), fields.take("-"),
+            let day = fields.number(2), fields.take("T") || fields.take("t") || fields.take(" "),
+            let hour = fields.number(2), fields.take(":"), let minute = fields.number(2), fields.take(":"),
+            let second = fields.number(2),
+            (1...12).contains(month), (1...Self.days(in: month, of: year)).contains(day), hour < 24, minute < 60,
+            second <= 60, (1678...2261).contains(year)
         else { return nil }
-
-        var cursor = 19
-        if isByte(cursor, ".") {
-            cursor += 1
-            let start = cursor
-            while number(cursor..<cursor + 1) != nil { cursor += 1 }
-            guard cursor > start else { return nil }
+        var nanosecond: Int64 = 0
+        if fields.take(".") {
+            guard let fraction = fields.fraction() else { return nil }
+            nanosecond = fraction
         }
-        var offset = 0
-        if isByte(cursor, "Zz") {
-            cursor += 1
-        } else {
-            guard isByte(cursor, "+-"), let hours = number(cursor + 1..<cursor + 3), isByte(cursor + 3, ":"),
-                let minutes = number(cursor + 4..<cursor + 6), hours < 24, minutes < 60
+        var offset: Int64 = 0
+        if !fields.take("Z"), !fields.take("z") {
+            let sign: Int64 = fields.take("+") ? 1 : fields.take("-") ? -1 : 0
+            guard sign != 0, let hours = fields.number(2), fields.take(":"), let minutes = fields.number(2), hours < 24,
+                minutes < 60
             else { return nil }
-            offset = (hours * 60 + minutes) * (bytes[cursor] == UInt8(ascii: "-") ? -60 : 60)
-            cursor += 6
+            offset = sign * (hours * 60 + minutes) * 60
         }
-        guard cursor == bytes.count else { return nil }
-        let daySeconds = (hour * 60 + minute) * 60 + second
-        seconds = Int64(Self.daysSinceEpoch(year, month, day) * 86400 + daySeconds - offset)
+        guard fields.rest.isEmpty else { return nil }
+        let day0 = Self.daysSince1970(year, month, day)
+        let seconds = ((day0 * 24 + hour) * 60 + minute) * 60 + second - offset
+        nanoseconds = seconds * 1_000_000_000 + nanosecond
     }
 
     public var description: String {
-        let day = Int(seconds.floorDivided(by: 86400))
-        let rest = Int(seconds) - day * 86400
-        let (year, month, dayOfMonth) = Self.civil(daysSinceEpoch: day)
-        func padded(_ value: Int, _ width: Int) -> String {
-            let digits = String(value)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        let seconds = self.seconds
+        let fraction = nanoseconds - seconds * 1_000_000_000
+        let day = seconds >= 0 ? seconds / 86400 : (seconds - 86399) / 86400
+        let second = seconds - day * 86400
+        let (year, month, dayOfMonth) = Self.date(day)
+        var text =
+            "\(Self.padded(year, 4))-\(Self.padded(month))-\(Self.padded(dayOfMonth))T"
+            + "\(Self.padded(second / 3600)):\(Self.padded(second / 60 % 60)):\(Self.padded(second % 60))"
+        if fraction != 0 {
+            var digits = Self.padded(fraction, 9)
+            while digits.last == "0" { digits.removeLast() }
+            text += "." + digits
         }
-        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(dayOfMonth, 2))"
-            + "T\(padded(rest / 3600, 2)):\(padded(rest / 60 % 60, 2)):\(padded(rest % 60, 2))Z"
+        return text + "Z"
     }
 
-    private static func days(in month: Int, of year: Int) -> Int {
+    private static func padded(_ number: Int64, _ width: Int = 2) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+
+    private static func isLeap(_ year: Int64) -> Bool { year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) }
+
+    private static func days(in month: Int64, of year: Int64) -> Int64 {
         switch month {
-        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+        case 2: isLeap(year) ? 29 : 28
         case 4, 6, 9, 11: 30
         default: 31
         }
     }
 
-    /// The proleptic Gregorian calendar, counted in years that start in March, so that the leap day comes last.
-    private static func daysSinceEpoch(_ year: Int, _ month: Int, _ day: Int) -> Int {
-        let shifted = month > 2 ? year : year - 1
-        let monthFromMarch = (month + 9) % 12
-        let dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1
-        return shifted * 365 + Int(Int64(shifted).floorDivided(by: 4)) - Int(Int64(shifted).floorDivided(by: 100))
-            + Int(Int64(shifted).floorDivided(by: 400)) + dayOfYear - 719_468
+    /// Days from 1970-01-01, in the Gregorian calendar; the year is counted from March so that 29 February ends it.
+    private static func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+        let year = month <= 2 ? year - 1 : year
+        let era = year / 400
+        let yearOfEra = year - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        return era * 146097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719468
     }
 
-    private static func civil(daysSinceEpoch days: Int) -> (year: Int, month: Int, day: Int) {
-        let shifted = days + 719_468
-        let era = Int(Int64(shifted).floorDivided(by: 146_097))
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+    private static func date(_ day: Int64) -> (year: Int64, month: Int64, day: Int64) {
+        let shifted = day + 719468
+        let era = shifted / 146097
+        let dayOfEra = shifted - era * 146097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
         let monthFromMarch = (5 * dayOfYear + 2) / 153
         let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return (year, month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
     }
-}
 
-extension Int64 {
-    fileprivate func floorDivided(by divisor: Int64) -> Int64 {
-        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? quotient - 1 : quotient
+    private struct Fields {
+        var rest: ArraySlice<UInt8>
+
+        mutating func take(_ character: Unicode.Scalar) -> Bool {
+            guard rest.first == UInt8(ascii: character) else { return false }
+            rest.removeFirst()
+            return true
+        }
+
+        mutating func number(_ digits: Int) -> Int64? {
+            guard rest.count >= digits else { return nil }
+            var value: Int64 = 0
+            for byte in rest.prefix(digits) {
+                guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+                value = value * 10 + Int64(byte - UInt8(ascii: "0"))
+            }
+            rest.removeFirst(digits)
+            return value
+        }
+
+        /// One or more digits behind the point, as nanoseconds; digits beyond the ninth are dropped.
+        mutating func fraction() -> Int64? {
+            var value: Int64 = 0
+            var count = 0
+            while let byte = rest.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+                if count < 9 { value = value * 10 + Int64(byte - UInt8(ascii: "0")) }
+                count += 1
+                rest.removeFirst()
+            }
+            guard count > 0 else { return nil }
+            for _ in min(count, 9)..<9 { value *= 10 }
+            return value
+        }
     }
 }
 
@@ -112,13 +165,13 @@ extension Timestamp: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
-        guard let value = Timestamp(text) else {
+        guard let time = Timestamp(text) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
                 debugDescription: "\"\(text)\" is not an RFC 3339 time"
             )
         }
-        self = value
+        self = time
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -2,6 +2,8 @@ import CNetfilter
 import Glibc
 import Synchronization
 
+import class Netlink.NetworkNamespace
+
 /// The kernel's nf_tables, through a netlink socket.
 ///
 /// A socket stays in the network namespace it was made in, whichever thread uses it.
@@ -30,10 +32,11 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
     public let portID: UInt32
     private var state: State
 
-    /// - Parameter namespace: an open file of the network namespace to work in, or `nil` for that of the caller.
-    /// - Throws: ``NFTablesError/system(call:code:)``
-    public init(inNetworkNamespace namespace: CInt? = nil) throws {
-        let descriptor = try Self.open(inNetworkNamespace: namespace)
+    /// - Parameter namespace: where to work, or `nil` for the namespace of the caller. A socket stays where it was
+    ///   made, so that only its making happens there.
+    /// - Throws: ``NFTablesError/system(call:code:)``, or `NetworkNamespaceError` when the namespace cannot be entered.
+    public init(in namespace: NetworkNamespace? = nil) throws {
+        let descriptor = try Self.open(in: namespace)
         var address = sockaddr_nl()
         var length = socklen_t(MemoryLayout<sockaddr_nl>.size)
         _ = withUnsafeMutablePointer(to: &address) {
@@ -44,9 +47,9 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
     }
 
     /// Opens a netfilter socket with what all users of this module want.
-    static func open(inNetworkNamespace namespace: CInt?) throws -> CInt {
+    static func open(in namespace: NetworkNamespace?) throws -> CInt {
         guard let namespace else { return try openHere().get() }
-        return try NamespaceThread.run(in: namespace) { openHere() }
+        return try namespace.run { try openHere().get() }
     }
 
     private static func openHere() -> Result<CInt, NFTablesError> {

@@ -1,6 +1,8 @@
 import CNetfilter
 import Glibc
 
+import class Netlink.NetworkNamespace
+
 /// One commit to the ruleset of a network namespace, as the kernel announces it to everyone.
 public struct RulesetChange: Hashable, Sendable {
     /// A kind of object that was added or removed.
@@ -48,12 +50,12 @@ public struct RulesetMonitor: ~Copyable {
     /// Begins to listen. What is committed from now on will be seen.
     ///
     /// - Throws: ``NFTablesError/system(call:code:)``
-    public init(inNetworkNamespace namespace: CInt? = nil) throws {
-        fileDescriptor = try Self.open(inNetworkNamespace: namespace)
+    public init(in namespace: NetworkNamespace? = nil) throws {
+        fileDescriptor = try Self.open(in: namespace)
     }
 
-    private static func open(inNetworkNamespace namespace: CInt?) throws -> CInt {
-        let descriptor = try NetfilterSocket.open(inNetworkNamespace: namespace)
+    private static func open(in namespace: NetworkNamespace?) throws -> CInt {
+        let descriptor = try NetfilterSocket.open(in: namespace)
         var group = CInt(NFNLGRP_NFTABLES.rawValue)
         // SOL_NETLINK
         guard

@@ -6,8 +6,8 @@ import Testing
 
 /// Processes killed at every step, and other processes that find the store afterwards (L2, L4).
 @Suite struct LocalDatastoreCrashTests {
-    private func run(_ arguments: String...) throws -> (lines: [String], status: ChildProcess.ExitStatus) {
-        try ChildProcess(ChildProcess.sibling("store-worker"), arguments).wait()
+    private func run(_ arguments: String...) async throws -> (lines: [String], status: ChildProcess.ExitStatus) {
+        try await ChildProcess(ChildProcess.sibling("store-worker"), arguments).wait()
     }
 
     /// Ten commits with several checkpoints of a small journal, killed before each change to the disk in turn; then
@@ -17,11 +17,11 @@ import Testing
         var step = 0
         while true {
             let directory = try TemporaryDirectory()
-            let first = try run("commits", directory.path, "10", "\(step)")
+            let first = try await run("commits", directory.path, "10", "\(step)")
             var acknowledged = first.lines.compactMap { Int($0) }.last ?? 0
             var mostPossible = acknowledged + 1
             if let secondStep, first.status != .exited(0) {
-                let second = try run("commits", directory.path, "10", "\(secondStep)")
+                let second = try await run("commits", directory.path, "10", "\(secondStep)")
                 acknowledged = second.lines.compactMap { Int($0) }.last ?? acknowledged
                 mostPossible = max(mostPossible, acknowledged + 1)
             }
@@ -45,7 +45,7 @@ import Testing
         _ = try await store.commit([.create(.ipamConfiguration, Data("0".utf8))])
         let program = try ChildProcess.sibling("store-worker")
         let processes = try (0..<6).map { _ in try ChildProcess(program, ["increment", directory.path, "50"]) }
-        for process in processes { #expect(process.wait().status == .exited(0)) }
+        for process in processes { #expect(await process.wait().status == .exited(0)) }
         #expect(try await store.get(.ipamConfiguration)?.value == Data("300".utf8))
     }
 
@@ -56,12 +56,12 @@ import Testing
         let program = try ChildProcess.sibling("store-worker")
         for round in 0..<20 {
             let process = try ChildProcess(program, ["increment", directory.path, "1000000"])
-            usleep(UInt32(3000 + 700 * round))
+            try await Task.sleep(for: .microseconds(3000 + 700 * round))
             process.kill()
-            #expect(process.wait().status == .killed(SIGKILL))
+            #expect(await process.wait().status == .killed(SIGKILL))
             let start = ContinuousClock.now
             #expect(try await store.get(.ipamConfiguration) != nil)
-            #expect(start.duration(to: .now) < .seconds(2))
+            #expect(start.duration(to: .now) < .seconds(8))
         }
         #expect(try await store.get(.ipamConfiguration)?.value != Data("0".utf8))
     }

@@ -1,5 +1,6 @@
 import ClusterClient
 import Foundation
+import KubernetesAPI
 import NetworkTypes
 import Synchronization
 import TestSupport
@@ -16,16 +17,24 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 }
 
-/// A clock that stands still until it is moved, and whose sleeps take no time.
+/// A clock that stands still until it is moved, and whose sleeps only add up.
 final class ManualClock: Sendable {
     private let time = Mutex(Timestamp("2026-11-20T08:14:03Z")!)
+    private let uptime = Mutex(ContinuousClock.now)
 
     var now: Timestamp { time.withLock { $0 } }
 
     func advance(_ duration: Duration) { time.withLock { $0 = $0 + duration } }
 
     var allocatorClock: AllocatorClock {
-        AllocatorClock(now: { self.now }, sleep: { _ in await Task.yield() })
+        AllocatorClock(
+            now: { self.now },
+            uptime: { self.uptime.withLock { $0 } },
+            sleep: { duration in
+                self.uptime.withLock { $0 += duration }
+                await Task.yield()
+            }
+        )
     }
 }
 
@@ -51,7 +60,8 @@ struct Fixture {
     }
 
     func allocator(_ host: String = "node-a") -> Allocator {
-        Allocator(datastore: store, host: host, clock: clock.allocatorClock)
+        // Rivals share the clock, so that each sleeps for all.
+        Allocator(datastore: store, host: host, timeLimit: .seconds(1000), clock: clock.allocatorClock)
     }
 
     func pool(

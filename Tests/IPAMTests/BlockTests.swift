@@ -1,5 +1,6 @@
 import ClusterClient
 import Foundation
+import KubernetesAPI
 import NetworkTypes
 import TestSupport
 import Testing

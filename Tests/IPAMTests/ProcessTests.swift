@@ -25,7 +25,7 @@ import Testing
         }
         var addresses: [String] = []
         for process in processes {
-            let (lines, status) = process.wait()
+            let (lines, status) = await process.wait()
             #expect(status == .exited(0))
             addresses += lines
         }
@@ -45,10 +45,10 @@ import Testing
             let processes = try (0..<3).map { index in
                 (index, try ChildProcess(program, ["churn", directory.path, "node-\(index)", "r\(round)p\(index)"]))
             }
-            usleep(UInt32.random(in: 20_000...120_000))
+            try await Task.sleep(for: .milliseconds(Int.random(in: 20...120)))
             for (_, process) in processes { process.kill() }
             for (index, process) in processes {
-                let (lines, status) = process.wait()
+                let (lines, status) = await process.wait()
                 #expect(status == .killed(SIGKILL))
                 for line in lines {
                     let words = line.split(separator: " ").map(String.init)

@@ -261,27 +261,6 @@ import Testing
         #expect(try again(node) == node)
     }
 
-    @Test(
-        arguments: [
-            ("1970-01-01T00:00:00Z", 0), ("2026-11-21T03:18:49Z", 1_795_231_129),
-            ("2000-02-29T23:59:59.123456Z", 951_868_799),
-            ("2026-11-21T03:18:49+02:30", 1_795_222_129), ("1969-12-31T23:59:59Z", -1),
-            ("0001-01-01T00:00:00Z", -62_135_596_800),
-        ] as [(String, Int64)]
-    )
-    func timestamps(_ text: String, _ seconds: Int64) {
-        #expect(Timestamp(text)?.seconds == seconds)
-        #expect(Timestamp(Timestamp(seconds: seconds).description)?.seconds == seconds)
-    }
-
-    @Test(arguments: [
-        "", "2026-11-21", "2026-11-21T03:18:49", "2026-13-21T03:18:49Z", "2025-02-29T00:00:00Z", "2026-11-21T24:00:00Z",
-        "2026-11-21T03:18:49.Z", "2026-11-21T03:18:49Zx", "２026-11-21T03:18:49Z",
-    ])
-    func noTimestamps(_ text: String) {
-        #expect(Timestamp(text) == nil)
-    }
-
     @Test func manyEndpointsAreCompact() {
         #expect(MemoryLayout<Endpoint>.stride <= 56)
     }

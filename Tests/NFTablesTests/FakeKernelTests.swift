@@ -40,7 +40,7 @@ struct FakeKernelTests {
 
     @Test(.enabled(if: isRoot)) func holdsTheSameAsTheKernel() throws {
         let namespace = try NetworkNamespace.makeContainer()
-        let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        let real = try NetfilterSocket(in: namespace)
         let fake = FakeKernel()
         try real.commit(ExampleTable.creation)
         try fake.commit(ExampleTable.creation)
@@ -52,7 +52,7 @@ struct FakeKernelTests {
     @Test(.enabled(if: isRoot), arguments: 1...4 as ClosedRange<UInt64>)
     func agreesWithTheKernel(seed: UInt64) throws {
         let namespace = try NetworkNamespace.makeContainer()
-        let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        let real = try NetfilterSocket(in: namespace)
         let fake = FakeKernel()
         var random = SeededGenerator(seed: seed)
         var accepted = 0
@@ -76,7 +76,7 @@ struct FakeKernelTests {
     @Test(.enabled(if: isRoot), arguments: 1...4 as ClosedRange<UInt64>)
     func agreesWithTheKernelOnRanges(seed: UInt64) throws {
         let namespace = try NetworkNamespace.makeContainer()
-        let real = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        let real = try NetfilterSocket(in: namespace)
         let fake = FakeKernel()
         try real.commit(ExampleTable.creation)
         try fake.commit(ExampleTable.creation)

@@ -15,7 +15,7 @@ struct NetfilterSocketTests {
 
     init() throws {
         namespace = try NetworkNamespace.makeContainer()
-        socket = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        socket = try NetfilterSocket(in: namespace)
     }
 
     @Test func nftPrintsATableAsAPersonWouldWriteIt() throws {
@@ -239,7 +239,7 @@ struct NetfilterSocketTests {
     }
 
     @Test func changesAreAnnouncedWithTheirAuthor() throws {
-        var monitor = try RulesetMonitor(inNetworkNamespace: namespace.descriptor)
+        var monitor = try RulesetMonitor(in: namespace)
         try socket.commit(ExampleTable.creation)
         let own = try #require(try monitor.next())
         #expect(own.portID == socket.portID)
@@ -259,7 +259,7 @@ struct NetfilterSocketTests {
 
     @Test func namespacesAreApart() throws {
         let elsewhere = try NetworkNamespace.makeContainer()
-        let other = try NetfilterSocket(inNetworkNamespace: elsewhere.descriptor)
+        let other = try NetfilterSocket(in: elsewhere)
         try socket.commit(ExampleTable.creation)
         #expect(try other.tables(.ip).isEmpty)
     }

@@ -1,5 +1,6 @@
 import ClusterClient
 import IPAM
+import KubernetesAPI
 import NetworkTypes
 import Testing
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Glibc
 import Synchronization
@@ -42,7 +43,14 @@ public final class ChildProcess: Sendable {
     public func kill() { Glibc.kill(id, SIGKILL) }
 
     /// Waits for the end; the lines that were printed, and the signal or exit status.
-    public func wait() -> (lines: [String], status: ExitStatus) {
+    public func wait() async -> (lines: [String], status: ExitStatus) {
+        // On a thread of its own, so that tests beside this one go on.
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: self.block()) }
+        }
+    }
+
+    private func block() -> (lines: [String], status: ExitStatus) {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {

@@ -79,12 +79,12 @@ public struct LocalDatastore: Datastore {
         if writing { try makeStoreDirectory() }
         let start = ContinuousClock.now
         let deadline = min(start + lockTimeout, RequestDeadline.current ?? start + lockTimeout)
-        var exclusive = writing
         while true {
-            // The lock may be waited for here and only here: while it is held, nothing suspends.
+            // The lock may be waited for here and only here: while it is held, nothing suspends. Readers take it as
+            // writers do: with a shared lock, readers that follow each other would keep a writer waiting for ever.
             guard var lock = try openLock(creating: writing) else { return nil }
             var pause = Duration.microseconds(200)
-            while try !tryLock(lock, exclusive: exclusive) {
+            while try !tryLock(lock) {
                 guard ContinuousClock.now < deadline else {
                     throw DatastoreError(
                         .unavailable,
@@ -100,10 +100,9 @@ public struct LocalDatastore: Datastore {
                 guard let current = try openLock(creating: writing) else { return nil }
                 lock = current
             }
-            switch try use(lock, writing: writing, exclusive: exclusive, body) {
+            switch try use(lock, writing: writing, body) {
             case .done(let answer): return answer
             case .missing: return nil
-            case .needsExclusiveLock: exclusive = true
             case .replaced: continue
             }
         }
@@ -112,8 +111,6 @@ public struct LocalDatastore: Datastore {
     private enum Outcome<Answer> {
         case done(Answer)
         case missing
-        /// Someone died half-way through; the store has to be written to before it can be read.
-        case needsExclusiveLock
         /// The directory was removed and made again while we waited.
         case replaced
     }
@@ -121,7 +118,6 @@ public struct LocalDatastore: Datastore {
     private func use<Answer>(
         _ lock: Descriptor,
         writing: Bool,
-        exclusive: Bool,
         _ body: (OpenStore) throws(DatastoreError) -> Answer
     ) throws(DatastoreError) -> Outcome<Answer> {
         guard let files = try openFiles() else { return .missing }
@@ -148,10 +144,8 @@ public struct LocalDatastore: Datastore {
             bootID: bootID,
             journalCapacity: journalCapacity
         )
-        if store.needsRecovery {
-            guard exclusive else { return .needsExclusiveLock }
-            try store.recover()
-        }
+        // Someone may have died half-way through: the store is written to before it is read.
+        if store.needsRecovery { try store.recover() }
         return .done(try body(store))
     }
 
@@ -183,8 +177,8 @@ public struct LocalDatastore: Datastore {
         return creating ? try files.create(OpenStore.lockName) : nil
     }
 
-    private func tryLock(_ lock: Descriptor, exclusive: Bool) throws(DatastoreError) -> Bool {
-        while flock(lock.number, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0 {
+    private func tryLock(_ lock: Descriptor) throws(DatastoreError) -> Bool {
+        while flock(lock.number, LOCK_EX | LOCK_NB) != 0 {
             if errno == EINTR { continue }
             if errno == EWOULDBLOCK { return false }
             throw StoreFiles.failure("lock", path + "/" + OpenStore.lockName, errno)

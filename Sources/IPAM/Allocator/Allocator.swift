@@ -2,6 +2,7 @@
 // from a compare-and-swap store, lets them decide, and writes them back. No netlink, no CNI, no files.
 
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// Hands out and takes back addresses for one host, over any ``Datastore``.
@@ -38,16 +39,28 @@ public struct Allocator: Sendable {
 
 /// The time, and a way to let it pass; tests bring their own.
 public struct AllocatorClock: Sendable {
+    /// The time of day, which is written into records.
     let now: @Sendable () -> Timestamp
+    /// The time that limits are measured with.
+    let uptime: @Sendable () -> ContinuousClock.Instant
     let sleep: @Sendable (Duration) async -> Void
 
-    public init(now: @escaping @Sendable () -> Timestamp, sleep: @escaping @Sendable (Duration) async -> Void) {
+    public init(
+        now: @escaping @Sendable () -> Timestamp,
+        uptime: @escaping @Sendable () -> ContinuousClock.Instant,
+        sleep: @escaping @Sendable (Duration) async -> Void
+    ) {
         self.now = now
+        self.uptime = uptime
         self.sleep = sleep
     }
 
     /// The machine's. A sleep that is cancelled ends early.
-    public static let system = AllocatorClock(now: { .now }, sleep: { try? await Task.sleep(for: $0) })
+    public static let system = AllocatorClock(
+        now: { .now },
+        uptime: { .now },
+        sleep: { try? await Task.sleep(for: $0) }
+    )
 }
 
 /// Who wants which addresses.

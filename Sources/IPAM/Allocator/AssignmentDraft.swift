@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// What one attempt at an assignment will write: nothing is written before all of it is decided.

@@ -22,11 +22,11 @@ extension Allocator {
     func attempting<Answer>(
         _ operation: () async throws(AttemptError) -> Answer
     ) async throws(IPAMError) -> Answer {
-        let limit = ContinuousClock.now + timeLimit
+        let limit = clock.uptime() + timeLimit
         let deadline = min(limit, RequestDeadline.current ?? limit)
         var pause = Duration.milliseconds(1)
         while true {
-            let start = ContinuousClock.now
+            let start = clock.uptime()
             let failure: DatastoreError
             do throws(AttemptError) {
                 return try await operation()
@@ -36,7 +36,7 @@ extension Allocator {
                 case .again(let error): failure = error
                 }
             }
-            let now = ContinuousClock.now
+            let now = clock.uptime()
             let needed = failure.reason == .unavailable ? start.duration(to: now) : .zero
             guard now + needed < deadline, !Task.isCancelled else {
                 if failure.reason == .unavailable { throw .datastore(failure) }

@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// The search for a block to claim, over the pools of a request.

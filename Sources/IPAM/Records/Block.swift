@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// A block of a pool: the only place where an assignment is truth, and the unit of compare-and-swap.

@@ -1,6 +1,7 @@
 import ClusterClient
 import FoundationEssentials
 import JSON
+import KubernetesAPI
 import NetworkTypes
 
 /// A record whose JSON is not what its key promises.

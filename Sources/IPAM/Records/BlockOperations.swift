@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 // What may be done to a block (P10, S3, R2, R3, R9, R10). All of it is on the value; writing it is someone else's

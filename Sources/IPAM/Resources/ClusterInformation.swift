@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import KubernetesAPI
 
 /// The singleton `default` that identifies a cluster and says whether its store may be used.
 public struct ClusterInformation: Resource {

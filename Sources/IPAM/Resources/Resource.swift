@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import KubernetesAPI
 
 /// What the metadata of a resource keeps (`metadata` of Calico's v3 API, which is Kubernetes' ObjectMeta).
 public struct ResourceMetadata: Hashable, Sendable, Codable {

@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// What becomes of one address, wherever it lies: `ipam show --ip`.

@@ -209,7 +209,7 @@ struct NFTablesBackendTests {
     @Test(.enabled(if: isRoot), arguments: 7...8 as ClosedRange<UInt64>)
     func anyHistoryEndsInTheSameTableOfTheKernel(seed: UInt64) async throws {
         let namespace = try NetworkNamespace.create()
-        let socket = try NetfilterSocket(inNetworkNamespace: namespace.descriptor)
+        let socket = try NetfilterSocket(in: namespace)
         try await checkHistory(seed: seed, length: 60, in: socket)
     }
 

@@ -16,7 +16,7 @@ struct NFTablesListingTests {
 
     init() throws {
         node = try TestNode()
-        socket = try NetfilterSocket(inNetworkNamespace: node.node.descriptor)
+        socket = try NetfilterSocket(in: node.node)
     }
 
     func makeBackend() -> NFTablesBackend {

@@ -27,7 +27,7 @@ struct PacketTests {
         _ options: NFTablesOptions = NFTablesOptions(localSources: TestNode.podNetworks)
     ) throws -> NFTablesBackend {
         NFTablesBackend(
-            kernel: try NetfilterSocket(inNetworkNamespace: node.node.descriptor),
+            kernel: try NetfilterSocket(in: node.node),
             options: options,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )

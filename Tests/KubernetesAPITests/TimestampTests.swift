@@ -1,6 +1,6 @@
 import Testing
 
-@testable import IPAM
+@testable import KubernetesAPI
 
 @Suite struct TimestampTests {
     @Test(
