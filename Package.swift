@@ -74,18 +74,23 @@ let package = Package(
         ),
         library(
             "CNIPlugin",
-            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "KubernetesAPI", "Netlink", "NetworkTypes"]
+            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "JSON", "KubernetesAPI", "Netlink", "NetworkTypes"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
-        library("IPAM", ["ClusterClient", "KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
-        library("CNI", ["NetworkTypes"]),
-        library("Manifests", ["ClusterClient", "KubernetesAPI", logging, yams]),
+        library(
+            "IPAM",
+            ["ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"],
+            testDependencies: ["store-worker"]
+        ),
+        library("CNI", ["JSON", "NetworkTypes"]),
+        library("Manifests", ["ClusterClient", "JSON", "KubernetesAPI", logging, yams]),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
+        library("JSON"),
         library("NetworkTypes"),
         [
             .executableTarget(

@@ -1,3 +1,5 @@
+import JSON
+
 /// What a plugin answers when it could not do what it was asked: the error result of the specification.
 public struct CNIError: Error, Hashable, Sendable {
     /// The number that a runtime acts upon. Up to 99 they are the specification's.

@@ -1,3 +1,4 @@
+import JSON
 import NetworkTypes
 
 /// The network configuration that a runtime writes to a plugin's stdin: the keys that the specification defines.
@@ -11,7 +12,7 @@ public struct NetworkConfiguration: Sendable {
     /// The plugin's name on disk.
     public let type: String
     /// All of it, for the plugin's own keys and for handing on.
-    public let reader: JSONReader
+    public let reader: ObjectReader
 
     /// Throws code 6 for what is not a JSON object or has values of wrong types, code 1 for a version that is not
     /// supported, code 7 for a missing or malformed name.
@@ -24,14 +25,14 @@ public struct NetworkConfiguration: Sendable {
         }
         let value: JSONValue
         do {
-            value = try JSONParser.parse(stdin)
+            value = try JSONValue(parsing: stdin.span)
         } catch {
             throw CNIError(.decodingFailure, "the network configuration on stdin is not JSON", details: "\(error)")
         }
         guard case .object(let object) = value else {
             throw CNIError(.decodingFailure, "the network configuration must be an object, not \(value.noun)")
         }
-        reader = JSONReader(object)
+        reader = ObjectReader(object)
         let version = try reader.string("cniVersion") ?? ""
         cniVersion = version.isEmpty ? .whenMissing : try SpecVersion(parsing: version, key: "cniVersion")
         guard let name = try reader.string("name"), !name.isEmpty else {
@@ -60,7 +61,7 @@ public struct NetworkConfiguration: Sendable {
     }
 
     /// The `ipam` section, or `nil`.
-    public func ipam() throws(CNIError) -> JSONReader? { try reader.object("ipam") }
+    public func ipam() throws(CNIError) -> ObjectReader? { try reader.object("ipam") }
 
     /// The result of the plugin before this one in the chain, whatever version it is written in (C10).
     public func previousResult() throws(CNIError) -> NetworkResult? {
@@ -108,7 +109,7 @@ public struct RuntimeConfiguration: Sendable {
     /// `io.kubernetes.cri.pod-annotations`, or `nil` when the runtime does not pass them.
     public let podAnnotations: [String: String]?
 
-    init(_ section: JSONReader?) throws(CNIError) {
+    init(_ section: ObjectReader?) throws(CNIError) {
         addresses = try section?.addresses("ips") ?? []
         mac = try section?.value("mac")
         let dns = try section?.object("dns")
@@ -132,7 +133,7 @@ public struct RuntimeConfiguration: Sendable {
     }
 }
 
-extension JSONReader {
+extension ObjectReader {
     /// A list of addresses, each with or without a prefix length, which is dropped.
     fileprivate func addresses(_ key: String) throws(CNIError) -> [IPAddress] {
         var addresses: [IPAddress] = []

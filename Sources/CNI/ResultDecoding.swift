@@ -4,7 +4,7 @@ extension NetworkResult {
     /// Reads a result of any version; one that does not say is of the version given (C10).
     ///
     /// Throws code 6 for what is not a result, code 1 for a version that is not supported.
-    public init(decoding reader: JSONReader, defaultVersion: SpecVersion) throws(CNIError) {
+    public init(decoding reader: ObjectReader, defaultVersion: SpecVersion) throws(CNIError) {
         let text = try reader.string("cniVersion") ?? ""
         let version = text.isEmpty ? defaultVersion : try SpecVersion(parsing: text, key: reader.path(of: "cniVersion"))
         self.init()
@@ -36,7 +36,7 @@ extension NetworkResult {
 }
 
 extension NetworkResult.Interface {
-    fileprivate init(decoding reader: JSONReader) throws(CNIError) {
+    fileprivate init(decoding reader: ObjectReader) throws(CNIError) {
         self.init(
             name: try reader.string("name") ?? "",
             mac: try reader.nonEmpty("mac"),
@@ -49,7 +49,7 @@ extension NetworkResult.Interface {
 }
 
 extension NetworkResult.Address {
-    fileprivate init(decoding reader: JSONReader, interfaceCount: Int) throws(CNIError) {
+    fileprivate init(decoding reader: ObjectReader, interfaceCount: Int) throws(CNIError) {
         let interface = try reader.int("interface")
         if let interface, !(0..<interfaceCount).contains(interface) {
             throw CNIError(
@@ -61,7 +61,7 @@ extension NetworkResult.Address {
     }
 }
 
-extension JSONReader {
+extension ObjectReader {
     fileprivate func nonEmpty(_ key: String) throws(CNIError) -> String? {
         guard let text = try string(key), !text.isEmpty else { return nil }
         return text

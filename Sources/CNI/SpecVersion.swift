@@ -1,3 +1,5 @@
+import JSON
+
 /// A version of the specification that this module speaks. There are no others: a version is matched as exact text (N3).
 public enum SpecVersion: String, CaseIterable, Sendable, Comparable {
     case v0_1_0 = "0.1.0"
@@ -45,7 +47,9 @@ public enum SpecVersion: String, CaseIterable, Sendable, Comparable {
     ///   (V7).
     public static func reply(toStdin stdin: [UInt8]) -> JSONValue {
         var asked = latest.rawValue
-        if case .object(let object)? = try? JSONParser.parse(stdin), case .string(let text)? = object["cniVersion"] {
+        if case .object(let object)? = try? JSONValue(parsing: stdin.span),
+            case .string(let text)? = object["cniVersion"]
+        {
             asked = text
         }
         return [

@@ -1,5 +1,6 @@
 import CNI
 import Glibc
+import JSON
 
 /// The plugin's stdin and stdout.
 enum StandardStreams {

@@ -1,3 +1,5 @@
+import JSON
+
 /// JSON text from YAML scalars.
 enum JSONText {
     static func append(_ scalar: YAMLEvents.Scalar, to output: inout [UInt8]) {
@@ -5,31 +7,13 @@ enum JSONText {
         if looksDecide || scalar.tag.map(typedTags.contains) == true, let literal = literal(scalar.text) {
             output += literal.utf8
         } else {
-            append(scalar.text, to: &output)
+            JSONWriter.append(scalar.text, to: &output)
         }
     }
 
     private static let typedTags = [
         "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null",
     ]
-
-    static func append(_ text: String, to output: inout [UInt8]) {
-        let digits = Array("0123456789abcdef".utf8)
-        output.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                output.append(UInt8(ascii: "\\"))
-                output.append(byte)
-            case 0..<0x20:
-                output += "\\u00".utf8
-                output.append(digits[Int(byte >> 4)])
-                output.append(digits[Int(byte & 15)])
-            default: output.append(byte)
-            }
-        }
-        output.append(UInt8(ascii: "\""))
-    }
 
     /// The JSON form of a plain scalar that is no string by the rules of YAML 1.1, which kubectl follows; but `y` and
     /// `n` alone stay strings, since they are more likely to be meant as names.

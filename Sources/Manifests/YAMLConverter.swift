@@ -1,3 +1,4 @@
+import JSON
 import KubernetesAPI
 
 /// Turns YAML documents into JSON texts, as kubectl does before it decodes, so that there is one decoder for both.
@@ -139,7 +140,7 @@ struct YAMLConverter {
         for (key, value) in frame.merged where frame.keys.insert(key).inserted {
             if frame.hasElements { output.append(UInt8(ascii: ",")) }
             frame.hasElements = true
-            JSONText.append(key, to: &output)
+            JSONWriter.append(key, to: &output)
             output.append(UInt8(ascii: ":"))
             frame.members.append((key, output.count..<output.count + value.count))
             try append(copyOf: value)
@@ -176,7 +177,7 @@ struct YAMLConverter {
         if frames[top].hasElements { output.append(UInt8(ascii: ",")) }
         frames[top].hasElements = true
         if let key = frames[top].key {
-            JSONText.append(key, to: &output)
+            JSONWriter.append(key, to: &output)
             output.append(UInt8(ascii: ":"))
         }
         return output.count

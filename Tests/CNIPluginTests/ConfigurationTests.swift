@@ -1,5 +1,6 @@
 import CNI
 import Foundation
+import JSON
 import NetworkTypes
 import Testing
 
@@ -21,9 +22,11 @@ final class TemporaryDirectory: Sendable {
     }
 }
 
-func reader(_ text: String) throws -> JSONReader {
-    guard case .object(let object) = try JSONParser.parse(Array(text.utf8)) else { return JSONReader(JSONObject()) }
-    return JSONReader(object)
+func reader(_ text: String) throws -> ObjectReader {
+    guard case .object(let object) = try JSONValue(parsing: Array(text.utf8).span) else {
+        return ObjectReader(JSONObject())
+    }
+    return ObjectReader(object)
 }
 
 func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {

@@ -1,4 +1,5 @@
 import CNI
+import JSON
 import NetworkTypes
 import Testing
 
@@ -60,8 +61,8 @@ import Testing
     }
 
     static func decode(_ text: String, default version: SpecVersion = .v0_1_0) throws -> NetworkResult {
-        guard case .object(let object) = try JSONParser.parse(Array(text.utf8)) else { return NetworkResult() }
-        return try NetworkResult(decoding: JSONReader(object), defaultVersion: version)
+        guard case .object(let object) = try JSONValue(parsing: Array(text.utf8).span) else { return NetworkResult() }
+        return try NetworkResult(decoding: ObjectReader(object), defaultVersion: version)
     }
 
     /// Reading back a version gives what that version can hold.

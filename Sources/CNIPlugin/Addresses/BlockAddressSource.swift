@@ -2,6 +2,7 @@ import CNI
 import ClusterClient
 import FoundationEssentials
 import IPAM
+import JSON
 import NetworkTypes
 
 /// Addresses from Swiftlet's own IPAM: blocks of pools, in the store of this node.

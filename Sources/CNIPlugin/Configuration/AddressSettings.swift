@@ -1,4 +1,5 @@
 import CNI
+import JSON
 import NetworkTypes
 
 /// The `ipam` section: which addresses a pod gets.
@@ -14,7 +15,7 @@ struct AddressSettings {
 
     /// Throws code 6 or 7 for what makes no sense.
     init(_ configuration: NetworkConfiguration, arguments: CNIArguments) throws(CNIError) {
-        let ipam = try configuration.ipam() ?? JSONReader(JSONObject(), path: "ipam")
+        let ipam = try configuration.ipam() ?? ObjectReader(JSONObject(), path: "ipam")
         requested = try Self.requested(configuration, arguments)
         var families: Set<IPFamily> = []
         if try ipam.bool("assign_ipv4") ?? true { families.insert(.ipv4) }

@@ -15,7 +15,7 @@ struct LinkSettings {
     /// Throws code 7 for values that cannot be, code 11 when the MTU file is required and not there yet.
     ///
     /// - Parameter mtuFile: where the agent writes the MTU; read when the configuration has none.
-    init(_ configuration: JSONReader, mtuFile: String, hasIPv6: Bool) throws(CNIError) {
+    init(_ configuration: ObjectReader, mtuFile: String, hasIPv6: Bool) throws(CNIError) {
         let requiresFile = try configuration.bool("require_mtu_file") ?? false
         let configured = try configuration.int("mtu") ?? 0
         if configured != 0 {

@@ -24,7 +24,7 @@ struct LogSettings: Sendable {
         (level, file, maximumSize, maximumCount) = (.info, nil, 0, 0)
     }
 
-    init(_ configuration: JSONReader) throws(CNIError) {
+    init(_ configuration: ObjectReader) throws(CNIError) {
         level =
             switch try configuration.string("log_level")?.lowercased() {
             case "debug": .debug

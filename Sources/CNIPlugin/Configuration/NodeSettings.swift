@@ -11,7 +11,7 @@ struct NodeSettings {
     let fileIsOptional: Bool
     let hostname: String?
 
-    init(_ configuration: JSONReader) throws(CNIError) {
+    init(_ configuration: ObjectReader) throws(CNIError) {
         name = try configuration.nonEmptyString("nodename")
         file = try configuration.nonEmptyString("nodename_file")
         fileIsOptional = try configuration.bool("nodename_file_optional") ?? false
@@ -70,7 +70,7 @@ struct NodeSettings {
     }
 }
 
-extension JSONReader {
+extension ObjectReader {
     /// A string; an empty one counts as missing, as Go's plugins write those.
     func nonEmptyString(_ key: String) throws(CNIError) -> String? {
         guard let text = try string(key), !text.isEmpty else { return nil }

@@ -13,7 +13,7 @@ struct StoreSettings {
     var mtuFile: String { dataDirectory + "/mtu" }
 
     /// Throws code 2 for a kind of store that this plugin does not have.
-    init(_ configuration: JSONReader) throws(CNIError) {
+    init(_ configuration: ObjectReader) throws(CNIError) {
         // As in Calico, etcd is meant when its endpoints are all that is said.
         let implied =
             configuration.has("etcd_endpoints") || configuration.has("etcd_discovery_srv") ? "etcdv3" : "local"
@@ -30,7 +30,7 @@ struct StoreSettings {
     }
 }
 
-extension JSONReader {
+extension ObjectReader {
     /// A path that does not depend on where the runtime happened to start the plugin. Throws code 7 for another.
     func absolutePath(_ key: String) throws(CNIError) -> String? {
         guard let path = try nonEmptyString(key) else { return nil }

@@ -1,6 +1,7 @@
 import CNI
 import ClusterClient
 import FoundationEssentials
+import JSON
 import NetworkTypes
 
 /// What ADD records of an attachment: Calico's WorkloadEndpoint resource (`projectcalico.org/v3`).
@@ -77,20 +78,20 @@ struct WorkloadEndpoint: Hashable, Sendable {
         do throws(CNIError) {
             let value: JSONValue
             do {
-                value = try JSONParser.parse(Array(record.value))
+                value = try JSONValue(parsing: record.value.span)
             } catch {
                 throw CNIError(.decodingFailure, "not JSON: \(error)")
             }
             guard case .object(let object) = value else {
                 throw CNIError(.decodingFailure, "not an object")
             }
-            try self.init(resource: JSONReader(object))
+            try self.init(resource: ObjectReader(object))
         } catch {
             throw CNIError(error.code, "the record \(record.key) is damaged", details: error.description)
         }
     }
 
-    private init(resource: JSONReader) throws(CNIError) {
+    private init(resource: ObjectReader) throws(CNIError) {
         guard let metadata = try resource.object("metadata"), let spec = try resource.object("spec") else {
             throw CNIError(.decodingFailure, "\"metadata\" or \"spec\" is missing")
         }

@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import JSON
 import NetworkTypes
 
 /// The record that a host wants or has a block (2.4).
@@ -36,7 +37,7 @@ public struct BlockAffinity: Hashable, Sendable {
         var isDeleted = false
         if !json.isEmpty {
             do throws(JSONReader.Failure) {
-                try JSONReader.read(json) { (reader) throws(JSONReader.Failure) in
+                try JSONReader.read(json.span) { (reader) throws(JSONReader.Failure) in
                     try reader.object { (name, reader) throws(JSONReader.Failure) in
                         switch name {
                         case "state":

@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import JSON
 import KubernetesAPI
 import NetworkTypes
 
@@ -46,7 +47,7 @@ extension Block {
     /// matter: see ``violations(now:)``.
     init(json: Data) throws(MalformedRecord) {
         do throws(JSONReader.Failure) {
-            self = try JSONReader.read(json) { (reader) throws(JSONReader.Failure) in try Block(from: &reader) }
+            self = try JSONReader.read(json.span) { (reader) throws(JSONReader.Failure) in try Block(from: &reader) }
         } catch {
             throw MalformedRecord(description: error.description)
         }
@@ -145,6 +146,25 @@ extension Block.Attribute {
             case "alternateOwnerAttrs": alternateOwner = try reader.stringMap()
             case "releasedAt": releasedAt = try reader.optional { (r) throws(JSONReader.Failure) in try r.timestamp() }
             default: try reader.skip()
+            }
+        }
+    }
+}
+
+extension JSONWriter {
+    /// The text of a record.
+    static func object(_ members: (inout JSONWriter) -> Void) -> Data {
+        var writer = JSONWriter()
+        writer.object(members)
+        return Data(writer.bytes)
+    }
+
+    /// The members in the order of their names.
+    mutating func map(_ values: [String: String]) {
+        object { writer in
+            for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+                writer.name(name)
+                writer.string(value)
             }
         }
     }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSON
 import NetworkTypes
 
 /// The index from a handle, the identity of a container, to the blocks it has addresses in.
@@ -32,7 +33,7 @@ public struct Handle: Hashable, Sendable {
         var blocks: [CIDR: Int] = [:]
         var isDeleted = false
         do throws(JSONReader.Failure) {
-            try JSONReader.read(json) { (reader) throws(JSONReader.Failure) in
+            try JSONReader.read(json.span) { (reader) throws(JSONReader.Failure) in
                 try reader.object { (name, reader) throws(JSONReader.Failure) in
                     switch name {
                     case "block":

@@ -1,4 +1,5 @@
 import ClusterClient
+import JSON
 import NetworkTypes
 
 /// As much of a block as counting needs. Reading it makes no string for each of its addresses, as reading a ``Block``
@@ -17,7 +18,7 @@ struct BlockOutline {
 
     init(_ record: Record) throws(IPAMError) {
         do throws(JSONReader.Failure) {
-            self = try JSONReader.read(record.value) { (reader) throws(JSONReader.Failure) in
+            self = try JSONReader.read(record.value.span) { (reader) throws(JSONReader.Failure) in
                 try BlockOutline(from: &reader)
             }
         } catch {

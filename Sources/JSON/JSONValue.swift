@@ -1,7 +1,7 @@
 /// JSON as it was written: members keep their order and their repetitions, numbers keep their digits.
 ///
 /// A configuration is handed on to other plugins with keys that are not ours to understand, and it comes from
-/// outside; so it is neither forced into types first, nor trusted to be shallow (see ``JSONParser``).
+/// outside; so it is neither forced into types first, nor trusted to be shallow (see ``JSONReader``).
 public enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
@@ -12,7 +12,7 @@ public enum JSONValue: Hashable, Sendable {
     case object(JSONObject)
 
     /// What the value is, for messages: `a string`, `a number`, …
-    var noun: String {
+    public var noun: String {
         switch self {
         case .null: "null"
         case .bool: "a boolean"
@@ -25,6 +25,18 @@ public enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue {
+    /// Reads one value that fills the whole text.
+    public init(parsing text: Span<UInt8>) throws(JSONReader.Failure) {
+        self = try JSONReader.read(text) { (reader) throws(JSONReader.Failure) in try reader.value() }
+    }
+
+    /// The value as JSON text: on one line, or, with an indentation, spread over lines as the reference plugins do.
+    public func text(indentation: Int? = nil) -> String {
+        var writer = JSONWriter(indentation: indentation)
+        writer.value(self)
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
     public static func number(_ value: some FixedWidthInteger) -> JSONValue { .number(String(value)) }
 }
 
@@ -73,6 +85,49 @@ public struct JSONObject: Hashable, Sendable {
                 members[index].value = newValue
             } else {
                 members.append(Member(key: key, value: newValue))
+            }
+        }
+    }
+}
+
+extension JSONReader {
+    /// The next value as a tree.
+    public mutating func value() throws(Failure) -> JSONValue {
+        switch try kind() {
+        case .null:
+            guard null() else { throw unexpected(wanted: "a value") }
+            return .null
+        case .boolean: return .bool(try boolean())
+        case .number: return .number(try number())
+        case .string: return .string(try string())
+        case .array:
+            var elements: [JSONValue] = []
+            try array { (reader) throws(Failure) in elements.append(try reader.value()) }
+            return .array(elements)
+        case .object:
+            var members: [JSONObject.Member] = []
+            try object { (name, reader) throws(Failure) in
+                members.append(JSONObject.Member(key: name, value: try reader.value()))
+            }
+            return .object(JSONObject(members: members))
+        }
+    }
+}
+
+extension JSONWriter {
+    public mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .bool(let value): boolean(value)
+        case .number(let digits): number(digits)
+        case .string(let text): string(text)
+        case .array(let elements): array(elements) { writer, element in writer.value(element) }
+        case .object(let object):
+            self.object { writer in
+                for member in object.members {
+                    writer.name(member.key)
+                    writer.value(member.value)
+                }
             }
         }
     }

@@ -1,18 +1,16 @@
-import CNI
 import Foundation
+import JSON
 import Testing
 
-@Suite struct JSONTests {
-    static func parse(_ text: String) throws -> JSONValue { try JSONParser.parse(Array(text.utf8)) }
+@Suite struct JSONValueTests {
+    static func parse(_ text: String) throws -> JSONValue { try JSONValue(parsing: Array(text.utf8).span) }
 
     @Test(arguments: [
         ("null", "null"), (" true ", "true"), ("\t[\r\n]", "[]"), ("{ }", "{}"), ("-0", "-0"), ("1e999", "1e999"),
         ("123456789012345678901234567890", "123456789012345678901234567890"), ("-0.5E-7", "-0.5E-7"),
         (#"{"b":1,"a":[1,2,{}],"b":null}"#, #"{"b":1,"a":[1,2,{}],"b":null}"#),
         (#""\u0041\/\n\u00e9\ud83d\ude00""#, #""A/\n\#u{e9}\#u{1f600}""#),
-        // Halves of pairs.
-        (#""\ud83d""#, "\"\u{fffd}\""), (#""\ude00x""#, "\"\u{fffd}x\""), (#""\ud83d\u0041""#, "\"\u{fffd}A\""),
-        (#""\ud83d\ud83d\ude00""#, "\"\u{fffd}\u{1f600}\""), (#""\u0000\u001f""#, #""\u0000\u001f""#),
+        (#""\u0000\u001f""#, #""\u0000\u001f""#),
     ])
     func accepts(_ text: String, _ written: String) throws {
         #expect(try Self.parse(text).text() == written)
@@ -22,10 +20,12 @@ import Testing
         "", " ", "nul", "True", "01", "-", "1.", ".5", "1e", "+1", "0x1", "NaN", "[1,]", "[,1]", "[1 2]", "{\"a\":1,}",
         "{a:1}", "{\"a\"}", "{\"a\":}", "{\"a\" 1}", "\"", "\"\\", "\"\\x\"", "\"\\u12g4\"", "\"\\u123\"", "\"a\nb\"",
         "{} {}",
+        // Halves of surrogate pairs.
+        #""\ud83d""#, #""\ude00x""#, #""\ud83d\u0041""#, #""\ud83d\ud83d\ude00""#, #"{"\udc00":1}"#,
         "[", "{", "{\"a\":[", "]", "\u{feff}{}", "'a'", "//x\n1",
     ])
     func refuses(_ text: String) {
-        #expect(throws: JSONParser.Failure.self) { try Self.parse(text) }
+        #expect(throws: JSONReader.Failure.self) { try Self.parse(text) }
     }
 
     @Test func depthIsBounded() throws {
@@ -36,10 +36,16 @@ import Testing
         }
     }
 
-    @Test func badUTF8IsReplaced() throws {
-        let bytes: [UInt8] = [0x22, 0x61, 0xff, 0xfe, 0x62, 0x22]
-        guard case .string(let text) = try JSONParser.parse(bytes) else { return }
-        #expect(text == "a\u{fffd}\u{fffd}b")
+    @Test(
+        arguments: [
+            [0xff], [0x61, 0xc3], [0xc3, 0x28], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80],
+            [0x5c, 0x6e, 0xff],
+        ] as [[UInt8]]
+    )
+    func refusesWhatIsNotUTF8(_ bytes: [UInt8]) {
+        #expect { try JSONValue(parsing: ([0x22] + bytes + [0x22]).span) } throws: {
+            "\($0)".contains("not UTF-8")
+        }
     }
 
     @Test func lastOfRepeatedKeysCounts() throws {

@@ -1,9 +1,10 @@
+import JSON
 import NetworkTypes
 
 /// Reads the members of one object as typed values; every complaint names the key with its path.
 ///
 /// Getters return `nil` for a missing key and throw code 6 (decoding failure) for a value of another type.
-public struct JSONReader: Sendable {
+public struct ObjectReader: Sendable {
     public let object: JSONObject
     /// What leads to the object, as `ipam.pools[0]`; empty for the outermost.
     public let path: String
@@ -42,10 +43,10 @@ public struct JSONReader: Sendable {
         return number
     }
 
-    public func object(_ key: String) throws(CNIError) -> JSONReader? {
+    public func object(_ key: String) throws(CNIError) -> ObjectReader? {
         guard let value = object[key] else { return nil }
         guard case .object(let object) = value else { throw mismatch(key, wanted: "an object", got: value) }
-        return JSONReader(object, path: path(of: key))
+        return ObjectReader(object, path: path(of: key))
     }
 
     public func array(_ key: String) throws(CNIError) -> [JSONValue]? {
@@ -66,14 +67,14 @@ public struct JSONReader: Sendable {
         return strings
     }
 
-    public func objects(_ key: String) throws(CNIError) -> [JSONReader]? {
+    public func objects(_ key: String) throws(CNIError) -> [ObjectReader]? {
         guard let elements = try array(key) else { return nil }
-        var readers: [JSONReader] = []
+        var readers: [ObjectReader] = []
         for (index, element) in elements.enumerated() {
             guard case .object(let object) = element else {
                 throw mismatch("\(key)[\(index)]", wanted: "an object", got: element)
             }
-            readers.append(JSONReader(object, path: path(of: "\(key)[\(index)]")))
+            readers.append(ObjectReader(object, path: path(of: "\(key)[\(index)]")))
         }
         return readers
     }
