@@ -113,10 +113,11 @@ import Testing
                 guard let address = owned[handle]?.min() else { continue }
                 do throws(IPAMError) {
                     _ = try await allocator.release([ReleaseOptions(address: address, handle: handle)])
-                    owned[handle]?.remove(address)
                 } catch {
-                    Issue.record("\(error)")
+                    // After a lost reply the address may have a new owner by the time of the second try (X4).
+                    if case .staleRelease = error {} else { Issue.record("\(error)") }
                 }
+                owned[handle]?.remove(address)
             default:
                 fixture.clock.advance(.seconds(Int.random(in: 0...30, using: &random)))
             }
