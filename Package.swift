@@ -74,7 +74,7 @@ let package = Package(
         ),
         library(
             "CNIPlugin",
-            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "KubernetesAPI", "Netlink", "NetworkTypes"]
+            ["PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "KubernetesAPI", "Netlink", "NetworkTypes"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
