@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct IPPoolTests {
     private func inline(_ json: String) throws -> IPPool {
-        try JSONDecoder().decode(ConfiguredPool.self, from: Data(json.utf8)).pool
+        try IPPool(configured: Data(json.utf8))
     }
 
     @Test func aConfiguredPoolHasDefaults() throws {
@@ -76,7 +76,7 @@ import Testing
         #"{"name": "p", "cidr": "10.0.0.0/16", "allowedUses": ["Everything"]}"#, "[]", "null",
     ])
     func configurationsThatAreNone(_ json: String) {
-        #expect(throws: DecodingError.self) { try inline(json) }
+        #expect(throws: MalformedRecord.self) { try inline(json) }
     }
 
     @Test func blocksAreCountedAtAnySize() {
