@@ -212,7 +212,7 @@ private struct SpecMembers {
         case .namespaceSelector: rest.namespaceSelector = try reader.optionalString() ?? ""
         case .allowedUses:
             var uses: [IPPool.Use] = []
-            try reader.optionalArray { (r) throws(JSONReader.Failure) in uses.append(try r.word(.workload)) }
+            try reader.optionalArray { (r) throws(JSONReader.Failure) in uses.append(try r.word()) }
             if !uses.isEmpty { rest.allowedUses = uses }
         case .assignmentMode: rest.assignmentMode = try reader.word(.automatic)
         case nil: try reader.skip()

@@ -90,11 +90,22 @@ extension JSONReader {
         return strings
     }
 
-    /// A word of a vocabulary; `standard` for `null` and, as Go writes what was not set, for an empty one.
+    /// A word of a vocabulary.
+    mutating func word<Word: RawRepresentable & CaseIterable>() throws(Failure) -> Word where Word.RawValue == String {
+        try word(named: try string())
+    }
+
+    /// As ``word()``; `standard` for `null` and, as Go writes what was not set, for an empty one.
     mutating func word<Word: RawRepresentable & CaseIterable>(
         _ standard: Word
     ) throws(Failure) -> Word where Word.RawValue == String {
         guard let text = try optionalString(), !text.isEmpty else { return standard }
+        return try word(named: text)
+    }
+
+    private func word<Word: RawRepresentable & CaseIterable>(
+        named text: String
+    ) throws(Failure) -> Word where Word.RawValue == String {
         guard let word = Word(rawValue: text) else {
             let known = Word.allCases.map(\.rawValue).joined(separator: ", ")
             throw failure("\"\(text)\" is none of \(known)")
