@@ -74,7 +74,10 @@ let package = Package(
         ),
         library(
             "CNIPlugin",
-            ["PodNetwork", "IPAM", "CNI", "ClusterClient", "JSON", "KubernetesAPI", "Netlink", "NetworkTypes"]
+            [
+                "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "JSON", "KubernetesAPI", "Netlink",
+                "NetworkTypes",
+            ]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),

@@ -1,5 +1,7 @@
 import CNI
 import Glibc
+import KubernetesAPI
+import NetworkTypes
 
 /// Lines for a person, on stderr (which the runtime puts into its own log) and in a file when one is configured.
 ///
@@ -65,12 +67,8 @@ struct PluginLog: Sendable {
     }
 
     /// The time in UTC, as `2026-11-21T04:05:11Z`.
-    static func timestamp() -> String {
-        var now = time(nil)
-        var parts = tm()
-        gmtime_r(&now, &parts)
-        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-            + "T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
-    }
+    static func timestamp() -> String { Timestamp.now.wholeSecond.description }
 }
+
+/// Addresses for a line of the log; quicker than an array's description, which looks up what its elements conform to.
+func listing(_ addresses: [IPAddress]) -> String { addresses.map(\.description).joined(separator: ", ") }

@@ -2,6 +2,7 @@
 // (PodNetwork) and records (ClusterClient), with one owner for undoing it. The protocol itself is CNI's business, what
 // a pod's network looks like is PodNetwork's, which address it gets is IPAM's.
 
+internal import CLinux
 import CNI
 import Glibc
 
@@ -42,12 +43,16 @@ public struct Program: Sendable {
 
     /// Does what was asked and ends the process.
     ///
-    /// The calling thread only waits. Were it an asynchronous main, it would end before the process does (dispatch_main,
-    /// pthread_exit), upon which a static program sorts the unwind tables of all its functions: 9 ms, more than an ADD.
+    /// All of it is done on the calling thread. Were it an asynchronous main, that thread would end before the process
+    /// does (dispatch_main, pthread_exit), upon which a static program sorts the unwind tables of all its functions:
+    /// 9 ms, more than an ADD.
     public func runToExit() -> Never {
+        // Threads are few and short-lived here; an arena for each would cost more than it saves.
+        mallopt(M_ARENA_MAX, 1)
         StandardStreams.reserve()
-        Task.detached { exit(await run()) }
-        while true { pause() }
+        let executor = CallingThreadExecutor()
+        Task.detached(executorPreference: executor) { exit(await run()) }
+        executor.run()
     }
 
     /// Does what was asked, with its answer on stdout (V8, V9), and returns the exit code.

@@ -137,7 +137,7 @@ public final class NetlinkSocket {
         encodedAs bytes: [UInt8]
     ) throws(NetlinkError) -> [Outcome] {
         let first = sequence &- UInt32(batch.count) &+ 1
-        var answers: [Int: [Message]] = [:]
+        var answers = [[Message]](repeating: [], count: batch.count)
         var outcomes = [Outcome?](repeating: nil, count: batch.count)
         var pending = batch.count
         func firstUnanswered() -> String {
@@ -150,13 +150,13 @@ public final class NetlinkSocket {
                 let index = Int(message.sequence &- first)
                 guard index < batch.count, message.portID == channel.portID, outcomes[index] == nil else { continue }
                 guard message.type == ControlMessage.error || message.type == ControlMessage.done else {
-                    answers[index, default: []].append(message)
+                    answers[index].append(message)
                     continue
                 }
                 if let error = try refusal(of: batch[batch.startIndex + index], in: message) {
                     outcomes[index] = .failure(error)
                 } else {
-                    outcomes[index] = .success(answers[index] ?? [])
+                    outcomes[index] = .success(answers[index])
                 }
                 pending -= 1
             }

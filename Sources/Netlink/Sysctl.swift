@@ -55,11 +55,16 @@ public struct Sysctl: Hashable, Sendable, CustomStringConvertible {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Writes a value, unless the setting has it already: then nothing is written, so that this works where
-    /// /proc/sys is mounted read-only.
+    /// Writes a value. Where that is not allowed, as /proc/sys is mounted read-only, it is enough that the setting has
+    /// the value already.
     public func write(_ value: String) throws(SysctlError) {
-        guard try read() != value else { return }
-        let descriptor = try open(O_WRONLY, value: value)
+        let descriptor: Int32
+        do throws(SysctlError) {
+            descriptor = try open(O_WRONLY, value: value)
+        } catch {
+            guard [EROFS, EACCES, EPERM].contains(error.code), try read() == value else { throw error }
+            return
+        }
         defer { close(descriptor) }
         var count = 0
         repeat { count = Glibc.write(descriptor, value, value.utf8.count) } while count < 0 && errno == EINTR

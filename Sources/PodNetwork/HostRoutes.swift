@@ -21,13 +21,11 @@ struct HostRoutes {
     ) throws(PodNetworkError) {
         let requests = side.requests(on: interface, peerMAC: PodNetworkPlan.hostMAC, owner: owner)
         let outcomes = try PodNetworkError.translating { try socket.exchange(requests) }
-        for outcome in outcomes.dropLast(side.routes.count) {
-            if case .failure(let error) = outcome { throw PodNetworkError(error) }
-        }
-        for (entry, outcome) in zip(side.routes, outcomes.suffix(side.routes.count)) {
+        let firstRoute = outcomes.count - side.routes.count
+        for (index, outcome) in outcomes.enumerated() {
             guard case .failure(let error) = outcome else { continue }
-            guard error.isRefusal(EEXIST) else { throw PodNetworkError(error) }
-            try replace(entry.route(on: interface))
+            guard index >= firstRoute, error.isRefusal(EEXIST) else { throw PodNetworkError(error) }
+            try replace(side.routes[index - firstRoute].route(on: interface))
         }
     }
 

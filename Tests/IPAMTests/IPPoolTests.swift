@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct IPPoolTests {
     private func inline(_ json: String) throws -> IPPool {
-        try JSONDecoder().decode(ConfiguredPool.self, from: Data(json.utf8)).pool
+        try IPPool(configured: Data(json.utf8))
     }
 
     @Test func aConfiguredPoolHasDefaults() throws {
@@ -73,10 +73,22 @@ import Testing
         #"{"name": 1, "cidr": "10.0.0.0/16"}"#,
         #"{"name": "p", "cidr": "10.0.0.0/16", "blockSize": "26"}"#,
         #"{"name": "p", "cidr": "10.0.0.0/16", "ipipMode": "Sometimes"}"#,
-        #"{"name": "p", "cidr": "10.0.0.0/16", "allowedUses": ["Everything"]}"#, "[]", "null",
+        #"{"name": "p", "cidr": "10.0.0.0/16", "allowedUses": ["Everything"]}"#,
+        #"{"name": "p", "cidr": "10.0.0.0/16", "allowedUses": [""]}"#, "[]", "null",
     ])
     func configurationsThatAreNone(_ json: String) {
-        #expect(throws: DecodingError.self) { try inline(json) }
+        #expect(throws: MalformedRecord.self) { try inline(json) }
+    }
+
+    @Test func problemsNameTheMember() throws {
+        func problem(_ json: String) throws -> String {
+            let record = Record(key: .resource(.ipPools, name: "x"), value: Data(json.utf8), revision: Revision("1"))
+            return try #require(#expect(throws: IPAMError.self) { try IPPool(record) }).description
+        }
+        let size = try problem(#"{"metadata": {"name": "x"}, "spec": {"cidr": "10.0.0.0/16", "blockSize": "26"}}"#)
+        #expect(size.contains("spec: blockSize: expected a whole number"), "\(size)")
+        #expect(try problem(#"{"metadata": {}, "spec": {}}"#).contains("metadata: name is missing"))
+        #expect(try problem(#"{"metadata": {"name": "x"}, "spec": {}}"#).contains("spec: cidr is missing"))
     }
 
     @Test func blocksAreCountedAtAnySize() {

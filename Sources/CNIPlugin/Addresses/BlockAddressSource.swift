@@ -50,28 +50,14 @@ struct BlockAddressSource: AddressSource {
         guard let ipam = try configuration.ipam() else { return [] }
         var pools: [IPPool] = []
         for entry in try ipam.objects("pools") ?? [] {
-            do {
-                let text = Data(JSONValue.object(entry.object).text().utf8)
-                pools.append(try JSONDecoder().decode(ConfiguredPool.self, from: text).pool)
+            do throws(MalformedRecord) {
+                let text = JSONValue.object(entry.object).text()
+                pools.append(try IPPool(configured: Data(Array(text.utf8))))
             } catch {
-                throw CNIError(.decodingFailure, "\"\(entry.path)\" is no pool", details: Self.describe(error))
+                throw CNIError(.decodingFailure, "\"\(entry.path)\" is no pool", details: error.description)
             }
         }
         return pools
-    }
-
-    private static func describe(_ error: any Error) -> String {
-        guard let error = error as? DecodingError else { return "\(error)" }
-        func text(_ context: DecodingError.Context, _ problem: String) -> String {
-            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-            return path.isEmpty ? problem : "\"\(path)\": \(problem)"
-        }
-        return switch error {
-        case .keyNotFound(let key, let context): text(context, "\"\(key.stringValue)\" is missing")
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            text(context, context.debugDescription)
-        @unknown default: "\(error)"
-        }
     }
 
     func held() async throws(CNIError) -> [IPAddress] {

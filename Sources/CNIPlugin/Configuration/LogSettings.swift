@@ -2,11 +2,21 @@ import CNI
 
 /// How much is logged, and where besides stderr.
 struct LogSettings: Sendable {
-    enum Level: Int, Comparable, Sendable {
+    enum Level: Int, Comparable, CustomStringConvertible, Sendable {
         case debug
         case info
         case warning
         case error
+
+        /// Written out, since Swift would find the name by reflection, which takes longer than all else that ADD computes.
+        var description: String {
+            switch self {
+            case .debug: "debug"
+            case .info: "info"
+            case .warning: "warning"
+            case .error: "error"
+            }
+        }
 
         static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
     }

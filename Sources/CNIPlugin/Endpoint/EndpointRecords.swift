@@ -29,7 +29,7 @@ struct EndpointRecords: Sendable {
     /// - Parameter stored: what ``find(_:)`` found; when that is there no more, whatever is there instead is replaced.
     func put(_ endpoint: WorkloadEndpoint, replacing stored: Stored? = nil) async throws(CNIError) {
         let json = endpoint.json(uid: UUID().uuidString.lowercased(), created: PluginLog.timestamp())
-        let data = Data(json.text().utf8)
+        let data = Data(Array(json.text().utf8))
         var revision = stored?.revision
         var isKnown = true
         try await retrying { () async throws(DatastoreError) in

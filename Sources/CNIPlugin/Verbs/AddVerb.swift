@@ -55,7 +55,7 @@ struct AddVerb {
             var result = self.result(granted, interfaces)
             if !runtime.dns.isEmpty { result.dns = runtime.dns }
             try deliver(previous?.merging(result) ?? result)
-            call.log.info("attached \(addresses) at \(interfaces.host.name)")
+            call.log.info("attached \(listing(addresses)) at \(interfaces.host.name)")
         } catch {
             call.log.error("\(error)")
             await rollback.run()
@@ -82,7 +82,7 @@ struct AddVerb {
             try link.remove(namespacePath: namespacePath, addresses: [])
         }
         if !held.isEmpty {
-            call.log.info("an earlier ADD was cut short and left \(held)")
+            call.log.info("an earlier ADD was cut short and left \(listing(held))")
             if wanted.areMet(by: held) { return NetworkResult(addresses: held.map { .init($0.hostPrefix) }) }
             try link.remove(namespacePath: namespacePath, addresses: held)
             try await source.release()

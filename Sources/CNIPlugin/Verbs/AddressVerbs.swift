@@ -29,7 +29,7 @@ struct AddressVerbs {
                 try await call.records.put(endpoint, replacing: stored)
             }
             try deliver(result)
-            call.log.info("assigned \(endpoint.addresses)")
+            call.log.info("assigned \(listing(endpoint.addresses))")
         } catch {
             call.log.error("\(error)")
             await rollback.run()

@@ -31,7 +31,9 @@ struct CollectVerb {
         for endpoint in endpoints where !valid.contains(endpoint.id) {
             do throws(CNIError) {
                 try await remove(endpoint)
-                log.info("removed \(endpoint.id.containerID) \(endpoint.id.interfaceName) with \(endpoint.addresses)")
+                log.info(
+                    "removed \(endpoint.id.containerID) \(endpoint.id.interfaceName) with \(listing(endpoint.addresses))"
+                )
             } catch {
                 failures.append(error)
             }
@@ -40,7 +42,9 @@ struct CollectVerb {
         for (id, handle) in assignments where !valid.contains(id) {
             do throws(CNIError) {
                 let released = try await release(handle, id)
-                if !released.isEmpty { log.info("released \(released) of \(id.containerID) \(id.interfaceName)") }
+                if !released.isEmpty {
+                    log.info("released \(listing(released)) of \(id.containerID) \(id.interfaceName)")
+                }
             } catch {
                 failures.append(error)
             }

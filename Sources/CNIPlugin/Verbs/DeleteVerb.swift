@@ -36,6 +36,6 @@ struct DeleteVerb {
             call.log.error("\(error)")
             throw error
         }
-        call.log.info("detached \(held)")
+        call.log.info("detached \(listing(held))")
     }
 }

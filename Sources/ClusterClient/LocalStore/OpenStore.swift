@@ -161,10 +161,10 @@ final class OpenStore {
     /// Does all of the changes or none; the lock is held exclusively.
     func commit(_ changes: [RecordChange]) throws(DatastoreError) -> [Revision?] {
         var entryChanges: [JournalEntry.Change] = []
-        var seen: Set<RecordPath> = []
+        var seen: Set<String> = []
         for change in changes {
             let path = try RecordPath(change.key)
-            guard seen.insert(path).inserted else {
+            guard seen.insert(path.description).inserted else {
                 throw DatastoreError(.failed, change.key, "one commit names the record twice")
             }
             try check(change, path)
@@ -229,11 +229,12 @@ final class OpenStore {
 
     /// Brings the record files to what the entries say. Doing so again changes nothing.
     func apply(_ entries: [JournalEntry]) throws(DatastoreError) {
-        var last: [RecordPath: (UInt64, JournalEntry.Change)] = [:]
+        var last: [String: (UInt64, JournalEntry.Change)] = [:]
         for entry in entries {
-            for change in entry.changes { last[change.path] = (entry.sequence, change) }
+            for change in entry.changes { last[change.path.description] = (entry.sequence, change) }
         }
-        for (path, (sequence, change)) in last {
+        for (sequence, change) in last.values {
+            let path = change.path
             let directory = [Self.recordsName] + path.directory
             switch change {
             case .put(_, let value):

@@ -64,9 +64,9 @@ extension Allocator {
         let unknown = blocks.filter { draft.known($0) == nil }
         guard !unknown.isEmpty else { return }
         let answers = try await read(unknown.map { .record(.block($0)) })
-        for (cidr, records) in zip(unknown, answers) {
+        for index in unknown.indices {
             do throws(IPAMError) {
-                try draft.add(cidr, records.first)
+                try draft.add(unknown[index], answers[index].first)
             } catch {
                 throw .failed(error)
             }

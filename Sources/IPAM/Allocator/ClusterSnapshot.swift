@@ -27,8 +27,8 @@ extension Allocator {
         return try deciding { () throws(IPAMError) in
             if let record = answers[1].first { try ClusterInformation(record).requireReady() }
             var affinities: [IPFamily: [StoredAffinity]] = [:]
-            for (family, records) in zip(families, answers[5...]) {
-                for record in records {
+            for (index, family) in families.enumerated() {
+                for record in answers[queries.count - families.count + index] {
                     if let affinity = try StoredAffinity(record) { affinities[family, default: []].append(affinity) }
                 }
             }

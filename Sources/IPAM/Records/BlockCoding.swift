@@ -5,8 +5,8 @@ import KubernetesAPI
 import NetworkTypes
 
 /// A record whose JSON is not what its key promises.
-struct MalformedRecord: Error, CustomStringConvertible {
-    let description: String
+public struct MalformedRecord: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
 }
 
 extension Block {

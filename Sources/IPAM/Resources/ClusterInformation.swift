@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import JSON
 import KubernetesAPI
 
 /// The singleton `default` that identifies a cluster and says whether its store may be used.
@@ -7,7 +8,7 @@ public struct ClusterInformation: Resource {
     public static let kind = "ClusterInformation"
     public static let recordKind = ResourceKind.clusterInformations
 
-    public struct Spec: Hashable, Sendable, Codable {
+    public struct Spec: Hashable, Sendable, Encodable {
         public var clusterGUID: String?
         public var calicoVersion: String?
         public var clusterType: String?
@@ -33,10 +34,23 @@ public struct ClusterInformation: Resource {
         throw .datastore(DatastoreError(.unavailable, recordKey, "the datastore is locked (datastoreReady is false)"))
     }
 
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: ResourceKeys.self)
-        metadata = try container.decode(ResourceMetadata.self, forKey: .metadata)
-        spec = try container.decodeIfPresent(Spec.self, forKey: .spec) ?? Spec()
+    public init(json: Data) throws(MalformedRecord) {
+        var spec = Spec()
+        metadata = try ResourceMetadata.read(json) { (name, reader) throws(JSONReader.Failure) in
+            guard name == "spec", !reader.null() else { return try reader.skip() }
+            try reader.members { (name, reader) throws(JSONReader.Failure) in
+                switch name {
+                case "clusterGUID": spec.clusterGUID = try reader.optionalString()
+                case "calicoVersion": spec.calicoVersion = try reader.optionalString()
+                case "clusterType": spec.clusterType = try reader.optionalString()
+                case "datastoreReady":
+                    spec.datastoreReady = try reader.optional { (r) throws(JSONReader.Failure) in try r.boolean() }
+                case "variant": spec.variant = try reader.optionalString()
+                default: try reader.skip()
+                }
+            }
+        }
+        self.spec = spec
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -1,5 +1,6 @@
 import ClusterClient
 import FoundationEssentials
+import JSON
 
 /// The settings of IPAM for the whole cluster (`reference/calico.md` 1.6).
 public struct IPAMConfiguration: Hashable, Sendable {
@@ -35,7 +36,7 @@ public struct IPAMConfiguration: Hashable, Sendable {
     }
 }
 
-extension IPAMConfiguration: Codable {
+extension IPAMConfiguration: Encodable {
     /// The names in etcd; the custom resources spell the first two `strictAffinity` and `autoAllocateBlocks`.
     private enum CodingKeys: String, CodingKey {
         case strictAffinity = "strict_affinity"
@@ -43,20 +44,36 @@ extension IPAMConfiguration: Codable {
         case maxBlocksPerHost, kubeVirtVMAddressPersistence, ipCooldownSeconds
     }
 
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        strictAffinity = try container.decodeIfPresent(Bool.self, forKey: .strictAffinity) ?? false
+    public init(json: Data) throws(MalformedRecord) {
+        var strictAffinity = false
+        var autoAllocateBlocks: Bool?
+        var maxBlocksPerHost = 0
+        var kubeVirtVMAddressPersistence: String?
+        var ipCooldownSeconds = 0
+        try JSONReader.record(json) { (reader) throws(JSONReader.Failure) in
+            try reader.members { (name, reader) throws(JSONReader.Failure) in
+                guard !reader.null() else { return }
+                switch CodingKeys(rawValue: name) {
+                case .strictAffinity: strictAffinity = try reader.boolean()
+                case .autoAllocateBlocks: autoAllocateBlocks = try reader.boolean()
+                case .maxBlocksPerHost: maxBlocksPerHost = try reader.integer()
+                case .kubeVirtVMAddressPersistence: kubeVirtVMAddressPersistence = try reader.string()
+                case .ipCooldownSeconds: ipCooldownSeconds = try reader.integer()
+                case nil: try reader.skip()
+                }
+            }
+        }
+        self.strictAffinity = strictAffinity
         // Calico used to leave out what is false. Both cannot be, so one that is left out alone is true.
-        autoAllocateBlocks = try container.decodeIfPresent(Bool.self, forKey: .autoAllocateBlocks) ?? !strictAffinity
-        maxBlocksPerHost = try container.decodeIfPresent(Int.self, forKey: .maxBlocksPerHost) ?? 0
-        kubeVirtVMAddressPersistence =
-            try container.decodeIfPresent(String.self, forKey: .kubeVirtVMAddressPersistence)
-        ipCooldownSeconds = try container.decodeIfPresent(Int.self, forKey: .ipCooldownSeconds) ?? 0
+        self.autoAllocateBlocks = autoAllocateBlocks ?? !strictAffinity
+        self.maxBlocksPerHost = maxBlocksPerHost
+        self.kubeVirtVMAddressPersistence = kubeVirtVMAddressPersistence
+        self.ipCooldownSeconds = ipCooldownSeconds
     }
 
     public init(_ record: Record) throws(IPAMError) {
-        do {
-            self = try JSONDecoder().decode(Self.self, from: record.value)
+        do throws(MalformedRecord) {
+            try self.init(json: record.value)
         } catch {
             throw .inconsistent("\(record.key): \(error)")
         }

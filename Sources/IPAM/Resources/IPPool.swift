@@ -1,4 +1,6 @@
 import ClusterClient
+import FoundationEssentials
+import JSON
 import NetworkTypes
 
 /// A range of addresses that is cut into equal blocks (`reference/calico.md` 1.4).
@@ -6,19 +8,19 @@ public struct IPPool: Resource {
     public static let kind = "IPPool"
     public static let recordKind = ResourceKind.ipPools
 
-    public enum Encapsulation: String, Hashable, Sendable, Codable {
+    public enum Encapsulation: String, Hashable, Sendable, CaseIterable, Encodable {
         case never = "Never"
         case always = "Always"
         case crossSubnet = "CrossSubnet"
     }
 
-    public enum Use: String, Hashable, Sendable, Codable {
+    public enum Use: String, Hashable, Sendable, CaseIterable, Encodable {
         case workload = "Workload"
         case tunnel = "Tunnel"
         case loadBalancer = "LoadBalancer"
     }
 
-    public enum AssignmentMode: String, Hashable, Sendable, Codable {
+    public enum AssignmentMode: String, Hashable, Sendable, CaseIterable, Encodable {
         /// For whoever needs an address.
         case automatic = "Automatic"
         /// Only for those who ask for the pool.
@@ -52,7 +54,7 @@ public struct IPPool: Resource {
         static func defaultBlockSize(_ family: IPFamily) -> Int { family == .ipv4 ? 26 : 122 }
     }
 
-    public struct Condition: Hashable, Sendable, Codable {
+    public struct Condition: Hashable, Sendable, Encodable {
         public var type: String
         public var status: String
         public var reason: String?
@@ -96,17 +98,7 @@ public struct IPPool: Resource {
     }
 }
 
-extension IPPool: Codable {
-    public init(from decoder: any Decoder) throws {
-        struct Status: Decodable {
-            let conditions: [Condition]?
-        }
-        let container = try decoder.container(keyedBy: ResourceKeys.self)
-        metadata = try container.decode(ResourceMetadata.self, forKey: .metadata)
-        spec = try container.decode(Spec.self, forKey: .spec)
-        conditions = try container.decodeIfPresent(Status.self, forKey: .status)?.conditions ?? []
-    }
-
+extension IPPool: Encodable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: ResourceKeys.self)
         try container.encode(Self.kind, forKey: .kind)
@@ -117,43 +109,12 @@ extension IPPool: Codable {
     }
 }
 
-extension IPPool.Spec: Codable {
-    private enum Keys: String, CodingKey {
+extension IPPool.Spec: Encodable {
+    fileprivate enum Keys: String, CodingKey {
         case cidr, blockSize, ipipMode, vxlanMode, natOutgoing
         case isDisabled = "disabled"
         case disablesBGPExport = "disableBGPExport"
         case nodeSelector, namespaceSelector, allowedUses, assignmentMode
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
-        let cidr = try container.decode(CIDR.self, forKey: .cidr)
-        self.init(cidr: cidr, blockSize: try container.decodeIfPresent(Int.self, forKey: .blockSize))
-        func mode(_ key: Keys) throws -> IPPool.Encapsulation {
-            let text = try container.decodeIfPresent(String.self, forKey: key) ?? ""
-            guard let mode = text.isEmpty ? .never : IPPool.Encapsulation(rawValue: text) else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: key,
-                    in: container,
-                    debugDescription: "\"\(text)\" is none of Never, Always, CrossSubnet"
-                )
-            }
-            return mode
-        }
-        ipipMode = try mode(.ipipMode)
-        vxlanMode = try mode(.vxlanMode)
-        natOutgoing = try container.decodeIfPresent(Bool.self, forKey: .natOutgoing) ?? false
-        isDisabled = try container.decodeIfPresent(Bool.self, forKey: .isDisabled) ?? false
-        disablesBGPExport = try container.decodeIfPresent(Bool.self, forKey: .disablesBGPExport) ?? false
-        if let selector = try container.decodeIfPresent(String.self, forKey: .nodeSelector), !selector.isEmpty {
-            nodeSelector = selector
-        }
-        namespaceSelector = try container.decodeIfPresent(String.self, forKey: .namespaceSelector) ?? ""
-        if let uses = try container.decodeIfPresent([IPPool.Use].self, forKey: .allowedUses), !uses.isEmpty {
-            allowedUses = uses
-        }
-        assignmentMode =
-            try container.decodeIfPresent(IPPool.AssignmentMode.self, forKey: .assignmentMode) ?? .automatic
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -172,16 +133,114 @@ extension IPPool.Spec: Codable {
     }
 }
 
-/// A pool as it stands in a network configuration (`ipam.pools`): its name beside the fields of the spec.
-public struct ConfiguredPool: Hashable, Sendable, Decodable {
-    public let pool: IPPool
-
-    private enum Keys: CodingKey {
-        case name
+extension IPPool {
+    public init(json: Data) throws(MalformedRecord) {
+        var spec: SpecMembers?
+        var conditions: [Condition] = []
+        let metadata = try ResourceMetadata.read(json) { (name, reader) throws(JSONReader.Failure) in
+            switch name {
+            case "spec":
+                var members = SpecMembers()
+                try reader.members { (name, reader) throws(JSONReader.Failure) in try members.read(name, &reader) }
+                spec = members
+            case "status":
+                guard !reader.null() else { return }
+                try reader.members { (name, reader) throws(JSONReader.Failure) in
+                    guard name == "conditions" else { return try reader.skip() }
+                    try reader.optionalArray { (reader) throws(JSONReader.Failure) in
+                        conditions.append(try Condition(from: &reader))
+                    }
+                }
+            default: try reader.skip()
+            }
+        }
+        guard let spec else { throw MalformedRecord(description: "spec is missing") }
+        guard let spec = spec.spec else { throw MalformedRecord(description: "spec: cidr is missing") }
+        self.metadata = metadata
+        self.spec = spec
+        self.conditions = conditions
     }
 
-    public init(from decoder: any Decoder) throws {
-        let name = try decoder.container(keyedBy: Keys.self).decode(String.self, forKey: .name)
-        pool = IPPool(name: name, spec: try IPPool.Spec(from: decoder))
+    /// A pool as it stands in a network configuration (`ipam.pools`): its name beside the fields of the spec.
+    public init(configured json: Data) throws(MalformedRecord) {
+        var name: String?
+        var members = SpecMembers()
+        try JSONReader.record(json) { (reader) throws(JSONReader.Failure) in
+            try reader.members { (member, reader) throws(JSONReader.Failure) in
+                if member == "name" {
+                    name = try reader.string()
+                } else {
+                    try members.read(member, &reader)
+                }
+            }
+        }
+        guard let name else { throw MalformedRecord(description: "name is missing") }
+        guard let spec = members.spec else { throw MalformedRecord(description: "cidr is missing") }
+        self.init(name: name, spec: spec)
+    }
+}
+
+/// The members of a pool's spec, as far as they were read.
+private struct SpecMembers {
+    private var cidr: CIDR?
+    private var blockSize: Int?
+    /// What stands beside ``cidr`` and ``blockSize``, whose own values here mean nothing.
+    private var rest = IPPool.Spec(cidr: IPAddress.v4(IPv4Address(0, 0, 0, 0)).hostPrefix)
+
+    /// `nil` without a prefix.
+    var spec: IPPool.Spec? {
+        guard let cidr else { return nil }
+        var spec = rest
+        spec.cidr = cidr
+        spec.blockSize = blockSize ?? IPPool.Spec.defaultBlockSize(cidr.family)
+        return spec
+    }
+
+    mutating func read(_ name: String, _ reader: inout JSONReader) throws(JSONReader.Failure) {
+        switch IPPool.Spec.Keys(rawValue: name) {
+        case .cidr:
+            let text = try reader.string()
+            guard let cidr = CIDR(text) else { throw reader.failure("\"\(text)\" is not a CIDR") }
+            self.cidr = cidr
+        case .blockSize: blockSize = try reader.optional { (r) throws(JSONReader.Failure) in try r.integer() }
+        case .ipipMode: rest.ipipMode = try reader.word(.never)
+        case .vxlanMode: rest.vxlanMode = try reader.word(.never)
+        case .natOutgoing: rest.natOutgoing = try reader.boolean(false)
+        case .isDisabled: rest.isDisabled = try reader.boolean(false)
+        case .disablesBGPExport: rest.disablesBGPExport = try reader.boolean(false)
+        case .nodeSelector:
+            if let selector = try reader.optionalString(), !selector.isEmpty { rest.nodeSelector = selector }
+        case .namespaceSelector: rest.namespaceSelector = try reader.optionalString() ?? ""
+        case .allowedUses:
+            var uses: [IPPool.Use] = []
+            try reader.optionalArray { (r) throws(JSONReader.Failure) in uses.append(try r.word()) }
+            if !uses.isEmpty { rest.allowedUses = uses }
+        case .assignmentMode: rest.assignmentMode = try reader.word(.automatic)
+        case nil: try reader.skip()
+        }
+    }
+}
+
+extension IPPool.Condition {
+    fileprivate init(from reader: inout JSONReader) throws(JSONReader.Failure) {
+        var type: String?
+        var status: String?
+        var reason: String?
+        var message: String?
+        try reader.members { (name, reader) throws(JSONReader.Failure) in
+            switch name {
+            case "type": type = try reader.string()
+            case "status": status = try reader.string()
+            case "reason": reason = try reader.optionalString()
+            case "message": message = try reader.optionalString()
+            default: try reader.skip()
+            }
+        }
+        self.init(
+            type: try reader.required(type, "type"),
+            status: try reader.required(status, "status"),
+            reason: reason,
+            message: message
+        )
     }
 }

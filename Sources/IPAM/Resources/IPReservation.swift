@@ -1,4 +1,6 @@
 import ClusterClient
+import FoundationEssentials
+import JSON
 import NetworkTypes
 
 /// Addresses that auto-assignment leaves out (`reference/calico.md` 1.5).
@@ -14,25 +16,27 @@ public struct IPReservation: Resource {
         self.reservedCIDRs = reservedCIDRs
     }
 
-    private struct Spec: Codable {
-        var reservedCIDRs: [String]?
+    private struct Spec: Encodable {
+        var reservedCIDRs: [String]
     }
 
     /// A reserved address may be written without a prefix length.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: ResourceKeys.self)
-        metadata = try container.decode(ResourceMetadata.self, forKey: .metadata)
-        let texts = try container.decodeIfPresent(Spec.self, forKey: .spec)?.reservedCIDRs ?? []
-        reservedCIDRs = try texts.map { text in
-            guard let cidr = CIDR(text) ?? IPAddress(text)?.hostPrefix else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: .spec,
-                    in: container,
-                    debugDescription: "\"\(text)\" in reservedCIDRs is not a CIDR"
-                )
+    public init(json: Data) throws(MalformedRecord) {
+        var reserved: [CIDR] = []
+        metadata = try ResourceMetadata.read(json) { (name, reader) throws(JSONReader.Failure) in
+            guard name == "spec", !reader.null() else { return try reader.skip() }
+            try reader.members { (name, reader) throws(JSONReader.Failure) in
+                guard name == "reservedCIDRs" else { return try reader.skip() }
+                try reader.optionalArray { (reader) throws(JSONReader.Failure) in
+                    let text = try reader.string()
+                    guard let cidr = CIDR(text) ?? IPAddress(text)?.hostPrefix else {
+                        throw reader.failure("\"\(text)\" is not a CIDR")
+                    }
+                    reserved.append(cidr)
+                }
             }
-            return cidr
         }
+        reservedCIDRs = reserved
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -57,8 +61,8 @@ public struct NodeResource: Resource {
 
     public var labels: [String: String] { metadata.labels ?? [:] }
 
-    public init(from decoder: any Decoder) throws {
-        metadata = try decoder.container(keyedBy: ResourceKeys.self).decode(ResourceMetadata.self, forKey: .metadata)
+    public init(json: Data) throws(MalformedRecord) {
+        metadata = try ResourceMetadata.read(json) { (_, reader) throws(JSONReader.Failure) in try reader.skip() }
     }
 
     public func encode(to encoder: any Encoder) throws {

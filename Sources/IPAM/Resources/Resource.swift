@@ -3,7 +3,7 @@ import FoundationEssentials
 import KubernetesAPI
 
 /// What the metadata of a resource keeps (`metadata` of Calico's v3 API, which is Kubernetes' ObjectMeta).
-public struct ResourceMetadata: Hashable, Sendable, Codable {
+public struct ResourceMetadata: Hashable, Sendable, Encodable {
     public var name: String
     public var namespace: String?
     public var uid: String?
@@ -22,11 +22,14 @@ public struct ResourceMetadata: Hashable, Sendable, Codable {
 }
 
 /// A resource of Calico's v3 API that is kept as a record of its own.
-public protocol Resource: Codable, Hashable, Sendable {
+public protocol Resource: Encodable, Hashable, Sendable {
     static var kind: String { get }
     static var recordKind: ResourceKind { get }
     static var apiVersion: String { get }
     var metadata: ResourceMetadata { get set }
+
+    /// Reads the JSON of a record, Calico's own ones too.
+    init(json: Data) throws(MalformedRecord)
 }
 
 extension Resource {
@@ -50,25 +53,12 @@ extension Resource {
 
     /// The resource that a record holds; one that cannot be read makes the store inconsistent.
     public init(_ record: Record) throws(IPAMError) {
-        do {
-            self = try JSONDecoder().decode(Self.self, from: record.value)
+        do throws(MalformedRecord) {
+            try self.init(json: record.value)
         } catch {
-            throw .inconsistent("\(record.key): \(Self.text(error))")
+            throw .inconsistent("\(record.key): \(error)")
         }
         if metadata.resourceVersion != nil { metadata.resourceVersion = record.revision.description }
-    }
-
-    private static func text(_ error: any Error) -> String {
-        guard let error = error as? DecodingError else { return "\(error)" }
-        let (context, problem): (DecodingError.Context, String) =
-            switch error {
-            case .keyNotFound(let key, let context): (context, "\(key.stringValue) is missing")
-            case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-                (context, context.debugDescription)
-            @unknown default: (.init(codingPath: [], debugDescription: ""), "\(error)")
-            }
-        let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-        return path.isEmpty ? problem : "\(path): \(problem)"
     }
 }
 
