@@ -64,19 +64,19 @@ let package = Package(
         program("swiftlet", ["CNIPlugin"], linkerSettings: fullyStatic),
         program(
             "swiftlet-proxy",
-            ["ServiceProxy", "Manifests", argumentParser, logging, serviceLifecycle],
+            ["ServiceProxy", "Manifests", "Version", argumentParser, logging, serviceLifecycle],
             linkerSettings: selfContained
         ),
         program(
             "swiftletctl",
-            ["Reports", "IPAM", "ClusterClient", "NetworkTypes", argumentParser],
+            ["Reports", "IPAM", "ClusterClient", "NetworkTypes", "Version", argumentParser],
             linkerSettings: selfContained
         ),
         library(
             "CNIPlugin",
             [
                 "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "JSON", "KubernetesAPI", "Netlink",
-                "NetworkTypes",
+                "NetworkTypes", "Version",
             ]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
@@ -102,6 +102,7 @@ let package = Package(
                 path: "Benchmarks/CNIBenchmark",
                 swiftSettings: strict
             ),
+            .target(name: "Version", swiftSettings: module),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(
                 name: "CNetfilter",

@@ -5,12 +5,10 @@
 internal import CLinux
 import CNI
 import Glibc
+import Version
 
 /// One call of the plugin, from its arguments to its exit code.
 public struct Program: Sendable {
-    /// The version of Swiftlet.
-    public static let version = "0.1.0"
-
     /// Under which name it was called.
     enum Role: String {
         /// The main plugin.
@@ -64,7 +62,7 @@ public struct Program: Sendable {
         case nil: break
         case "VERSION": environment["CNI_COMMAND"] = Command.version.rawValue
         case "--version", "-v", "version":
-            print("\(role.rawValue) \(Self.version)")
+            print("\(role.rawValue) \(swiftletVersion)")
             return 0
         case "--help", "-h", "help":
             print(about)
@@ -107,7 +105,7 @@ public struct Program: Sendable {
 
     private var about: String {
         """
-        \(role.rawValue) \(Self.version): \(role == .plugin ? "CNI plugin" : "CNI plugin for IPAM") of Swiftlet
+        \(role.rawValue) \(swiftletVersion): \(role == .plugin ? "CNI plugin" : "CNI plugin for IPAM") of Swiftlet
         A container runtime calls it with CNI_COMMAND and its siblings in the environment and the network configuration
         on stdin. For a person: --help, --version, VERSION.
         CNI protocol versions supported: \(SpecVersion.allCases.map(\.rawValue).joined(separator: ", "))

@@ -4,6 +4,7 @@ import Logging
 import Manifests
 import ServiceLifecycle
 import ServiceProxy
+import Version
 
 /// The parts of the proxy, put together and run until a signal.
 struct ProxyDaemon {
@@ -38,7 +39,7 @@ struct ProxyDaemon {
         logger.info(
             "starting",
             metadata: [
-                "version": "\(SwiftletProxy.version)", "node": "\(configuration.nodeName)",
+                "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)",
                 "manifests": "\(configuration.manifests)",
                 "families": .array(LocalNode.families.map { .string("\($0)") }.sorted { "\($0)" < "\($1)" }),
                 "podsAreIn": .array(configuration.clusterCIDRs.values.sorted().map { .string("\($0)") }),

@@ -1,11 +1,11 @@
 import ArgumentParser
 import Glibc
 import ServiceProxy
+import Version
 
 /// The command line of `swiftlet-proxy`: what is given, its checks, and the exit code.
 @main
 struct SwiftletProxy: AsyncParsableCommand {
-    static let version = "0.1.0"
 
     static let configuration = CommandConfiguration(
         commandName: "swiftlet-proxy",
@@ -41,7 +41,7 @@ struct SwiftletProxy: AsyncParsableCommand {
                 --cluster-cidr 10.80.0.0/16,fd80::/48
               swiftlet-proxy --cleanup
             """,
-        version: "swiftlet-proxy \(version)"
+        version: "swiftlet-proxy \(swiftletVersion)"
     )
 
     @Option(

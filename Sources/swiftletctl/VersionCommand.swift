@@ -1,4 +1,5 @@
 import ArgumentParser
+import Version
 
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -6,9 +7,7 @@ struct VersionCommand: ParsableCommand {
         abstract: "Print the version of swiftletctl."
     )
 
-    static let version = "0.1.0"
-
     func run() {
-        Output.print("swiftletctl \(Self.version)")
+        Output.print("swiftletctl \(swiftletVersion)")
     }
 }
