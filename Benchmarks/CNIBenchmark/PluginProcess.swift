@@ -53,6 +53,8 @@ struct PluginProcess {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, request, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, answer.writer, STDOUT_FILENO)
+        // Errors come on stdout; what a plugin logs goes where a runtime's log would be.
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
 
         let variables = [
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "CNI_COMMAND=\(command)", "CNI_CONTAINERID=\(container)",
