@@ -118,9 +118,9 @@ let package = Package(
                 linkerSettings: selfContained
             ),
             .executableTarget(
-                name: "ipam-benchmark",
+                name: "IPAMBenchmark",
                 dependencies: ["ClusterClient", "IPAM", "NetworkTypes"],
-                path: "Benchmarks/IPAM",
+                path: "Benchmarks/IPAMBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained
             ),

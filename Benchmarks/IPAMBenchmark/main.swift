@@ -1,4 +1,4 @@
-// What the allocator and the local store cost: swift run -c release ipam-benchmark [DIRECTORY]
+// What the allocator and the local store cost: scripts/bench ipam [DIRECTORY]
 //
 // Times are wall clock, of one process, with fsync on. The directory is made if need be and a new one below it used.
 
