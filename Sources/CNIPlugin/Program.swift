@@ -82,6 +82,7 @@ public struct Program: Sendable {
         var version = SpecVersion.latest
         do throws(CNIError) {
             let invocation = try Invocation(environment: environment)
+            if invocation.command == .status { Watchdog.startForStatus() } else { Watchdog.startForInput() }
             if invocation == .version {
                 let stdin = isatty(STDIN_FILENO) == 1 ? [] : (try? StandardStreams.readInput()) ?? []
                 try StandardStreams.write(SpecVersion.reply(toStdin: stdin))

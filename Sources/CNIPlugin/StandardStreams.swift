@@ -13,7 +13,7 @@ enum StandardStreams {
         }
     }
 
-    /// Everything on stdin. Throws code 5 when it cannot be read (V7), code 6 when it does not end in time.
+    /// Everything on stdin. Throws code 5 when it cannot be read (V7), code 6 when it is too large.
     static func readInput() throws(CNIError) -> [UInt8] {
         var input: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 14)

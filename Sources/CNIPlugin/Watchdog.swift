@@ -3,6 +3,16 @@ import Glibc
 /// The last resort against a verb that hangs where no deadline is looked at, as in a system call on a dead disk (C11):
 /// it answers code 11 and ends the process. What was half made then is cleaned by the DEL that follows a failed ADD.
 enum Watchdog {
+    /// For reading stdin, which a runtime writes at once and closes.
+    static func startForInput() {
+        signal(SIGALRM) { _ in
+            Watchdog.give(
+                #"{"cniVersion":"1.1.0","code":5,"msg":"the network configuration on stdin did not end within 10 seconds"}"#
+            )
+        }
+        alarm(10)
+    }
+
     /// For a verb that changes something: it is ended after 90 seconds, but not by SIGTERM in the middle of its work,
     /// which takes milliseconds. (SIGKILL may come at any time; see the DEL that follows.)
     static func startForChanges() {

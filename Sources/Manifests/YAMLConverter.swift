@@ -20,16 +20,17 @@ struct YAMLConverter {
         /// Where the text of each value is.
         var members: [(key: String, value: Range<Int>)] = []
         var merge = Merge.no
-        var merged: [(key: String, value: [UInt8])] = []
+        var merged: [(key: String, value: Range<Int>)] = []
     }
 
     /// What comes next in a mapping after the key `<<`.
     private enum Merge { case no, one, list }
 
+    /// Where in the output an anchored value stands; the output only grows, so that nothing need be copied for it.
     private struct Anchored {
-        let text: [UInt8]
+        let text: Range<Int>
         /// Of a mapping; `nil` for anything else.
-        let members: [(key: String, value: [UInt8])]?
+        let members: [(key: String, value: Range<Int>)]?
     }
 
     private var output: [UInt8] = []
@@ -154,6 +155,8 @@ struct YAMLConverter {
         guard let anchored = anchors[name] else { throw Refusal("no anchor is called \"\(name)\" above this alias") }
         if let top = frames.indices.last, frames[top].merge != .no {
             guard let members = anchored.members else { throw Refusal("only a mapping can be merged with <<") }
+            // Merging costs memory also where every key is there already.
+            try charge(members.count * MemoryLayout<(String, Range<Int>)>.stride + 1)
             frames[top].merged += members
             guard frames[top].merge == .one else { return }
             frames[top].merge = .no
@@ -165,10 +168,14 @@ struct YAMLConverter {
         endValue(start, anchor: nil, members: nil)
     }
 
-    private mutating func append(copyOf text: [UInt8]) throws(Refusal) {
-        aliasAllowance -= text.count + 1
+    private mutating func append(copyOf text: Range<Int>) throws(Refusal) {
+        try charge(text.count + 1)
+        output.append(contentsOf: Array(output[text]))
+    }
+
+    private mutating func charge(_ bytes: Int) throws(Refusal) {
+        aliasAllowance -= bytes
         guard aliasAllowance >= 0 else { throw Refusal("aliases expand to more than \(aliasLimit) bytes") }
-        output += text
     }
 
     /// Writes what stands before a value, and returns where the value starts.
@@ -186,10 +193,7 @@ struct YAMLConverter {
     private mutating func endValue(_ start: Int, anchor: String?, members: [(key: String, value: Range<Int>)]?) {
         let range = start..<output.count
         if let anchor {
-            anchors[anchor] = Anchored(
-                text: Array(output[range]),
-                members: members?.map { ($0.key, Array(output[$0.value])) }
-            )
+            anchors[anchor] = Anchored(text: range, members: members)
         }
         guard let top = frames.indices.last, let key = frames[top].key else { return }
         frames[top].members.append((key, range))

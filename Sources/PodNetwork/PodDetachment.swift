@@ -46,6 +46,8 @@ struct PodDetachment {
             host: socket
         )
         guard let end = found.hostEnd, hostInterfaceNames.contains(end.name) || end.isPodHostEnd else { return false }
+        // The path may lead to another pod's namespace by now; its interface has the same name.
+        if let owner, let alias = end.alias, alias != owner { return false }
         try PodNetworkError.translating { try socket.deleteIfPresent(.index(end.index)) }
         return true
     }

@@ -377,6 +377,17 @@ struct AttachmentTests {
         #expect(try bench.ip("link", in: pod).count == 1)
     }
 
+    /// The host ends of containers whose IDs start alike have different names, and CHECK knows which is whose.
+    @Test func checkOfContainersWithSimilarIDs() async throws {
+        for container in ["my-container-1", "my-container-2"] {
+            let pod = try bench.pod()
+            let added = try await bench.call("ADD", container, namespace: pod)
+            let previous = bench.configuration(extra: #", "prevResult": \#(added.output)"#)
+            let checked = try await bench.call("CHECK", container, namespace: pod, previous)
+            #expect(checked.status == 0, "\(checked.output)")
+        }
+    }
+
     @Test func checkTellsWhatIsWrong() async throws {
         let pod = try bench.pod()
         let added = try await bench.call("ADD", "c1", namespace: pod)

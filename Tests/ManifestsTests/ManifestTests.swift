@@ -231,6 +231,10 @@ import Testing
         var merges = "m0: &m0 {k: \(String(repeating: "x", count: 1000))}\n"
         for level in 1...40 { merges += "m\(level): &m\(level) {a: *m\(level - 1), b: *m\(level - 1)}\n" }
         #expect(error(merges)?.reason.hasPrefix("aliases expand to more than") == true)
+        // Merging what is there already adds nothing to the result, but is not free.
+        let keys = (1...1000).map { "k\($0): 1" }.joined(separator: ", ")
+        let same = "a: &a {\(keys)}\nb: {<<: [\(Array(repeating: "*a", count: 30_000).joined(separator: ","))]}"
+        #expect(error(same)?.reason.hasPrefix("aliases expand to more than") == true)
         #expect(error(String(repeating: "[", count: depth)) != nil)
         #expect(error(String(repeating: "{a: ", count: depth)) != nil)
         #expect(error(String(repeating: "- ", count: depth) + "a") != nil)

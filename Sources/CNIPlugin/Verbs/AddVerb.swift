@@ -77,9 +77,12 @@ struct AddVerb {
             // What is in use is not given back because some later step of a repeated ADD fails.
             return NetworkResult(addresses: held.map { .init($0.hostPrefix) })
         }
-        rollback.add("release the addresses") { () async throws(CNIError) in try await source.release() }
-        rollback.add("remove the link") { [link, namespacePath] () async throws(CNIError) in
+        // In this order, and the second only after the first: an address that a pod still answers to must not be given
+        // to another.
+        rollback.add("remove the link and release the addresses") {
+            [link, namespacePath] () async throws(CNIError) in
             try link.remove(namespacePath: namespacePath, addresses: [])
+            try await source.release()
         }
         if !held.isEmpty {
             call.log.info("an earlier ADD was cut short and left \(listing(held))")

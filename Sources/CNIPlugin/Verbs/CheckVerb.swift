@@ -30,16 +30,18 @@ struct CheckVerb {
         )
         // What the MTU file says may have changed since; what the pod was given has not.
         settings.mtu = Self.interface(of: recorded, in: previous)?.mtu
+        var request = link.request(
+            namespacePath: namespacePath,
+            addresses: recorded.addresses,
+            settings,
+            mac: recordedLink.mac
+        )
+        // ADD may have had to take the other name, or one with a prefix that is configured no more.
+        request.hostInterfaceName = recordedLink.hostInterfaceName
+        request.alternateHostInterfaceName = nil
         var differences = Self.differences(recorded, held: held, from: previous)
         do throws(PodNetworkError) {
-            differences += try PodNetwork.differences(
-                from: link.request(
-                    namespacePath: namespacePath,
-                    addresses: recorded.addresses,
-                    settings,
-                    mac: recordedLink.mac
-                )
-            )
+            differences += try PodNetwork.differences(from: request)
         } catch {
             throw CNIError(error)
         }

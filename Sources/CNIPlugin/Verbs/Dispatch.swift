@@ -16,7 +16,6 @@ extension Program {
         switch (invocation, role) {
         case (.version, _): break
         case (.status, _):
-            Watchdog.startForStatus()
             try await StatusVerb(configuration: configuration).run()
         case (.collectGarbage, _):
             if role == .plugin { try Privileges.require() }

@@ -8,11 +8,10 @@ extension OpenStore {
     func recover() throws(DatastoreError) {
         guard needsRecovery else { return }
         let entries = try scan()
-        if !entries.isEmpty {
-            // A process that was killed may have written the last entry without having synced it.
-            try files.sync(journal, Self.journalName)
-            try apply(entries)
-        }
+        // A process that was killed may have written the last entry, or the header of a checkpoint, without having
+        // synced it. What is noted as applied, and what is written behind it, must not outlive it on the disk.
+        try files.sync(journal, Self.journalName)
+        if !entries.isEmpty { try apply(entries) }
         // Half an entry, whose process died while writing it, would make everyone look here again.
         if JournalEntry.Head(try peek()[...])?.generation == generation { try discardEntryAtTail() }
         try writeNote()

@@ -29,13 +29,13 @@ struct PickChain: Hashable, Sendable {
     }
 
     init?(name: String) {
-        guard let dash = name.lastIndex(of: "-"), let count = Int(name[name.index(after: dash)...]), count > 0 else {
+        guard let dash = name.lastIndex(of: "-"), let count = UInt32(name[name.index(after: dash)...]), count > 0 else {
             return nil
         }
         for marking in Marking.allCases {
             for scope in Scope.allCases {
                 for isNear in [false, true] {
-                    let candidate = PickChain(marking: marking, scope: scope, isNear: isNear, count: count)
+                    let candidate = PickChain(marking: marking, scope: scope, isNear: isNear, count: Int(count))
                     if candidate.name == name {
                         self = candidate
                         return

@@ -235,6 +235,10 @@ struct ProgrammedTable: Sendable {
         let error = NFTablesError.refused(refusals)
         if refusals.contains(where: \.isTransient) { throw error }
         if try kernel.table(table.table) == nil { throw ServiceBackendError.lost("table \(table.table)") }
+        // We name only what we made: what is missing was removed by someone else, and no frontend is to blame.
+        if let missing = refusals.first(where: { $0.code == ENOENT }) {
+            throw ServiceBackendError.lost("\(missing.object)")
+        }
         guard let change = changes.first else { throw error }
         if changes.count == 1 { return (0, [RefusedFrontend(change: change, reason: error.description)]) }
         let middle = changes.startIndex + changes.count / 2

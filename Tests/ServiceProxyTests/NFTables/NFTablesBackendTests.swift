@@ -138,6 +138,21 @@ struct NFTablesBackendTests {
         #expect(try await backend.start(with: [frontend]).findings[.ipv4] == .created)
     }
 
+    @Test func aLostElementIsNotBlamedOnAFrontend() async throws {
+        let backend = makeBackend()
+        let frontend = example(["10.9.0.1"])
+        _ = try await backend.start(with: [frontend])
+        var loss = Transaction(table: table().table)
+        loss.flushSet("backends")
+        try kernel.commit(loss)
+        let changed = example(["10.9.0.2"])
+        await #expect(throws: ServiceBackendError.self) {
+            try await backend.apply([.replace(old: frontend, new: changed)])
+        }
+        #expect(try await backend.start(with: [changed]).findings[.ipv4] == .adopted)
+        #expect(try await backend.apply([.replace(old: changed, new: frontend)]).isEmpty)
+    }
+
     @Test func oneBadFrontendIsSetAsideAlone() async throws {
         let backend = makeBackend()
         let frontends = (1...40).map { example(["10.9.0.\($0)"], service: $0) }
