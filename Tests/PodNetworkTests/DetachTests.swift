@@ -112,4 +112,12 @@ struct DetachTests {
             try node.detach(pod, namespacePath: node.host.descriptorPath)
         }
     }
+
+    /// A late DEL, whose path leads to the namespace of another container by now.
+    @Test func anotherOwnersLinkStays() throws {
+        let pod = try node.pod("web-0", "10.80.0.1")
+        try node.attach(pod)
+        try node.detach(pod, namespacePath: pod.namespace.descriptorPath, owner: "container-before/eth0")
+        #expect(try node.differences(pod) == [])
+    }
 }
