@@ -142,12 +142,16 @@ struct PodAttachment {
         guard host.kind == "veth" else {
             throw .hostInterfaceExists(name: host.name, description: "it is not a pod's")
         }
-        if let alternate = request.alternateHostInterfaceName, let owner = host.alias, owner != request.owner {
-            guard plan.host.name != alternate else {
+        // Whoever made it may be at work on it and has not put its owner down yet; so only what is known to be ours, or
+        // has the name that nobody else would take, is removed.
+        if let alternate = request.alternateHostInterfaceName, host.alias != request.owner {
+            if plan.host.name != alternate {
+                try useAlternateName()
+                return nil
+            }
+            if let owner = host.alias {
                 throw .hostInterfaceExists(name: alternate, description: "it belongs to \(owner)")
             }
-            try useAlternateName()
-            return nil
         }
         try remove(host)
         return nil

@@ -186,6 +186,42 @@ struct AttachTests {
         #expect(try NetlinkSocket(in: node.host).list(.links()).map(\.name).sorted() == [names[0], "lo"].sorted())
     }
 
+    /// Another container's ADD has made its pair and not yet put its owner down: its link must not be taken for a
+    /// left-over.
+    @Test func alternateNameIsTakenWhenTheOtherIsStillAtWork() throws {
+        let socket = try NetlinkSocket(in: node.host)
+        try socket.send(.addVeth(VethEnd(name: "calimy-containe"), peer: VethEnd(name: "elsewhere")))
+        let pod = try node.pod("my-container-2", "10.80.0.2") {
+            $0.hostInterfaceName = "calimy-containe"
+            $0.alternateHostInterfaceName = HostInterfaceName.alternate(containerID: "my-container-2")
+            $0.owner = "my-container-2/eth0"
+        }
+        #expect(try node.attach(pod).host.name == pod.request.alternateHostInterfaceName)
+        #expect(try socket.get(.link(.name("calimy-containe"))).kind == "veth")
+    }
+
+    /// Many at once, whose IDs start alike: each has a link of its own in the end.
+    @Test func similarContainersAtOnceKeepTheirLinks() async throws {
+        let pods = try (1...12).map { index in
+            let id = "my-container-\(index)"
+            return try node.pod(id, "10.80.0.\(index)") {
+                $0.hostInterfaceName = HostInterfaceName.derive(containerID: id)
+                $0.alternateHostInterfaceName = HostInterfaceName.alternate(containerID: id)
+                $0.owner = "\(id)/eth0"
+            }
+        }
+        let host = node.host
+        let names = try await withThrowingTaskGroup(of: String.self) { group in
+            for request in pods.map(\.request) {
+                group.addTask { try await host.run { try PodNetwork.attach(request).host.name } }
+            }
+            return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+        }
+        #expect(names.count == pods.count)
+        let links = try NetlinkSocket(in: host).list(.links()).map(\.name)
+        #expect(names.isSubset(of: links))
+    }
+
     @Test func severalInterfacesOfOnePod() throws {
         let pod = try node.pod("web-0", "10.80.0.1")
         try node.attach(pod)
