@@ -5,6 +5,16 @@ import Netlink
 import PodNetwork
 
 extension CNIError {
+    /// For what comes out of a sequence of calls to the store and to IPAM.
+    init(any error: any Error) {
+        switch error {
+        case let error as DatastoreError: self.init(error)
+        case let error as IPAMError: self.init(error)
+        case let error as CNIError: self = error
+        default: self.init(.internal, "\(error)")
+        }
+    }
+
     /// What a runtime is told of a store that failed (3.2).
     init(_ error: DatastoreError) {
         let code: Code =

@@ -87,14 +87,8 @@ struct CollectVerb {
                 }
             }
             return (endpoints, assignments)
-        } catch let error as DatastoreError {
-            throw CNIError(error)
-        } catch let error as IPAMError {
-            throw CNIError(error)
-        } catch let error as CNIError {
-            throw error
         } catch {
-            throw CNIError(.internal, "\(error)")
+            throw CNIError(any: error)
         }
     }
 

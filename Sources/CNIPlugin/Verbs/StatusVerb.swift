@@ -33,14 +33,8 @@ struct StatusVerb {
             for family in IPFamily.allCases where wanted.families.contains(family) {
                 try await checkRoom(family, wanted.pools[family] ?? [], configured, stored, allocator)
             }
-        } catch let error as DatastoreError {
-            throw CNIError(error)
-        } catch let error as IPAMError {
-            throw CNIError(error)
-        } catch let error as CNIError {
-            throw error
         } catch {
-            throw CNIError(.internal, "\(error)")
+            throw CNIError(any: error)
         }
     }
 

@@ -36,25 +36,21 @@ public struct BlockAffinity: Hashable, Sendable {
         var state = State.confirmed
         var isDeleted = false
         if !json.isEmpty {
-            do throws(JSONReader.Failure) {
-                try JSONReader.read(json.span) { (reader) throws(JSONReader.Failure) in
-                    try reader.object { (name, reader) throws(JSONReader.Failure) in
-                        switch name {
-                        case "state":
-                            let text = try reader.string()
-                            guard let known = text.isEmpty ? .confirmed : State(rawValue: text) else {
-                                throw reader.failure("unknown state \"\(text)\"")
-                            }
-                            state = known
-                        case "deleted":
-                            isDeleted = try reader.flag()
-                        default:
-                            try reader.skip()
+            try JSONReader.record(json) { (reader) throws(JSONReader.Failure) in
+                try reader.object { (name, reader) throws(JSONReader.Failure) in
+                    switch name {
+                    case "state":
+                        let text = try reader.string()
+                        guard let known = text.isEmpty ? .confirmed : State(rawValue: text) else {
+                            throw reader.failure("unknown state \"\(text)\"")
                         }
+                        state = known
+                    case "deleted":
+                        isDeleted = try reader.flag()
+                    default:
+                        try reader.skip()
                     }
                 }
-            } catch {
-                throw MalformedRecord(description: error.description)
             }
         }
         self.init(state, isDeleted: isDeleted)

@@ -46,11 +46,7 @@ extension Block {
     /// Throws when the text is no JSON, or not of the right shape. That its parts agree with each other is another
     /// matter: see ``violations(now:)``.
     init(json: Data) throws(MalformedRecord) {
-        do throws(JSONReader.Failure) {
-            self = try JSONReader.read(json.span) { (reader) throws(JSONReader.Failure) in try Block(from: &reader) }
-        } catch {
-            throw MalformedRecord(description: error.description)
-        }
+        self = try JSONReader.record(json) { (reader) throws(JSONReader.Failure) in try Block(from: &reader) }
     }
 
     private init(from reader: inout JSONReader) throws(JSONReader.Failure) {

@@ -32,25 +32,21 @@ public struct Handle: Hashable, Sendable {
     init(json: Data) throws(MalformedRecord) {
         var blocks: [CIDR: Int] = [:]
         var isDeleted = false
-        do throws(JSONReader.Failure) {
-            try JSONReader.read(json.span) { (reader) throws(JSONReader.Failure) in
-                try reader.object { (name, reader) throws(JSONReader.Failure) in
-                    switch name {
-                    case "block":
-                        guard !reader.null() else { return }
-                        try reader.object { (name, reader) throws(JSONReader.Failure) in
-                            guard let cidr = CIDR(name) else { throw reader.failure("\"\(name)\" is not a block") }
-                            blocks[cidr] = try reader.integer(Int.self)
-                        }
-                    case "deleted":
-                        isDeleted = try reader.flag()
-                    default:
-                        try reader.skip()
+        try JSONReader.record(json) { (reader) throws(JSONReader.Failure) in
+            try reader.object { (name, reader) throws(JSONReader.Failure) in
+                switch name {
+                case "block":
+                    guard !reader.null() else { return }
+                    try reader.object { (name, reader) throws(JSONReader.Failure) in
+                        guard let cidr = CIDR(name) else { throw reader.failure("\"\(name)\" is not a block") }
+                        blocks[cidr] = try reader.integer(Int.self)
                     }
+                case "deleted":
+                    isDeleted = try reader.flag()
+                default:
+                    try reader.skip()
                 }
             }
-        } catch {
-            throw MalformedRecord(description: error.description)
         }
         self.init(blocks: blocks, isDeleted: isDeleted)
     }
