@@ -18,7 +18,14 @@ let fullyStatic: [LinkerSetting] = [
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let nio = [
+    Target.Dependency.product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 func library(
     _ name: String,
@@ -56,7 +63,11 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // Without its traits it needs no more of Foundation than FoundationEssentials.
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     // From the programs down to the values; a module depends only on modules below it.
@@ -88,11 +99,34 @@ let package = Package(
             testDependencies: ["store-worker"]
         ),
         library("CNI", ["JSON", "NetworkTypes"]),
-        library("Manifests", ["ClusterClient", "JSON", "KubernetesAPI", logging, yams]),
+        library("Manifests", ["ClusterClient", "KubernetesAPI", "YAML", logging]),
+        library(
+            "Stores",
+            ["ClusterClient", "EtcdStore", "JSON", "KubernetesClient", "KubernetesStore", "NetworkTypes"]
+        ),
+        library(
+            "KubernetesSource",
+            ["ClusterClient", "KubernetesAPI", "KubernetesClient", "KubernetesWire", logging],
+            testDependencies: ["TestAPIServer"]
+        ),
+        library(
+            "KubernetesStore",
+            ["ClusterClient", "JSON", "KubernetesClient", "NetworkTypes"],
+            testDependencies: ["TestAPIServer"]
+        ),
+        library("EtcdStore", ["ClusterClient", "JSON", "ServerTransport", "NetworkTypes"]),
+        library(
+            "KubernetesClient",
+            ["JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
+            testDependencies: ["TestAPIServer"]
+        ),
+        library("KubernetesWire", ["JSON", "KubernetesAPI", "NetworkTypes", protobuf]),
+        library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
+        library("YAML", ["CYAML", "JSON"]),
         library("JSON"),
         library("NetworkTypes"),
         [
@@ -104,6 +138,7 @@ let package = Package(
             ),
             .target(name: "Version", swiftSettings: module),
             .systemLibrary(name: "CLinux"),
+            .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
             .systemLibrary(
                 name: "CNetfilter",
                 pkgConfig: "libnftnl",
@@ -130,6 +165,26 @@ let package = Package(
                 path: "Benchmarks/ProxyBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained
+            ),
+            // A Kubernetes API server to test against, and the program that runs it on its own.
+            .target(
+                name: "TestAPIServer",
+                dependencies: ["JSON", "KubernetesAPI", "KubernetesWire", "NetworkTypes", logging] + nio,
+                path: "Tests/APIServer",
+                swiftSettings: module
+            ),
+            .executableTarget(
+                name: "test-apiserver",
+                dependencies: ["TestAPIServer", argumentParser, logging],
+                path: "Tests/APIServerProgram",
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
+            .testTarget(
+                name: "TestAPIServerTests",
+                dependencies: ["TestAPIServer", "TestSupport", "JSON", "KubernetesWire"],
+                path: "Tests/APIServerTests",
+                swiftSettings: strict
             ),
             .target(
                 name: "TestSupport",

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import KubernetesAPI
+import YAML
 
 /// The content of one manifest file: all of its documents, or the reason why it cannot be used.
 struct Manifest {
@@ -43,6 +44,8 @@ struct Manifest {
             }
         } catch let error as ManifestError {
             throw error
+        } catch let error as YAMLError {
+            throw ManifestError(line: error.line, reason: error.reason)
         } catch {
             throw ManifestError(line: nil, reason: "\(error)")
         }

@@ -1,4 +1,5 @@
 import KubernetesAPI
+import YAML
 
 /// Follows the events of one document, and remembers where it met the longest part of a path.
 struct YAMLPathLocator {

@@ -1,20 +1,17 @@
-internal import CYaml
-// Not used here: Yams needs it, and in a static link only a module that is compiled for one asks for all of its parts.
-import Foundation
+internal import CYAML
 
 /// The events of a YAML stream, as libyaml reads them.
 ///
-/// Yams builds a tree of all nodes of a document and expands aliases in it, so that a small file can ask for any
-/// amount of memory. Manifests are read from the events instead: libyaml limits nesting, and whoever reads the events
-/// limits the rest.
-final class YAMLEvents {
-    struct Event {
-        let kind: Kind
+/// No tree is built, and no alias expanded, so that a small file cannot ask for any amount of memory: libyaml limits
+/// nesting, and whoever reads the events limits the rest.
+public final class YAMLEvents {
+    public struct Event {
+        public let kind: Kind
         /// Counted from 1.
-        let line: Int
+        public let line: Int
     }
 
-    enum Kind {
+    public enum Kind {
         case documentStart
         case documentEnd
         case streamEnd
@@ -28,8 +25,8 @@ final class YAMLEvents {
         case other
     }
 
-    struct Scalar {
-        let text: String
+    public struct Scalar {
+        public let text: String
         /// Whether the text was written without quotes and is no block, so that its look tells its type.
         let isPlain: Bool
         let tag: String?
@@ -40,7 +37,7 @@ final class YAMLEvents {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
 
     /// - Parameter bytes: must outlive the events.
-    init(_ bytes: UnsafeBufferPointer<UInt8>) {
+    public init(_ bytes: UnsafeBufferPointer<UInt8>) {
         parser = .allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
         yaml_parser_initialize(parser)
@@ -54,7 +51,7 @@ final class YAMLEvents {
         parser.deallocate()
     }
 
-    func next() throws(ManifestError) -> Event {
+    public func next() throws(YAMLError) -> Event {
         var event = yaml_event_t()
         guard yaml_parser_parse(parser, &event) == 1 else { throw failure }
         defer { yaml_event_delete(&event) }
@@ -91,10 +88,10 @@ final class YAMLEvents {
         pointer.map { String(cString: $0) }
     }
 
-    private var failure: ManifestError {
+    private var failure: YAMLError {
         let problem = parser.pointee.problem.map { String(cString: $0) } ?? "cannot be read"
         let context = parser.pointee.context.map { "\(String(cString: $0)): " } ?? ""
         let line = parser.pointee.error == YAML_READER_ERROR ? nil : parser.pointee.problem_mark.line + 1
-        return ManifestError(line: line, reason: "not valid YAML: \(context)\(problem)")
+        return YAMLError(line: line, reason: "not valid YAML: \(context)\(problem)")
     }
 }

@@ -1,7 +1,7 @@
 import JSON
 
 /// JSON text from YAML scalars.
-enum JSONText {
+enum ScalarText {
     static func append(_ scalar: YAMLEvents.Scalar, to output: inout [UInt8]) {
         let looksDecide = scalar.isPlain ? scalar.tag == nil || scalar.tag?.hasSuffix(":str") == false : false
         if looksDecide || scalar.tag.map(typedTags.contains) == true, let literal = literal(scalar.text) {

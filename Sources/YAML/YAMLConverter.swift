@@ -1,12 +1,11 @@
 import JSON
-import KubernetesAPI
 
 /// Turns YAML documents into JSON texts, as kubectl does before it decodes, so that there is one decoder for both.
 ///
 /// Plain scalars get the types of YAML 1.1 (`yes` is true). Aliases and merge keys (`<<`) are expanded, up to a limit.
-struct YAMLConverter {
+public struct YAMLConverter {
     /// Levels of mappings and sequences inside of each other that a document may have.
-    static let nestingLimit = 100
+    public static let nestingLimit = 100
 
     private struct Frame {
         let isMapping: Bool
@@ -46,7 +45,7 @@ struct YAMLConverter {
     }
 
     /// Calls `body` with the JSON text of each document and the line that it starts in; empty documents are `null`.
-    static func forEachDocument(
+    public static func forEachDocument(
         of bytes: UnsafeBufferPointer<UInt8>,
         _ body: ([UInt8], _ line: Int) throws -> Void
     ) throws {
@@ -67,7 +66,7 @@ struct YAMLConverter {
                 do {
                     try converter.take(event.kind)
                 } catch {
-                    throw ManifestError(line: event.line, reason: error.reason)
+                    throw YAMLError(line: event.line, reason: error.reason)
                 }
             }
         }
@@ -98,7 +97,7 @@ struct YAMLConverter {
         guard !expectsKey else { return try takeKey(scalar) }
         guard frames.last?.merge ?? .no == .no else { throw Refusal("only a mapping can be merged with <<") }
         let start = beginValue()
-        JSONText.append(scalar, to: &output)
+        ScalarText.append(scalar, to: &output)
         endValue(start, anchor: scalar.anchor, members: nil)
     }
 

@@ -1,0 +1,2 @@
+// libyaml. No code of ours.
+#include <yaml.h>

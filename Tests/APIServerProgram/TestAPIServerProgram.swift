@@ -1,0 +1,6 @@
+import TestAPIServer
+
+@main
+struct TestAPIServerProgram {
+    static func main() {}
+}

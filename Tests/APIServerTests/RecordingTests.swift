@@ -1,0 +1,2 @@
+import TestAPIServer
+import Testing

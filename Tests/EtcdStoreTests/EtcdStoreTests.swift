@@ -1,0 +1,2 @@
+import EtcdStore
+import Testing

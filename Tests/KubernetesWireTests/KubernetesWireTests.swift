@@ -1,0 +1,2 @@
+import KubernetesWire
+import Testing

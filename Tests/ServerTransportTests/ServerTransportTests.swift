@@ -1,0 +1,2 @@
+import ServerTransport
+import Testing
