@@ -75,7 +75,7 @@ let package = Package(
         program("swiftlet", ["CNIPlugin"], linkerSettings: fullyStatic),
         program(
             "swiftlet-proxy",
-            ["ServiceProxy", "Manifests", "Version", argumentParser, logging, serviceLifecycle],
+            ["ServiceProxy", "ClusterClient", "Manifests", "Version", argumentParser, logging, serviceLifecycle],
             linkerSettings: selfContained
         ),
         program(

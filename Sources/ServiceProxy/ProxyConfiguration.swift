@@ -4,8 +4,7 @@ import NetworkTypes
 public struct ProxyConfiguration: Hashable, Sendable {
     /// Trimmed and in lower case (1.6); never empty.
     public let nodeName: String
-    /// The directory that objects come from.
-    public let manifests: String
+    public let source: Source
     /// The sources that are pods of this cluster, at most one prefix per family (1.8).
     public let clusterCIDRs: [IPFamily: CIDR]
     public let masqueradeAll: Bool
@@ -14,9 +13,42 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// The bit of the packet mark that says "masquerade me", as kube-proxy has it by default: 0x4000.
     public static let masqueradeBit = 14
 
+    /// Where objects come from.
+    public enum Source: Hashable, Sendable {
+        /// The files of this directory.
+        case manifests(directory: String)
+        case api(APIConnection)
+    }
+
+    /// How to reach the API server (2.12, `clientConnection`).
+    public struct APIConnection: Hashable, Sendable {
+        /// Without one, and without a master, the service account of the pod that this runs in counts.
+        public var kubeconfig: String?
+        /// The address of the API server; goes before that of the kubeconfig.
+        public var master: String?
+        /// Whether to ask for Kubernetes' protobuf; otherwise for JSON.
+        public var prefersProtobuf: Bool
+        /// Requests per second, on average; a negative number switches the limit off.
+        public var qps: Double
+        /// Requests that may go out at once.
+        public var burst: Int
+        /// Where what was last known is kept for a start without the API server; `nil` for nowhere.
+        public var snapshot: String?
+    }
+
+    /// kube-proxy's content type by default.
+    public static let protobufContentType = "application/vnd.kubernetes.protobuf"
+    public static let defaultSnapshot = "/var/lib/swiftlet/proxy.snapshot"
+
     /// What stands on the command line, unchecked.
     public struct Arguments: Hashable, Sendable {
         public var manifests: String?
+        public var kubeconfig: String?
+        public var master: String?
+        public var contentType: String
+        public var qps: Double
+        public var burst: Int
+        public var snapshot: String
         public var proxyMode: String
         public var hostnameOverride: String
         public var clusterCIDR: String
@@ -26,6 +58,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
 
         public init(
             manifests: String? = nil,
+            kubeconfig: String? = nil,
+            master: String? = nil,
+            contentType: String = ProxyConfiguration.protobufContentType,
+            qps: Double = 5,
+            burst: Int = 10,
+            snapshot: String = ProxyConfiguration.defaultSnapshot,
             proxyMode: String = "",
             hostnameOverride: String = "",
             clusterCIDR: String = "",
@@ -33,6 +71,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
             nodePortAddresses: [String] = []
         ) {
             self.manifests = manifests
+            self.kubeconfig = kubeconfig
+            self.master = master
+            self.contentType = contentType
+            self.qps = qps
+            self.burst = burst
+            self.snapshot = snapshot
             self.proxyMode = proxyMode
             self.hostnameOverride = hostnameOverride
             self.clusterCIDR = clusterCIDR
@@ -65,18 +109,53 @@ public struct ProxyConfiguration: Hashable, Sendable {
         if name.isEmpty { problems.append("--hostname-override: the name of the node is empty") }
         nodeName = name
 
-        let manifests = arguments.manifests ?? ""
-        if manifests.isEmpty {
-            problems.append("--manifests: a directory of manifests is needed, as there is no other source of objects")
-        } else if let problem = manifestProblem(manifests) {
-            problems.append("--manifests: \(manifests): \(problem)")
-        }
-        self.manifests = manifests
+        source = Self.source(arguments, manifestProblem, &problems)
 
         clusterCIDRs = Self.clusterCIDRs(arguments.clusterCIDR, &problems)
         masqueradeAll = arguments.masqueradeAll
         nodePortAddresses = NodePortAddresses(arguments.nodePortAddresses, &problems)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
+    }
+
+    private static func source(
+        _ arguments: Arguments,
+        _ manifestProblem: (String) -> String?,
+        _ problems: inout [String]
+    ) -> Source {
+        let kubeconfig = arguments.kubeconfig.nonEmpty
+        let master = arguments.master.nonEmpty
+        if let manifests = arguments.manifests {
+            if kubeconfig != nil || master != nil {
+                problems.append(
+                    "--manifests: cannot be combined with --kubeconfig or --master; give one source of objects"
+                )
+            } else if manifests.isEmpty {
+                problems.append("--manifests: the name of the directory is empty")
+            } else if let problem = manifestProblem(manifests) {
+                problems.append("--manifests: \(manifests): \(problem)")
+            }
+            return .manifests(directory: manifests)
+        }
+        let known = ["", protobufContentType, "application/json"]
+        if !known.contains(arguments.contentType) {
+            problems.append(
+                "--kube-api-content-type: \"\(arguments.contentType)\" is neither \(known[1]) nor \(known[2])"
+            )
+        }
+        if arguments.burst < 0 { problems.append("--kube-api-burst: \(arguments.burst) is less than 0") }
+        if !arguments.snapshot.isEmpty, !arguments.snapshot.hasPrefix("/") {
+            problems.append("--snapshot: \"\(arguments.snapshot)\" is not an absolute path")
+        }
+        return .api(
+            APIConnection(
+                kubeconfig: kubeconfig,
+                master: master,
+                prefersProtobuf: arguments.contentType != known[2],
+                qps: arguments.qps == 0 ? 5 : arguments.qps,
+                burst: arguments.burst == 0 ? 10 : arguments.burst,
+                snapshot: arguments.snapshot.isEmpty ? nil : arguments.snapshot
+            )
+        )
     }
 
     private static func clusterCIDRs(_ text: String, _ problems: inout [String]) -> [IPFamily: CIDR] {
@@ -123,9 +202,23 @@ extension ProxyConfiguration {
     }
 }
 
+extension String? {
+    fileprivate var nonEmpty: String? { flatMap { $0.isEmpty ? nil : $0 } }
+}
+
 extension String {
     var trimmed: String {
         let start = drop(while: \.isWhitespace)
         return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.endIndex)])
+    }
+}
+
+extension ProxyConfiguration.Source: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .manifests(let directory): "manifests in \(directory)"
+        case .api(let connection):
+            "API of \(connection.master ?? connection.kubeconfig ?? "the cluster that this pod runs in")"
+        }
     }
 }

@@ -1,3 +1,4 @@
+import ClusterClient
 import Dispatch
 import Glibc
 import Logging
@@ -24,7 +25,7 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
-        let source = ManifestDirectory(path: configuration.manifests, logger: logger)
+        let source = try source()
         let configuration = configuration
         let logger = logger
         let controller = ServiceController(
@@ -40,7 +41,7 @@ struct ProxyDaemon {
             "starting",
             metadata: [
                 "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)",
-                "manifests": "\(configuration.manifests)",
+                "source": "\(configuration.source)",
                 "families": .array(LocalNode.families.map { .string("\($0)") }.sorted { "\($0)" < "\($1)" }),
                 "podsAreIn": .array(configuration.clusterCIDRs.values.sorted().map { .string("\($0)") }),
             ]
@@ -50,7 +51,7 @@ struct ProxyDaemon {
                 services: [
                     .init(service: UntilShutdown(description: "controller") { await controller.run() }),
                     .init(
-                        service: UntilShutdown(description: "manifests") {
+                        service: UntilShutdown(description: "source") {
                             try await source.run { await controller.receive($0) }
                         }
                     ),
@@ -62,6 +63,18 @@ struct ProxyDaemon {
         )
         try await group.run()
         logger.info("stopped; the rules stay")
+    }
+
+    private func source() throws -> any ObjectSource {
+        switch configuration.source {
+        case .manifests(let directory): ManifestDirectory(path: directory, logger: logger)
+        case .api: throw Unavailable()
+        }
+    }
+
+    /// The client of the API is on its way.
+    private struct Unavailable: Error, CustomStringConvertible {
+        var description: String { "the Kubernetes API cannot be read yet; give a directory with --manifests" }
     }
 
     static func cleanUp(_ log: ProxyLog) async throws {

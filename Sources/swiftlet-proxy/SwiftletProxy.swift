@@ -18,6 +18,14 @@ struct SwiftletProxy: AsyncParsableCommand {
             Nothing is written before all objects are known. It needs CAP_NET_ADMIN in
             the network namespace of the node.
 
+            THE API SERVER
+              Without --manifests, objects come from the Kubernetes API: the server and the
+              credentials of --kubeconfig, or the service account of the pod that the proxy
+              runs in. They are read again when their files change. Several servers may be
+              named, separated by commas; the proxy goes on with another when one is away.
+              While the server is away, what was last known stays programmed; and since that
+              is kept in the file --snapshot too, a node that starts meanwhile has Services.
+
             MANIFESTS
               Every *.yaml, *.yml and *.json file of the directory is read: several
               documents per file, lists too. An object without a namespace is in
@@ -37,6 +45,8 @@ struct SwiftletProxy: AsyncParsableCommand {
               1  any error: a wrong command line, no permission, rules that stayed
 
             EXAMPLES
+              swiftlet-proxy --kubeconfig /etc/swiftlet/proxy.kubeconfig \\
+                --cluster-cidr 10.80.0.0/16
               swiftlet-proxy --manifests /etc/swiftlet/services \\
                 --cluster-cidr 10.80.0.0/16,fd80::/48
               swiftlet-proxy --cleanup
@@ -51,6 +61,53 @@ struct SwiftletProxy: AsyncParsableCommand {
         )
     )
     var manifests: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The kubeconfig file that says where the API server is, and who the proxy is. (default: in-cluster)",
+            valueName: "file"
+        )
+    )
+    var kubeconfig: String?
+
+    @Option(
+        help: ArgumentHelp("The address of the API server; goes before that of the kubeconfig.", valueName: "url")
+    )
+    var master: String?
+
+    @Option(
+        name: .customLong("kube-api-content-type"),
+        help: ArgumentHelp(
+            "How the API server is to encode objects: Kubernetes' protobuf, or application/json.",
+            valueName: "type"
+        )
+    )
+    var contentType = ProxyConfiguration.protobufContentType
+
+    @Option(
+        name: .customLong("kube-api-qps"),
+        help: ArgumentHelp(
+            "Requests per second to the API server, on average; negative: no limit.",
+            valueName: "number"
+        )
+    )
+    var qps = 5.0
+
+    @Option(
+        name: .customLong("kube-api-burst"),
+        help: ArgumentHelp("Requests to the API server that may go out at once.", valueName: "number")
+    )
+    var burst = 10
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Keep what the API server said last in this file, for a start while it is away; an empty name keeps nothing.
+            """,
+            valueName: "file"
+        )
+    )
+    var snapshot = ProxyConfiguration.defaultSnapshot
 
     @Option(help: ArgumentHelp("How to program the node; nftables is the only way.", valueName: "mode"))
     var proxyMode = ""
@@ -140,6 +197,12 @@ struct SwiftletProxy: AsyncParsableCommand {
             configuration = try ProxyConfiguration(
                 ProxyConfiguration.Arguments(
                     manifests: manifests,
+                    kubeconfig: kubeconfig,
+                    master: master,
+                    contentType: contentType,
+                    qps: qps,
+                    burst: burst,
+                    snapshot: snapshot,
                     proxyMode: proxyMode,
                     hostnameOverride: hostnameOverride,
                     clusterCIDR: clusterCIDR,

@@ -60,6 +60,57 @@ import Testing
         )
     }
 
+    @Test func withoutManifestsObjectsComeFromTheAPI() throws {
+        let inCluster = try ProxyConfiguration(Arguments(), hostName: "n")
+        #expect(
+            inCluster.source
+                == .api(
+                    .init(
+                        prefersProtobuf: true,
+                        qps: 5,
+                        burst: 10,
+                        snapshot: ProxyConfiguration.defaultSnapshot
+                    )
+                )
+        )
+        let given = try ProxyConfiguration(
+            Arguments(
+                kubeconfig: "/k",
+                master: "https://m:6443",
+                contentType: "application/json",
+                qps: 0,
+                burst: 0,
+                snapshot: ""
+            ),
+            hostName: "n"
+        )
+        #expect(
+            given.source
+                == .api(
+                    .init(kubeconfig: "/k", master: "https://m:6443", prefersProtobuf: false, qps: 5, burst: 10)
+                )
+        )
+        #expect(
+            try ProxyConfiguration(Arguments(manifests: "/m"), hostName: "n").source == .manifests(directory: "/m")
+        )
+    }
+
+    @Test(arguments: [
+        (Arguments(manifests: "/m", kubeconfig: "/k"), "--manifests: cannot be combined with"),
+        (Arguments(manifests: "/m", master: "http://m"), "--manifests: cannot be combined with"),
+        (Arguments(manifests: ""), "--manifests: the name of the directory is empty"),
+        (Arguments(contentType: "application/cbor"), "--kube-api-content-type: \"application/cbor\" is neither"),
+        (Arguments(burst: -1), "--kube-api-burst: -1 is less than 0"),
+        (Arguments(snapshot: "here"), "--snapshot: \"here\" is not an absolute path"),
+    ])
+    func sourcesThatAreNone(_ arguments: Arguments, _ problem: String) {
+        let error = #expect(throws: ProxyConfiguration.Invalid.self) {
+            try ProxyConfiguration(arguments, hostName: "n")
+        }
+        #expect(error?.problems.count == 1)
+        #expect(error?.problems.first?.hasPrefix(problem) == true)
+    }
+
     @Test(arguments: ["10.0.0.0", "10.0.0.0/8,", "fd00::/48,x"])
     func clusterCIDRsThatAreNone(_ text: String) {
         #expect(throws: ProxyConfiguration.Invalid.self) {

@@ -149,7 +149,7 @@ import Testing
     @Test(
         arguments: [
             (["--help"], 0, "EXIT STATUS"), (["--version"], 0, "swiftlet-proxy "), (["--nonsense"], 1, "--nonsense"),
-            ([], 1, "--manifests: a directory of manifests is needed"),
+            (["--manifests", ""], 1, "--manifests: the name of the directory is empty"),
             (["--manifests", "/nonexistent"], 1, "--manifests: /nonexistent: No such file or directory"),
             (["--proxy-mode=ipvs", "--cluster-cidr=x"], 1, "--cluster-cidr: \"x\" is not a CIDR"),
         ] as [([String], Int32, String)]
