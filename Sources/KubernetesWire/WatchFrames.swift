@@ -69,9 +69,9 @@ struct WatchFrames {
             scanned = start
         }
         // The end is looked for no further than an event may reach.
-        let end = min(bytes.count, start + limit + 1)
+        let end = min(bytes.count, start + limit)
         let found = bytes.withUnsafeBufferPointer { scan($0, to: end) }
-        if !found { try check(scanned - start) }
+        if !found { try check(pending) }
         return found ? start..<scanned : nil
     }
 
