@@ -13,3 +13,12 @@ public enum WatchEvent: Hashable, Sendable {
     /// An object was added or modified and cannot be used any more.
     case skipped(SkippedObject)
 }
+
+/// What a watch event is about, as its `type` says.
+public enum WatchEventType: String, Hashable, Sendable, CaseIterable {
+    case added = "ADDED"
+    case modified = "MODIFIED"
+    case deleted = "DELETED"
+    case bookmark = "BOOKMARK"
+    case error = "ERROR"
+}
