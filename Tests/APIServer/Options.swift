@@ -24,8 +24,9 @@ extension TestAPIServer {
         public var historyLimit = 200_000
         /// The resourceVersion of the empty store.
         public var resourceVersion: UInt64 = 1
-        /// How long a request for a resourceVersion from the future waits before it gets a 504; a real server waits 3 s.
-        public var futureResourceVersionWait = Duration.zero
+        /// Whether an object can only be created through the API in a namespace that exists. Off, as most tests have no
+        /// use for namespaces.
+        public var requiresNamespaces = false
         /// Who may do what; the administrator may do everything anyway.
         public var rules: [AccessRule] = []
         /// The bearer tokens that are good from the start; see ``TestAPIServer/setToken(_:user:)``.
