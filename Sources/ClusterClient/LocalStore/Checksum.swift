@@ -1,11 +1,13 @@
 /// CRC-32C (Castagnoli, as in iSCSI, RFC 3720 appendix B.4), eight bytes at a time.
-struct Checksum {
+package struct Checksum: Sendable {
     private var remainder: UInt32 = .max
 
     /// The checksum of everything that was added.
-    var value: UInt32 { ~remainder }
+    package var value: UInt32 { ~remainder }
 
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    package init() {}
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         var crc = remainder
         Self.tables.withUnsafeBufferPointer { table in
             var index = 0
@@ -26,7 +28,7 @@ struct Checksum {
         remainder = crc
     }
 
-    mutating func update(_ bytes: some Sequence<UInt8>) {
+    package mutating func update(_ bytes: some Sequence<UInt8>) {
         let done: Void? = bytes.withContiguousStorageIfAvailable { update(UnsafeRawBufferPointer($0)) }
         if done == nil { Array(bytes).withUnsafeBytes { update($0) } }
     }
