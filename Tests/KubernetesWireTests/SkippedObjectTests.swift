@@ -77,7 +77,7 @@ import Testing
         Fault(.node, "status.addresses: expected a list, found true or false", #""status":{"addresses":true}"#),
     ]
 
-    private static func json(_ fault: Fault) -> String {
+    static func json(_ fault: Fault) -> String {
         let namespace = fault.kind.isNamespaced ? #""namespace":"shop","# : ""
         return #"{"apiVersion":"\#(fault.kind.apiVersion)","kind":"\#(fault.kind.rawValue)","#
             + (fault.json.isEmpty ? "" : fault.json + ",")
