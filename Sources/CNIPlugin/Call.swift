@@ -13,7 +13,8 @@ struct Call: Sendable {
     var workload: Workload
     let settings: StoreSettings
     let node: String
-    let store: any Datastore
+    /// Reads once what the steps of a verb ask for one after the other.
+    let store: ReadAheadDatastore
     let log: PluginLog
 
     init(_ command: Command, _ attachment: Attachment, _ configuration: NetworkConfiguration) throws(CNIError) {
@@ -22,7 +23,7 @@ struct Call: Sendable {
         workload = Workload(attachment)
         settings = try StoreSettings(configuration.reader)
         node = try NodeSettings(configuration.reader).resolve()
-        store = LocalDatastore(dataDirectory: settings.dataDirectory)
+        store = ReadAheadDatastore(LocalDatastore(dataDirectory: settings.dataDirectory))
         log = PluginLog(
             settings: try LogSettings(configuration.reader),
             subject: "\(command.rawValue) \(attachment.id.containerID) \(attachment.id.interfaceName)"

@@ -1,6 +1,5 @@
 import ClusterClient
 import Foundation
-import IPAM
 import NetworkTypes
 import Synchronization
 import TestSupport
@@ -114,30 +113,5 @@ import Testing
         let error = try await storeError { try await store.commit([.update(key, Data("1".utf8), created)]) }
         #expect(error.reason == .unavailable && error.key == key)
         #expect(try await rival.get(key)?.value == Data("2".utf8))
-    }
-
-    /// How many requests an assignment and a release take when the host has a block.
-    @Test func aWarmAssignmentTakesThreeRequests() async throws {
-        let server = try await SharedEtcd.server()
-        let proxy = try await proxy(to: server) { _, reply in reply }
-        let prefix = "/test-\(UUID().uuidString)"
-        func allocator() throws -> Allocator {
-            // A client of its own each time, as every call of the plugin is a process of its own.
-            Allocator(
-                datastore: try EtcdDatastore(configuration(proxy.endpoint), prefix: prefix, logger: quiet),
-                host: "node-a"
-            )
-        }
-        func requests(_ body: () async throws -> Void) async throws -> [String] {
-            let before = proxy.requests.count
-            try await body()
-            return proxy.requests.dropFirst(before).map(\.path)
-        }
-        try await allocator().ensurePools([IPPool(name: "four", spec: .init(cidr: CIDR("10.0.0.0/16")!))])
-        _ = try await allocator().assign(request("first"))
-        let warm = try await requests { _ = try await allocator().assign(request("a")) }
-        #expect(warm == ["/v3/kv/txn", "/v3/kv/range", "/v3/kv/txn"])
-        let release = try await requests { try await allocator().release(handle: "a") }
-        #expect(release.count == 3)
     }
 }

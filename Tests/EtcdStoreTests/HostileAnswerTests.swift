@@ -62,7 +62,7 @@ import Testing
     func refusalsAreNamed(_ index: Int) async throws {
         let (status, text, reason, word) = Self.refusals[index]
         let server = try await ScriptedServer { _ in .json(text, status: status) }
-        let store = try store(server.endpoint, timeLimit: .milliseconds(100))
+        let store = try store(server.endpoint, timeLimit: .milliseconds(500))
         let error = try await storeError { try await store.commit([.create(.handle("a"), empty)]) }
         #expect(error.reason == reason)
         #expect(error.message.contains(word) && error.message.contains(server.endpoint))

@@ -147,7 +147,7 @@ import Testing
         let store = try EtcdDatastore(
             configuration(server.endpoint),
             prefix: prefix,
-            silenceLimit: .milliseconds(1),
+            silenceLimit: .milliseconds(5),
             logger: quiet
         )
         var events = store.watch(.collection(.handles)).makeAsyncIterator()

@@ -60,6 +60,23 @@ struct BlockAddressSource: AddressSource {
         return pools
     }
 
+    /// Reads in one go what an ADD or a DEL is going to ask for, the endpoint included.
+    func readAhead() async throws(CNIError) {
+        var families = Set(request?.requested.map(\.family) ?? [])
+        if let request, request.ipv4 > 0 { families.insert(.ipv4) }
+        if let request, request.ipv6 > 0 { families.insert(.ipv6) }
+        let queries: [RecordQuery] =
+            request == nil
+            ? [.record(.handle(call.handle)), .record(.ipamConfiguration), .collection(.resources(.ipPools))]
+            : allocator.firstQueries(handle: call.handle, families)
+        do throws(DatastoreError) {
+            try await call.store.readAhead(queries + [.record(call.endpointKey)])
+        } catch {
+            // Anything else shows again where it matters; a store that is away is not waited for again.
+            if error.reason == .unavailable { throw CNIError(error) }
+        }
+    }
+
     func held() async throws(CNIError) -> [IPAddress] {
         try await assignments().map(\.address)
     }
