@@ -76,7 +76,10 @@ let package = Package(
         program("swiftlet", ["CNIPlugin"], linkerSettings: fullyStatic),
         program(
             "swiftlet-proxy",
-            ["ServiceProxy", "ClusterClient", "Manifests", "Version", argumentParser, logging, serviceLifecycle],
+            [
+                "ServiceProxy", "ClusterClient", "KubernetesClient", "KubernetesSource", "KubernetesWire", "Manifests",
+                "Version", argumentParser, logging, serviceLifecycle,
+            ],
             linkerSettings: selfContained
         ),
         program(
@@ -180,7 +183,7 @@ let package = Package(
             // A Kubernetes API server to test against, and the program that runs it on its own.
             .target(
                 name: "TestAPIServer",
-                dependencies: ["JSON", "KubernetesAPI", "KubernetesWire", "NetworkTypes", logging] + nio,
+                dependencies: ["JSON", "KubernetesAPI", "KubernetesWire", "NetworkTypes", "YAML", logging] + nio,
                 path: "Tests/APIServer",
                 swiftSettings: module
             ),

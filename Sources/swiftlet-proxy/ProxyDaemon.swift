@@ -1,4 +1,3 @@
-import ClusterClient
 import Dispatch
 import Glibc
 import Logging
@@ -25,7 +24,7 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
-        let source = try source()
+        let source = try configuration.makeObjectSource(logger: logger)
         let configuration = configuration
         let logger = logger
         let controller = ServiceController(
@@ -63,18 +62,6 @@ struct ProxyDaemon {
         )
         try await group.run()
         logger.info("stopped; the rules stay")
-    }
-
-    private func source() throws -> any ObjectSource {
-        switch configuration.source {
-        case .manifests(let directory): ManifestDirectory(path: directory, logger: logger)
-        case .api: throw Unavailable()
-        }
-    }
-
-    /// The client of the API is on its way.
-    private struct Unavailable: Error, CustomStringConvertible {
-        var description: String { "the Kubernetes API cannot be read yet; give a directory with --manifests" }
     }
 
     static func cleanUp(_ log: ProxyLog) async throws {

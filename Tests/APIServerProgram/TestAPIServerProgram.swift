@@ -26,7 +26,7 @@ struct TestAPIServerProgram: AsyncParsableCommand {
     var nodes = 3
     @Option(name: .customLong("kubeconfig-out"), help: "Where to write a kubeconfig of an administrator.")
     var kubeconfig: String?
-    @Option(help: "A file with JSON objects, one a line or in a List, to start with.")
+    @Option(help: "A file with objects to start with: YAML, or JSON, one object a line or in a List.")
     var objects: [String] = []
     @Option(help: "A bearer token of an administrator; the kubeconfig has it in place of a certificate.")
     var token: String?

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # what is not set here is set in `node`
 # The Service: publishing its endpoints, requesting it from everywhere. Sourced by `node`.
 
-# Writes the EndpointSlices of examples/ with the addresses of the given pods, each in one rename.
+# Writes the EndpointSlices of examples/ with the addresses of the given pods: to the API server, or else each in one
+# rename.
 publish() {
     local family pod address slice
     for family in 4 6; do
@@ -14,7 +15,11 @@ publish() {
                 printf '  - addresses: ["%s"]\n    conditions: {ready: true}\n    nodeName: %s\n' "$address" "$node"
             done
         } >"$state/new-slice"
-        mv "$state/new-slice" "$state/manifests/$slice"
+        if "$DEMO_API"; then
+            replace_slice "web-ipv$family" "$state/new-slice"
+        else
+            mv "$state/new-slice" "$state/manifests/$slice"
+        fi
     done
 }
 

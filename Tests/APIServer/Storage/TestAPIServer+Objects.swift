@@ -37,11 +37,15 @@ extension TestAPIServer {
     /// Puts objects from text: a JSON object, a List of them, or one on each line.
     public func putAll(_ text: String) throws {
         let bytes = Array(text.utf8)
-        let whole = try? JSONValue(parsing: bytes.span)
-        let values =
-            try whole.map { [$0] }
-            ?? text.split(separator: "\n").map { try JSONValue(parsing: Array($0.utf8).span) }
-        for value in values {
+        let texts =
+            if !text.drop(while: \.isWhitespace).hasPrefix("{") {
+                try YAMLDocuments.json(bytes)
+            } else if (try? JSONValue(parsing: bytes.span)) != nil {
+                [bytes]
+            } else {
+                text.split(separator: "\n").map { Array($0.utf8) }
+            }
+        for value in try texts.map({ try JSONValue(parsing: $0.span) }) where value != .null {
             let object = value.object
             let items = object?["kind"] == "List" ? object?["items"]?.array ?? [] : [value]
             for item in items { try put(item.text()) }

@@ -251,12 +251,24 @@ extension APIService {
         metadata["namespace"] = .string(namespace)
     }
 
+    /// The JSON text of a request's body in YAML.
+    private func json(_ request: Request, _ type: ResourceType) throws(APIError) -> [UInt8] {
+        do {
+            return try YAMLDocuments.json(request.body).first ?? []
+        } catch {
+            throw unrecognized(request, type, "\(error)")
+        }
+    }
+
     /// The object in a request's body.
     private func object(_ request: Request, _ type: ResourceType) throws(APIError) -> JSONObject {
-        guard ["", "application/json"].contains(request.contentType) else { throw .unsupportedMediaType }
+        guard ["", "application/json", "application/yaml"].contains(request.contentType) else {
+            throw .unsupportedMediaType
+        }
+        let body = request.contentType == "application/yaml" ? try json(request, type) : request.body
         let value: JSONValue
         do throws(JSONReader.Failure) {
-            value = try JSONValue(parsing: request.body.span)
+            value = try JSONValue(parsing: body.span)
         } catch {
             // Go's words for the commonest failure; ours for others.
             let reason =
