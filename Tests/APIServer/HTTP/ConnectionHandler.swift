@@ -33,6 +33,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// What goes on being written as long as it is taken; `nil` for the end.
     private var filler: (() -> [UInt8]?)?
     private var sent = 0
+    /// When the last bytes that were written have gone out; closing before would drop them.
+    private var lastWrite: EventLoopFuture<Void>?
+    /// Flushing makes the channel writable at once, which must not start what is already going on.
+    var isPumping = false
 
     init(_ server: ServerState) {
         self.server = server
@@ -318,15 +322,24 @@ final class ConnectionHandler: ChannelInboundHandler {
         let (out, outcome) = shaper.pass(buffer)
         if let out {
             sent += out.readableBytes
-            context.write(wrapOutboundOut(out), promise: nil)
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            lastWrite = promise.futureResult
+            context.write(wrapOutboundOut(out), promise: promise)
         } else if isFirstDrop {
             scheduleDrop()
         }
         if case .end(let ending) = outcome {
             shaper.stall()
-            context.flush()
-            end(ending)
+            afterLastWrite { $0.end(ending) }
         }
+    }
+
+    /// Does something when all that was written has gone out, or cannot any more.
+    private func afterLastWrite(_ action: @escaping (ConnectionHandler) -> Void) {
+        guard let context else { return }
+        context.flush()
+        guard let lastWrite else { return action(self) }
+        lastWrite.assumeIsolated().whenComplete { _ in action(self) }
     }
 
     private func scheduleDrop() {
@@ -334,7 +347,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         context.eventLoop.assumeIsolated().scheduleTask(in: interval) {
             guard let context = self.context, let drop = self.shaper.drop() else { return }
             self.sent += drop.readableBytes
-            context.writeAndFlush(self.wrapOutboundOut(drop), promise: nil)
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            self.lastWrite = promise.futureResult
+            context.writeAndFlush(self.wrapOutboundOut(drop), promise: promise)
             if self.shaper.queue.readableBytes > 0 {
                 self.scheduleDrop()
             } else if self.isFinished {
@@ -359,7 +374,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     private func pumpFiller() {
-        guard let filler else { return }
+        guard let filler, !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
         while isWritable {
             guard let piece = filler() else {
                 self.filler = nil
@@ -382,9 +399,10 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard let context, !shaper.isStalled else { return }
         server.countSent(sent)
         sent = 0
+        guard isKeepAlive else { return afterLastWrite { $0.context?.close(promise: nil) } }
         isBusy = false
-        guard isKeepAlive else { return context.close(promise: nil) }
-        serveNext()
+        // Not at once, as this may be called from the middle of a pump.
+        if !waiting.isEmpty { context.eventLoop.assumeIsolated().execute { self.serveNext() } }
     }
 }
 

@@ -76,7 +76,9 @@ extension ConnectionHandler {
 
     /// Writes events while the client takes them.
     func pumpWatch() {
-        guard watch != nil else { return }
+        guard watch != nil, !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
         guard watch.map({ server.service.registry.contains($0.feed.plan.type) }) ?? false else { return endWatch() }
         while isWritable, let step = watch?.feed.next() {
             switch step {
