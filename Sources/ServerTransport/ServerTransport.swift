@@ -115,7 +115,7 @@ public final class ServerTransport: Sendable {
         for offset in clients.indices {
             let index = (first + offset) % clients.count
             do {
-                let response = try await execute(request, on: index, deadline)
+                let response = try await executeOnLiveConnection(request, on: index, deadline)
                 if index != first { preferred.store(index, ordering: .relaxed) }
                 return response
             } catch {
@@ -130,6 +130,20 @@ public final class ServerTransport: Sendable {
             }
         }
         throw failure ?? TransportError(.configuration, server: "", "no server is given")
+    }
+
+    /// The server may have closed a connection that lay in the pool, just as it was taken out: once more, on another.
+    private func executeOnLiveConnection(
+        _ request: TransportRequest,
+        on index: Int,
+        _ deadline: ContinuousClock.Instant
+    ) async throws(TransportError) -> StreamedResponse {
+        do throws(TransportError) {
+            return try await execute(request, on: index, deadline)
+        } catch {
+            guard error.reason == .cut, request.isIdempotent, ContinuousClock.now < deadline else { throw error }
+            return try await execute(request, on: index, deadline)
+        }
     }
 
     private func execute(

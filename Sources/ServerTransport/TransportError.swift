@@ -66,6 +66,7 @@ public struct TransportError: Error, Hashable, Sendable {
             case .proxyAuthenticationRequired: (.unreachable, "the proxy wants other credentials")
             case .deadlineExceeded, .readTimeout, .writeTimeout: (.timeout, "did not answer in time")
             case .remoteConnectionClosed: (.cut, "closed the connection in the middle")
+            case .alreadyShutdown: (.cancelled, "the transport was shut down")
             case .invalidURL, .emptyHost, .emptyScheme: (.configuration, "the address is not valid")
             default: (.malformed, "\(error.shortDescription)")
             }
@@ -78,7 +79,13 @@ public struct TransportError: Error, Hashable, Sendable {
         case let error as BoringSSLError: (.handshake, "TLS failed: \(Self.plain("\(error)"))")
         case let error as NIOConnectionError:
             (.unreachable, "cannot be reached: \(Self.cause(of: error))")
-        case let error as IOError: (wasSent ? .cut : .unreachable, "\(Self.reason(of: error))")
+        case let error as IOError where Self.isOfConnecting(error):
+            (.unreachable, "cannot be reached: \(Self.reason(of: error))")
+        case let error as IOError: (.cut, "broke the connection: \(Self.reason(of: error))")
+        case ChannelError.connectTimeout: (.unreachable, "cannot be reached: time-out")
+        case is ChannelError: (.cut, "closed the connection in the middle")
+        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+            (.handshake, "the server's certificate is not for this name or address; see tls-server-name")
         default: (wasSent ? .cut : .malformed, "\(type(of: error)): \(error)")
         }
     }
@@ -89,6 +96,12 @@ public struct TransportError: Error, Hashable, Sendable {
         }
         return error.dnsAError != nil || error.dnsAAAAError != nil
             ? "the name \(error.host) has no address" : "no address of \(error.host) answers"
+    }
+
+    /// Whether no connection came about, so that nothing was sent. A reset may also come after a request.
+    private static func isOfConnecting(_ error: IOError) -> Bool {
+        let text = "\(error)"
+        return error.errnoCode == ECONNREFUSED || text.contains("connect(") || text.contains("non-blocking connect")
     }
 
     private static func reason(of error: IOError) -> String {
