@@ -96,14 +96,19 @@ public struct WatchDecoder: Sendable {
     private func jsonEvent(_ text: Span<UInt8>) throws(WireError) -> WatchEvent {
         var type = ""
         var place: Range<Int>?
-        // The type may stand behind the object.
+        var decoded: Decoded?
         try Wire.json(text) { (reader) throws(JSONReader.Failure) in
             try reader.object { (name, reader) throws(JSONReader.Failure) in
                 switch name {
                 case "type": type = try reader.string()
                 case "object":
                     let start = reader.mark()
-                    try reader.skip()
+                    // Servers write the type first. Where it stands behind the object, that is read again.
+                    if type == WatchEventType.added.rawValue || type == WatchEventType.modified.rawValue {
+                        decoded = try reader.decoded(kind, typed: true, text, pool)
+                    } else {
+                        try reader.skip()
+                    }
                     place = reader.offset(of: start)..<reader.offset(of: reader.mark())
                 default: try reader.skip()
                 }
@@ -111,9 +116,12 @@ public struct WatchDecoder: Sendable {
         }
         guard let place else { throw Self.withoutObject }
         let object = text.extracting(place)
-        switch try Self.type(type) {
-        case .added: return WatchEvent(try Wire.decodeObject(kind, object, .json, pool), WatchEvent.added)
-        case .modified: return WatchEvent(try Wire.decodeObject(kind, object, .json, pool), WatchEvent.modified)
+        let eventType = try Self.type(type)
+        switch eventType {
+        case .added, .modified:
+            let change: Decoded
+            if let decoded { change = decoded } else { change = try Wire.decodeObject(kind, object, .json, pool) }
+            return WatchEvent(change, eventType == .added ? WatchEvent.added : WatchEvent.modified)
         case .deleted:
             let meta = try Wire.json(object) { (reader) throws(JSONReader.Failure) in try reader.partialMeta() }
             return WatchEvent(deleted: meta, kind)

@@ -69,33 +69,37 @@ struct WatchFrames {
             scanned = start
         }
         // The end is looked for no further than an event may reach.
-        let end = min(bytes.count, start + limit + 1)
+        let end = min(bytes.count, start + limit)
         let found = bytes.withUnsafeBufferPointer { scan($0, to: end) }
-        if !found { try check(scanned - start) }
+        if !found { try check(pending) }
         return found ? start..<scanned : nil
     }
 
     /// Goes on until the object ends, or the text that is to be looked at.
     private mutating func scan(_ text: UnsafeBufferPointer<UInt8>, to end: Int) -> Bool {
-        var position = scanned
-        defer { scanned = position }
+        // Local copies, as every byte of a large list comes by here.
+        var (position, depth, isInString) = (scanned, self.depth, self.isInString)
+        defer { (scanned, self.depth, self.isInString) = (position, depth, isInString) }
         while position < end {
             let byte = text[position]
             position += 1
-            if isEscaped {
-                isEscaped = false
-            } else if isInString {
-                if byte == UInt8(ascii: "\\") { isEscaped = true }
-                if byte == UInt8(ascii: "\"") { isInString = false }
-            } else {
-                switch byte {
-                case UInt8(ascii: "\""): isInString = true
-                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-                case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                    depth -= 1
-                    if depth == 0 { return true }
-                default: break
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
                 }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                if depth == 0 { return true }
+            default: break
             }
         }
         return false

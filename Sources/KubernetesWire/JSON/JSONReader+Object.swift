@@ -94,6 +94,7 @@ extension FieldError {
             }
         }
         let found = failure.reason.hasPrefix("expected ") ? JSONReader.noun(at: failure.offset, in: text) : nil
-        self.init(components: components, reason: failure.reason + (found.map { ", found \($0)" } ?? ""))
+        let reason = failure.reason == "expected an array" ? "expected a list" : failure.reason
+        self.init(components: components, reason: reason + (found.map { ", found \($0)" } ?? ""))
     }
 }

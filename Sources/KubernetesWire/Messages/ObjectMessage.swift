@@ -38,13 +38,23 @@ struct PartialMeta: Hashable {
         resourceVersion = metadata.resourceVersion
     }
 
+    /// The longest name that an object can have is 253 bytes.
+    private static let nameLimit = 1024
+
+    /// `nil` without a name, and for one that nothing on earth has.
     func key(_ kind: ObjectKind) -> ObjectKey? {
-        guard !name.isEmpty, !kind.isNamespaced || !namespace.isEmpty else { return nil }
+        guard !name.isEmpty, name.utf8.count <= Self.nameLimit, namespace.utf8.count <= Self.nameLimit,
+            !kind.isNamespaced || !namespace.isEmpty
+        else { return nil }
         return ObjectKey(kind, ObjectName(namespace: kind.isNamespaced ? namespace : "", name: name))
     }
 
     func skipped(_ kind: ObjectKind, _ reason: FieldError) -> SkippedObject {
-        SkippedObject(key: key(kind), resourceVersion: resourceVersion, reason: reason)
+        SkippedObject(
+            key: key(kind),
+            resourceVersion: resourceVersion.utf8.count <= Self.nameLimit ? resourceVersion : "",
+            reason: reason
+        )
     }
 }
 

@@ -39,10 +39,11 @@ struct Envelope {
                     }
                 }
             case (UnknownField.raw, .bytes(let range)): raw = range
-            case (UnknownField.contentEncoding, .bytes(let range)) where !range.isEmpty,
-                (UnknownField.contentType, .bytes(let range)) where !range.isEmpty:
-                let form = try bytes.text(range).prefix(64)
-                throw WireError(.malformed, "the content of the envelope is \(form), expected protobuf")
+            case (UnknownField.contentEncoding, .bytes(let range)), (UnknownField.contentType, .bytes(let range)):
+                let form = try bytes.text(range)
+                guard form.isEmpty || form == WireEncoding.protobuf.contentType else {
+                    throw WireError(.malformed, "the content of the envelope is \(form.prefix(64)), expected protobuf")
+                }
             default: break
             }
         }

@@ -83,7 +83,7 @@ enum Protobuf {
         return range.upperBound..<range.upperBound
     }
 
-    /// Fields that are in no other state than encodable: no required field exists.
+    /// Encoding fails for messages with required fields that are not set; these have none.
     static func bytes(_ message: some Message) -> [UInt8] {
         (try? message.serializedBytes()) ?? []
     }
