@@ -174,6 +174,13 @@ let package = Package(
                 linkerSettings: selfContained
             ),
             .executableTarget(
+                name: "ClientBenchmark",
+                dependencies: ["KubernetesSource", argumentParser, logging],
+                path: "Benchmarks/ClientBenchmark",
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
+            .executableTarget(
                 name: "ProxyBenchmark",
                 dependencies: ["ServiceProxy", "NFTables", "Netlink", "NetworkTypes", logging],
                 path: "Benchmarks/ProxyBenchmark",

@@ -20,6 +20,8 @@ public struct KubernetesSource: ObjectSource {
         /// What servers are asked for first.
         public var encoding = WireEncoding.protobuf
         public var reflector = ReflectorSettings()
+        /// How long a page of a list may take, tries included.
+        public var listTimeout = Duration.seconds(60)
         /// How long the first lists may take before a snapshot is shown instead.
         public var snapshotGrace = Duration.seconds(5)
         /// The least time between two snapshots.
@@ -65,7 +67,7 @@ public struct KubernetesSource: ObjectSource {
                     client,
                     resource,
                     informers,
-                    encoding: settings.encoding,
+                    settings,
                     pool: pool,
                     logger: logger
                 )

@@ -16,8 +16,9 @@ final class ListWatch: Sendable {
     /// Falls back to JSON for good where a server has no protobuf.
     private let encoding: Mutex<WireEncoding>
 
-    /// How long a page of a list may take, and the head of a watch.
-    private static let listTimeout = Duration.seconds(60)
+    private let listTimeout: Duration
+
+    /// How long the head of a watch may take, tries included.
     private static let headTimeout = Duration.seconds(30)
     /// 500 objects of the greatest size that etcd takes would be more; no cluster has such pages.
     private static let bodyLimit = 256 << 20
@@ -26,7 +27,7 @@ final class ListWatch: Sendable {
         _ client: KubernetesClient,
         _ resource: WatchedResource,
         _ informers: Informers,
-        encoding: WireEncoding,
+        _ settings: KubernetesSource.Settings,
         pool: StringPool,
         logger: Logger
     ) {
@@ -35,7 +36,8 @@ final class ListWatch: Sendable {
         self.informers = informers
         self.pool = pool
         self.logger = logger
-        self.encoding = Mutex(encoding)
+        listTimeout = settings.listTimeout
+        encoding = Mutex(settings.encoding)
     }
 
     /// Until the task is cancelled.
@@ -54,7 +56,7 @@ final class ListWatch: Sendable {
     private func list(_ query: ListQuery) async {
         let encoding = encoding.withLock { $0 }
         do {
-            let response = try await client.send(request(query.parameters, accept: encoding.accept, Self.listTimeout))
+            let response = try await client.send(request(query.parameters, accept: encoding.accept, listTimeout))
             let page = try Wire.decodeList(
                 resource.kind,
                 response.body.readableBytesUInt8Span,

@@ -2,8 +2,10 @@ import ClusterClient
 import KubernetesAPI
 import KubernetesClient
 import Logging
+import ServerTransport
 import Synchronization
 import TestAPIServer
+import TestSupport
 import Testing
 
 @testable import KubernetesSource
@@ -116,4 +118,18 @@ func serviceJSON(_ name: String, port: Int = 80, labels: String = "") -> String 
     "spec":{"clusterIP":"10.96.0.10","clusterIPs":["10.96.0.10"],"ports":[{"name":"p","port":\(port),"protocol":"TCP",\
     "targetPort":80}],"type":"ClusterIP","sessionAffinity":"None","ipFamilies":["IPv4"]}}
     """
+}
+
+/// A client of a server without TLS, or with the certificate of its administrator.
+func makeClient(_ server: TestAPIServer, token: String?, logger: Logger) throws -> KubernetesClient {
+    var configuration: KubernetesConfiguration
+    if server.certificateAuthorityPEM.isEmpty {
+        configuration = KubernetesConfiguration(servers: [try #require(ServerAddress(server.url))])
+    } else {
+        let directory = try TemporaryDirectory()
+        try server.writeKubeconfig(to: "\(directory.path)/config")
+        configuration = try .load(kubeconfig: "\(directory.path)/config", master: nil, environment: [:])
+    }
+    if let token { configuration.credentials.authorization = .token(.data(Array(token.utf8))) }
+    return try KubernetesClient(configuration, userAgent: "test", rateLimit: nil, logger: logger)
 }

@@ -112,6 +112,7 @@ import Testing
         server.addFault(FaultRule(trouble.fault, path: Self.services, count: trouble.count))
         let source = try FollowedSource(server, [.services]) {
             $0.reflector.pageSize = 30
+            $0.listTimeout = .seconds(2)
             $0.reflector.silence = .milliseconds(500)
             $0.reflector.initialEventsSilence = .milliseconds(500)
         }
@@ -244,6 +245,7 @@ import Testing
             let server = try await server()
             let source = try FollowedSource(server, [.services, .endpointSlices]) {
                 $0.encoding = encoding
+                $0.listTimeout = .seconds(1)
                 $0.reflector.silence = .milliseconds(600)
                 $0.reflector.initialEventsSilence = .milliseconds(400)
                 $0.reflector.pageSize = 5
