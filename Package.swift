@@ -102,7 +102,9 @@ let package = Package(
         library("Manifests", ["ClusterClient", "KubernetesAPI", "YAML", logging]),
         library(
             "Stores",
-            ["ClusterClient", "EtcdStore", "JSON", "KubernetesClient", "KubernetesStore", "NetworkTypes"]
+            ["ClusterClient", "EtcdStore", "JSON", "KubernetesClient", "KubernetesStore", "NetworkTypes"],
+            testDependencies: ["IPAM", "KubernetesAPI", "ServerTransport", "TestAPIServer", "store-worker", logging]
+                + nio
         ),
         library(
             "KubernetesSource",
@@ -114,7 +116,7 @@ let package = Package(
             ["ClusterClient", "JSON", "KubernetesClient", "NetworkTypes"],
             testDependencies: ["TestAPIServer"]
         ),
-        library("EtcdStore", ["ClusterClient", "JSON", "ServerTransport", "NetworkTypes"]),
+        library("EtcdStore", ["ClusterClient", "JSON", "ServerTransport", "NetworkTypes", logging] + nio),
         library(
             "KubernetesClient",
             ["JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
@@ -147,7 +149,7 @@ let package = Package(
             // A process that tests of the local store start and kill.
             .executableTarget(
                 name: "store-worker",
-                dependencies: ["ClusterClient", "IPAM", "NetworkTypes", "TestSupport"],
+                dependencies: ["ClusterClient", "EtcdStore", "IPAM", "NetworkTypes", "TestSupport", logging],
                 path: "Tests/StoreWorker",
                 swiftSettings: module,
                 linkerSettings: selfContained

@@ -26,6 +26,10 @@ public protocol Datastore: Sendable {
     /// twice. After ``DatastoreError/Reason/unavailable`` the changes may have happened or not.
     func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?]
 
+    /// Tells what the query answers now, and from then on every change of it; see ``RecordWatch`` for what may be
+    /// relied on. Watching starts with the call; dropping what is returned ends it.
+    func watch(_ query: RecordQuery) -> RecordWatch
+
     /// Whether ``commit(_:)`` is one transaction (local directory, etcd) or one request after another (Kubernetes).
     var commitsAtomically: Bool { get }
 }

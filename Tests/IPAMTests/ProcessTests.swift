@@ -21,7 +21,7 @@ import Testing
         let fixture = try await fixture(directory)
         let program = try ChildProcess.sibling("store-worker")
         let processes = try (0..<8).map { index in
-            try ChildProcess(program, ["assign", directory.path, "node-\(index % 3)", "25", "p\(index)"])
+            try ChildProcess(program, ["assign", "local:\(directory.path)", "node-\(index % 3)", "25", "p\(index)"])
         }
         var addresses: [String] = []
         for process in processes {
@@ -43,7 +43,7 @@ import Testing
         var expected: [String: Set<String>] = [:]
         for round in 0..<12 {
             let processes = try (0..<3).map { index in
-                (index, try ChildProcess(program, ["churn", directory.path, "node-\(index)", "r\(round)p\(index)"]))
+                (index, try ChildProcess(program, ["churn", "local:\(directory.path)", "node-\(index)", "r\(round)p\(index)"]))
             }
             try await Task.sleep(for: .milliseconds(Int.random(in: 20...120)))
             for (_, process) in processes { process.kill() }

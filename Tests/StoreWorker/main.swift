@@ -1,14 +1,18 @@
-// A process that uses the local store, and dies in the middle of it when it is told to. Started by tests.
+// A process that uses a store, and dies in the middle of it when it is told to. Started by tests.
 //
 //   store-worker commits DIRECTORY COUNT STEP        COUNT commits, killed before the disk is changed for the STEPth time
 //   store-worker increment DIRECTORY COUNT           counts a record up
-//   store-worker assign DIRECTORY HOST COUNT PREFIX  assigns addresses to handles PREFIX-0, PREFIX-1 …
-//   store-worker churn DIRECTORY HOST PREFIX         assigns and releases until it is killed
+//   store-worker assign STORE HOST COUNT PREFIX      assigns addresses to handles PREFIX-0, PREFIX-1 …
+//   store-worker churn STORE HOST PREFIX             assigns and releases until it is killed
+//
+// STORE is local:DIRECTORY, or etcd:ENDPOINT/PREFIX such as etcd:http://127.0.0.1:2379/calico.
 
 import ClusterClient
+import EtcdStore
 import FoundationEssentials
 import Glibc
 import IPAM
+import Logging
 import NetworkTypes
 import Synchronization
 import TestSupport
@@ -45,14 +49,14 @@ do {
         for _ in 0..<number { try await increment(store) }
     case "assign":
         guard let count = Int(arguments[4]), let prefix = arguments.last else { fail("usage") }
-        let allocator = Allocator(datastore: LocalDatastore(dataDirectory: directory), host: arguments[3])
+        let allocator = Allocator(datastore: try store(arguments[2]), host: arguments[3])
         for index in 0..<count {
             let request = AssignmentRequest(handle: "\(prefix)-\(index)", attributes: ["ifname": "eth0"], ipv4: 1)
             for address in try await allocator.assign(request) { say("\(address.address)") }
         }
     case "churn":
         guard let prefix = arguments.last else { fail("usage") }
-        let allocator = Allocator(datastore: LocalDatastore(dataDirectory: directory), host: arguments[3])
+        let allocator = Allocator(datastore: try store(arguments[2]), host: arguments[3])
         for index in 0... {
             let handle = "\(prefix)-\(index % 7)"
             let request = AssignmentRequest(handle: handle, attributes: ["ifname": "eth0"], ipv4: 1, ipv6: 1)
@@ -68,6 +72,24 @@ do {
     }
 } catch {
     fail("\(error)")
+}
+
+func store(_ argument: String) throws -> any Datastore {
+    let parts = argument.split(separator: ":", maxSplits: 1).map(String.init)
+    guard parts.count == 2 else { fail("\(argument) is no store") }
+    switch parts[0] {
+    case "local":
+        return LocalDatastore(dataDirectory: parts[1])
+    case "etcd":
+        guard let slash = parts[1].lastIndex(of: "/") else { fail("\(argument) has no prefix") }
+        return try EtcdDatastore(
+            EtcdConfiguration(environment: ["ETCD_ENDPOINTS": String(parts[1][..<slash])]),
+            prefix: String(parts[1][slash...]),
+            logger: Logger(label: "store-worker")
+        )
+    default:
+        fail("\(argument) is no store")
+    }
 }
 
 func increment(_ store: LocalDatastore) async throws {

@@ -23,6 +23,8 @@ public final class InterleavedDatastore: Datastore {
         try await base.keys(collection)
     }
 
+    public func watch(_ query: RecordQuery) -> RecordWatch { base.watch(query) }
+
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
         let number = commits.withLock { count in
             defer { count += 1 }

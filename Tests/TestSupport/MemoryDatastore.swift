@@ -27,6 +27,8 @@ public final class MemoryDatastore: Datastore {
         var records: [RecordKey: Record] = [:]
         var sequence = 0
         var operations: [Operation] = []
+        var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
+        var watchersEver = 0
     }
 
     public let commitsAtomically: Bool
@@ -92,8 +94,24 @@ public final class MemoryDatastore: Datastore {
                 revisions.append(try state.withLock { Self.apply(change, &$0) }.get())
             }
         }
+        for watcher in state.withLock({ Array($0.watchers.values) }) { watcher.yield() }
         if case .lostReply = fault { throw DatastoreError(.unavailable, "injected after the commit") }
         return revisions
+    }
+
+    public func watch(_ query: RecordQuery) -> RecordWatch {
+        let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state in
+            state.watchersEver += 1
+            state.watchers[state.watchersEver] = continuation
+            return state.watchersEver
+        }
+        continuation.onTermination = { [self] _ in _ = state.withLock { $0.watchers.removeValue(forKey: number) } }
+        return RecordWatch(
+            query,
+            rereading: { [self] (query) async throws(DatastoreError) in state.withLock { Self.answer(query, $0) } },
+            after: changes
+        )
     }
 
     private func begin(_ operation: Operation) throws(DatastoreError) {

@@ -50,6 +50,8 @@ public struct LocalDatastore: Datastore {
     private var path: String { dataDirectory + "/store" }
 
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
+        // Whether a name can be kept does not depend on whether there is a store yet.
+        for case .record(let key) in queries { _ = try RecordPath(key) }
         let answers = try await withStore(writing: false) { (store) throws(DatastoreError) in
             var answers: [[Record]] = []
             for query in queries { answers.append(try store.records(query)) }
@@ -69,6 +71,14 @@ public struct LocalDatastore: Datastore {
         }
         guard let revisions else { throw DatastoreError(.failed, "\(path) vanished while it was opened") }
         return revisions
+    }
+
+    public func watch(_ query: RecordQuery) -> RecordWatch {
+        RecordWatch(
+            query,
+            rereading: { (query) async throws(DatastoreError) in try await read([query]).first ?? [] },
+            after: StoreNotices(path: path)
+        )
     }
 
     /// Runs `body` with the store locked and recovered; `nil` when there is no store and we do not write.

@@ -1,0 +1,126 @@
+import Foundation
+import Glibc
+import NetworkTypes
+import Synchronization
+
+/// A real etcd of one member on loopback, in a directory of its own. It ends with the process that started it, however
+/// that ends.
+public final class EtcdServer: Sendable {
+    /// etcd is not installed, or did not start.
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// The port for clients, on 127.0.0.1.
+    public let port: UInt16
+    private let peerPort: UInt16
+    private let directory: TemporaryDirectory
+    private let arguments: [String]
+    private let isTLS: Bool
+    private let running = Mutex<Running?>(nil)
+
+    private struct Running {
+        let shell: Process
+        /// etcd is killed when this is closed.
+        let lifeline: Pipe
+        let id: pid_t
+    }
+
+    public var endpoint: String { "\(isTLS ? "https" : "http")://127.0.0.1:\(port)" }
+    /// What etcd logs.
+    public var log: String { (try? String(contentsOfFile: directory.path + "/log", encoding: .utf8)) ?? "" }
+
+    /// Starts etcd and waits until it takes connections.
+    ///
+    /// - Parameter arguments: further ones, such as certificates; with `--cert-file` it speaks TLS.
+    public init(_ arguments: String...) async throws {
+        directory = try TemporaryDirectory()
+        self.arguments = arguments
+        isTLS = arguments.contains { $0.hasPrefix("--cert-file") }
+        port = try Self.freePort()
+        peerPort = try Self.freePort()
+        try await start()
+    }
+
+    deinit {
+        stop()
+    }
+
+    private static let program = ["/usr/bin/etcd", "/usr/local/bin/etcd"]
+
+    /// Starts it again with the data that it had.
+    public func start() async throws {
+        guard let program = Self.program.first(where: { access($0, X_OK) == 0 }) else {
+            throw Failure(description: "etcd is not installed; run scripts/setup test")
+        }
+        let script = """
+            program="$1" log="$2"; shift 2
+            "$program" "$@" >"$log" 2>&1 </dev/null &
+            echo $!
+            cat >/dev/null
+            kill -9 $!
+            wait
+            """
+        let peer = "http://127.0.0.1:\(peerPort)"
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+        shell.arguments =
+            [
+                "-c", script, "sh", program, directory.path + "/log",
+                "--data-dir=\(directory.path)/data", "--listen-client-urls=\(endpoint)",
+                "--advertise-client-urls=\(endpoint)", "--listen-peer-urls=\(peer)",
+                "--initial-advertise-peer-urls=\(peer)", "--initial-cluster=default=\(peer)", "--unsafe-no-fsync",
+            ] + arguments
+        let lifeline = Pipe()
+        let output = Pipe()
+        shell.standardInput = lifeline
+        shell.standardOutput = output
+        try shell.run()
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        guard let id = pid_t(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw Failure(description: "the shell that starts etcd said \(line.debugDescription)")
+        }
+        running.withLock { $0 = Running(shell: shell, lifeline: lifeline, id: id) }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while !log.contains("serving ") && !log.contains("ready to serve client requests") {
+            guard ContinuousClock.now < deadline, kill(id, 0) == 0 else {
+                throw Failure(description: "etcd does not start: \(log.suffix(2000))")
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// Kills it (SIGKILL) and waits for the end; the data stay.
+    public func stop() {
+        guard
+            let running = running.withLock({ running in
+                defer { running = nil }
+                return running
+            })
+        else { return }
+        try? running.lifeline.fileHandleForWriting.close()
+        running.shell.waitUntilExit()
+    }
+
+    /// Sends it a signal, such as SIGSTOP.
+    public func signal(_ signal: Int32) {
+        running.withLock { if let running = $0 { _ = kill(running.id, signal) } }
+    }
+
+    /// A port of 127.0.0.1 that nobody listens on at the moment.
+    public static func freePort() throws -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
+            }
+        }
+        guard isBound else { throw Failure(description: "no port is free: \(errno)") }
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
