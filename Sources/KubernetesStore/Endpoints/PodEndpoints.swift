@@ -26,8 +26,7 @@ struct PodEndpoints {
     var records: [Record] {
         var records: [Record] = []
         for member in annotations.members where member.key.hasPrefix(Self.prefix) {
-            guard case .string(var text) = member.value,
-                case .object(let object)? = text.withUTF8({ try? JSONValue(parsing: $0.span) }),
+            guard case .string(let text) = member.value, let object = JSONObject(parsing: Data(Array(text.utf8))),
                 let name = object.string("name"), let number = object.string("revision"), let value = object["endpoint"]
             else { continue }
             records.append(

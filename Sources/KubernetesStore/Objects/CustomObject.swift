@@ -63,6 +63,16 @@ extension Revision {
 }
 
 extension JSONObject {
+    /// `nil` for what is no JSON object.
+    init?(parsing data: Data) {
+        do throws(JSONReader.Failure) {
+            guard case .object(let object) = try JSONValue(parsing: data.span) else { return nil }
+            self = object
+        } catch {
+            return nil
+        }
+    }
+
     /// The object under a key; an empty one when there is none.
     func object(_ key: String) -> JSONObject {
         if case .object(let object)? = self[key] { object } else { JSONObject() }

@@ -139,9 +139,7 @@ extension CustomObject {
         var result = JSONObject([("name", .string(name))])
         var stored: JSONObject?
         if api == .customResources, let text = annotations.string(Self.metadataAnnotation) {
-            var text = text
-            let value = text.withUTF8 { try? JSONValue(parsing: $0.span) }
-            if case .object(let object)? = value { stored = object }
+            stored = JSONObject(parsing: Data(Array(text.utf8)))
             annotations[Self.metadataAnnotation] = nil
         }
         for key in ["uid", "creationTimestamp", "generation", "labels"] {
