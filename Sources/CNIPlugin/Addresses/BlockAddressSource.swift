@@ -60,6 +60,37 @@ struct BlockAddressSource: AddressSource {
         return pools
     }
 
+    /// What ADD is going to read, but blocks.
+    func queries(_ store: any Datastore) -> [RecordQuery] {
+        var queries: [RecordQuery] = [
+            .record(call.endpointKey), .record(IPAMConfiguration.recordKey),
+            .record(ClusterInformation.recordKey("default")), .collection(.resources(.ipPools)),
+            .collection(.resources(.ipReservations)),
+        ]
+        for family in IPFamily.allCases where families.contains(family) {
+            queries.append(.collection(.blockAffinities(.host(call.node), family)))
+        }
+        // In a store without transactions this is a request of its own, which is usually of no use.
+        if store.commitsAtomically { queries.append(.record(.handle(call.handle))) }
+        return queries
+    }
+
+    private var families: Set<IPFamily> {
+        guard let request else { return [] }
+        var families = Set(request.requested.map(\.family))
+        if request.ipv4 > 0 { families.insert(.ipv4) }
+        if request.ipv6 > 0 { families.insert(.ipv6) }
+        return families
+    }
+
+    /// What DEL is going to read, but blocks.
+    static func releaseQueries(_ call: Call) -> [RecordQuery] {
+        [
+            .record(.handle(call.handle)), .record(call.endpointKey), .record(IPAMConfiguration.recordKey),
+            .collection(.resources(.ipPools)),
+        ]
+    }
+
     func held() async throws(CNIError) -> [IPAddress] {
         try await assignments().map(\.address)
     }
@@ -87,7 +118,8 @@ struct BlockAddressSource: AddressSource {
         let lock = HostLock(call.settings.lockFile, until: Deadline(after: .seconds(5)))
         defer { withExtendedLifetime(lock) {} }
         do throws(IPAMError) {
-            try await allocator.ensurePools(pools)
+            // In a cluster pools are Kubernetes objects, which its operator makes.
+            if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
             let assigned = try await allocator.assign(request)
             return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
         } catch {

@@ -32,8 +32,11 @@ struct AddVerb {
         let source = try BlockAddressSource(call, wanted)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
+        try await call.readAhead(source.queries(call.store))
         let stored = try await call.records.find(call.endpointKey)
         let recorded = stored?.endpoint
+        // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
+        if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {

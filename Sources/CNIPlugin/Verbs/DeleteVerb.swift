@@ -17,6 +17,7 @@ struct DeleteVerb {
         var failure: CNIError?
         var held: [IPAddress] = []
         do throws(CNIError) {
+            try await call.readAhead(BlockAddressSource.releaseQueries(call))
             let assignments = try await BlockAddressSource(call, nil).assignments()
             held = assignments.map(\.address)
             // A runtime that lost its CNI_ARGS still finds the Pod's record.
