@@ -30,10 +30,11 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 func library(
     _ name: String,
     _ dependencies: [Target.Dependency] = [],
-    testDependencies: [Target.Dependency] = []
+    testDependencies: [Target.Dependency] = [],
+    exclude: [String] = []
 ) -> [Target] {
     [
-        .target(name: name, dependencies: dependencies, swiftSettings: module),
+        .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: module),
         .testTarget(
             name: "\(name)Tests",
             dependencies: [.target(name: name), "TestSupport"] + dependencies + testDependencies,
@@ -122,7 +123,11 @@ let package = Package(
             ["JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
             testDependencies: ["TestAPIServer"]
         ),
-        library("KubernetesWire", ["JSON", "KubernetesAPI", "NetworkTypes", protobuf]),
+        library(
+            "KubernetesWire",
+            ["JSON", "KubernetesAPI", "NetworkTypes", protobuf],
+            exclude: ["core", "discovery", "meta"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
+        ),
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),

@@ -23,7 +23,7 @@ public struct JSONReader: ~Copyable {
 
     let bytes: UnsafeBufferPointer<UInt8>
     var position = 0
-    private var depth = 0
+    var depth = 0
 
     /// Reads the whole text as one value.
     public static func read<Value>(

@@ -57,11 +57,13 @@ extension EndpointSlice: Codable {
         endpoints.reserveCapacity(list.count ?? 0)
         while !list.isAtEnd {
             guard let endpoint = try list.decode(CodedEndpoint.self).endpoint else { continue }
-            guard endpoint.address.family == family else {
+            do {
+                try FieldRule.address(endpoint.address, ofType: family)
+            } catch {
                 throw DecodingError.dataCorrupted(
                     .init(
                         codingPath: list.codingPath + [Index(list.currentIndex - 1), Index("addresses"), Index(0)],
-                        debugDescription: "\(endpoint.address) is not an \(family) address, as addressType promises"
+                        debugDescription: error.reason
                     )
                 )
             }

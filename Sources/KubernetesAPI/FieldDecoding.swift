@@ -12,23 +12,16 @@ extension KeyedDecodingContainer {
         return pool?.shared(text) ?? text
     }
 
-    /// TCP when absent, as the API server has it.
     func transport(forKey key: Key) throws -> TransportProtocol {
-        guard let text = try decodeIfPresent(String.self, forKey: key) else { return .tcp }
-        guard let transport = TransportProtocol(text) else {
-            throw invalid(key, "\"\(text)\" is not a protocol: expected TCP, UDP or SCTP")
-        }
-        return transport
+        let text = try decodeIfPresent(String.self, forKey: key)
+        return try obeying(key) { () throws(FieldRule.Violation) in try FieldRule.transport(text) }
     }
 
-    /// A port number; absent is 0, which no port has.
     func port(forKey key: Key, allowingZero: Bool = true) throws -> UInt16 {
-        let least = allowingZero ? 0 : 1
-        let number = try wholeNumber(forKey: key) ?? 0
-        guard let port = UInt16(exactly: number), port >= least else {
-            throw invalid(key, "\(number) is not a port number from \(least) to 65535")
+        let number = try wholeNumber(forKey: key)
+        return try obeying(key) { () throws(FieldRule.Violation) in
+            try FieldRule.port(number, allowingZero: allowingZero)
         }
-        return port
     }
 
     func wholeNumber(forKey key: Key) throws -> Int64? {
@@ -47,12 +40,17 @@ extension KeyedDecodingContainer {
         _ type: Word.Type = Word.self,
         forKey key: Key
     ) throws -> Word? where Word.RawValue == String {
-        guard let text = try decodeIfPresent(String.self, forKey: key), !text.isEmpty else { return nil }
-        guard let word = Word(rawValue: text) else {
-            let known = Word.allCases.map(\.rawValue).joined(separator: ", ")
-            throw invalid(key, "\"\(text)\" is not one of \(known)")
+        let text = try decodeIfPresent(String.self, forKey: key)
+        return try obeying(key) { () throws(FieldRule.Violation) in try FieldRule.word(text, as: type) }
+    }
+
+    /// Says at which key a rule is broken.
+    func obeying<Value>(_ key: Key, _ rule: () throws(FieldRule.Violation) -> Value) throws -> Value {
+        do {
+            return try rule()
+        } catch {
+            throw invalid(key, error.reason)
         }
-        return word
     }
 
     func invalid(_ key: Key, _ reason: String) -> DecodingError {
@@ -60,32 +58,17 @@ extension KeyedDecodingContainer {
     }
 }
 
-/// An IP address of the API, which still holds the forms that old servers let in: leading zeros in IPv4 octets are
-/// read as decimal (1.3).
+/// An IP address in a list or a field of its own.
 struct APIAddress: Decodable {
     let address: IPAddress
-
-    init?(_ text: String) {
-        guard let address = IPAddress(text) ?? Self.withoutLeadingZeros(text) else { return nil }
-        self.address = address
-    }
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
-        guard let value = APIAddress(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(text)\" is not an IP address")
+        do {
+            address = try FieldRule.address(text)
+        } catch {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
         }
-        self = value
-    }
-
-    private static func withoutLeadingZeros(_ text: String) -> IPAddress? {
-        let octets = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard octets.count == 4 else { return nil }
-        let trimmed = octets.map { octet in
-            let significant = octet.drop { $0 == "0" }
-            return significant.isEmpty && !octet.isEmpty ? "0" : significant
-        }
-        return IPAddress(trimmed.joined(separator: "."))
     }
 }

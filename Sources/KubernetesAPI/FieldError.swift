@@ -12,6 +12,10 @@ public struct FieldError: Error, Hashable, Sendable {
         case index(Int)
     }
 
+    public init(_ path: Component..., reason: String) {
+        self.init(components: path, reason: reason)
+    }
+
     public init(components: [Component], reason: String) {
         self.components = components
         self.reason = reason
@@ -84,4 +88,9 @@ extension Array: ListType {}
 
 extension FieldError: CustomStringConvertible {
     public var description: String { path.isEmpty ? reason : "\(path): \(reason)" }
+}
+
+extension FieldError.Component: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+    public init(stringLiteral value: String) { self = .key(value) }
+    public init(integerLiteral value: Int) { self = .index(value) }
 }

@@ -2,6 +2,12 @@ import NetworkTypes
 
 /// A Node (core/v1), with what a proxy reads of it (1.6).
 public struct Node: Hashable, Sendable {
+    /// The types of addresses that are kept.
+    public enum AddressType: String, Sendable {
+        case internalIP = "InternalIP"
+        case externalIP = "ExternalIP"
+    }
+
     public var metadata: ObjectMeta
     /// The addresses of type InternalIP, in the order of the object.
     public var internalIPs: [IPAddress]
@@ -12,6 +18,14 @@ public struct Node: Hashable, Sendable {
         self.metadata = metadata
         self.internalIPs = internalIPs
         self.externalIPs = externalIPs
+    }
+
+    /// What is kept of `status.addresses`. Kubelets also report host names, under types of their own.
+    public static func addresses(
+        _ type: AddressType,
+        of all: some Sequence<(type: String, address: String)>
+    ) -> [IPAddress] {
+        all.compactMap { $0.type == type.rawValue ? FieldRule.addressIfValid($0.address) : nil }
     }
 
     /// Empty for a node without the label, which is in no zone (TOP-4).
@@ -25,30 +39,21 @@ public struct Node: Hashable, Sendable {
 
 extension Node: Codable {
     private enum CodingKeys: String, CodingKey { case metadata, status }
-    private enum AddressType {
-        static let internalIP = "InternalIP"
-        static let externalIP = "ExternalIP"
-    }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         metadata = try container.decode(ObjectMeta.self, forKey: .metadata)
         let addresses = try container.decodeIfPresent(Status.self, forKey: .status)?.addresses ?? []
-        // Kubelets also report host names, under types of their own.
-        internalIPs = addresses.filter { $0.type == AddressType.internalIP }.compactMap {
-            APIAddress($0.address)?.address
-        }
-        externalIPs = addresses.filter { $0.type == AddressType.externalIP }.compactMap {
-            APIAddress($0.address)?.address
-        }
+        internalIPs = Self.addresses(.internalIP, of: addresses.lazy.map { ($0.type, $0.address) })
+        externalIPs = Self.addresses(.externalIP, of: addresses.lazy.map { ($0.type, $0.address) })
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(metadata, forKey: .metadata)
         let addresses =
-            internalIPs.map { Status.Address(type: AddressType.internalIP, address: $0.description) }
-            + externalIPs.map { Status.Address(type: AddressType.externalIP, address: $0.description) }
+            internalIPs.map { Status.Address(type: AddressType.internalIP.rawValue, address: $0.description) }
+            + externalIPs.map { Status.Address(type: AddressType.externalIP.rawValue, address: $0.description) }
         if !addresses.isEmpty { try container.encode(Status(addresses: addresses), forKey: .status) }
     }
 

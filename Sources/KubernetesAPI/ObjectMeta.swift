@@ -48,7 +48,7 @@ public enum LabelKey {
     public static let zone = "topology.kubernetes.io/zone"
 
     /// What is kept of the labels of Services, slices and Endpoints.
-    static let kept = [serviceName, serviceProxyName, headless]
+    public static let kept = [serviceName, serviceProxyName, headless]
 }
 
 /// The name of an object within its kind.

@@ -10,10 +10,6 @@ extension Service: Codable {
 
     private enum AffinityKeys: String, CodingKey { case clientIP, timeoutSeconds }
     private enum StatusKeys: String, CodingKey { case loadBalancer, ingress }
-    private enum Affinity: String, CaseIterable {
-        case none = "None"
-        case clientIP = "ClientIP"
-    }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -40,18 +36,13 @@ extension Service: Codable {
         let list = try spec.list(ClusterIP.self, forKey: .clusterIPs)
         let all =
             try list.isEmpty ? [spec.decodeIfPresent(ClusterIP.self, forKey: .clusterIP)].compactMap(\.self) : list
-        var addresses: [IPAddress] = []
-        for case let address? in all.map(\.address) {
-            guard !addresses.contains(where: { $0.family == address.family }) else {
-                throw spec.invalid(.clusterIPs, "more than one \(address.family) address")
-            }
-            addresses.append(address)
+        return try spec.obeying(.clusterIPs) { () throws(FieldRule.Violation) in
+            try FieldRule.onePerFamily(all.compactMap(\.address))
         }
-        return addresses
     }
 
     private static func affinityTimeout(_ spec: KeyedDecodingContainer<SpecKeys>) throws -> UInt32? {
-        guard try spec.word(Affinity.self, forKey: .sessionAffinity) == .clientIP else { return nil }
+        guard try spec.word(SessionAffinity.self, forKey: .sessionAffinity) == .clientIP else { return nil }
         guard spec.contains(.sessionAffinityConfig), try !spec.decodeNil(forKey: .sessionAffinityConfig) else {
             return defaultAffinityTimeout
         }
@@ -60,13 +51,10 @@ extension Service: Codable {
             return defaultAffinityTimeout
         }
         let clientIP = try config.nestedContainer(keyedBy: AffinityKeys.self, forKey: .clientIP)
-        guard let seconds = try clientIP.wholeNumber(forKey: .timeoutSeconds) else {
-            return defaultAffinityTimeout
+        let seconds = try clientIP.wholeNumber(forKey: .timeoutSeconds)
+        return try clientIP.obeying(.timeoutSeconds) { () throws(FieldRule.Violation) in
+            try FieldRule.affinityTimeout(seconds)
         }
-        guard (1...86400).contains(seconds) else {
-            throw clientIP.invalid(.timeoutSeconds, "\(seconds) is not a number of seconds from 1 to 86400")
-        }
-        return UInt32(seconds)
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -84,7 +72,7 @@ extension Service: Codable {
         }
         try spec.encode(externalTrafficPolicy.rawValue, forKey: .externalTrafficPolicy)
         try spec.encode(internalTrafficPolicy.rawValue, forKey: .internalTrafficPolicy)
-        try spec.encode((affinityTimeout == nil ? Affinity.none : .clientIP).rawValue, forKey: .sessionAffinity)
+        try spec.encode((affinityTimeout == nil ? SessionAffinity.none : .clientIP).rawValue, forKey: .sessionAffinity)
         if let affinityTimeout {
             var config = spec.nestedContainer(keyedBy: AffinityKeys.self, forKey: .sessionAffinityConfig)
             var clientIP = config.nestedContainer(keyedBy: AffinityKeys.self, forKey: .clientIP)
@@ -104,9 +92,11 @@ extension Service: Codable {
 
         init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
-            switch try container.decode(String.self) {
-            case "None", "": address = nil
-            default: address = try APIAddress(from: decoder).address
+            let text = try container.decode(String.self)
+            do {
+                address = try FieldRule.clusterIP(text)
+            } catch {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
             }
         }
     }
@@ -163,24 +153,21 @@ extension Service.Port: Codable {
 
 extension Service.Ingress: Encodable {
     private enum CodingKeys: String, CodingKey { case ip, ipMode }
-    private enum Mode: String, CaseIterable {
-        case vip = "VIP"
-        case proxy = "Proxy"
-    }
 
     /// `nil` for an entry with only a host name.
     static func decode(from decoder: any Decoder) throws -> Service.Ingress? {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         guard let text = try container.decodeIfPresent(String.self, forKey: .ip), !text.isEmpty else { return nil }
-        guard let address = APIAddress(text)?.address else {
-            throw container.invalid(.ip, "\"\(text)\" is not an IP address")
-        }
-        return Service.Ingress(address: address, isVIP: try container.word(Mode.self, forKey: .ipMode) != .proxy)
+        let address = try container.obeying(.ip) { () throws(FieldRule.Violation) in try FieldRule.address(text) }
+        return Service.Ingress(
+            address: address,
+            isVIP: try container.word(Service.IngressMode.self, forKey: .ipMode) != .proxy
+        )
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(address, forKey: .ip)
-        try container.encode((isVIP ? Mode.vip : .proxy).rawValue, forKey: .ipMode)
+        try container.encode((isVIP ? Service.IngressMode.vip : .proxy).rawValue, forKey: .ipMode)
     }
 }

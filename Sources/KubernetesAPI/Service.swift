@@ -14,6 +14,18 @@ public struct Service: Hashable, Sendable {
         case local = "Local"
     }
 
+    /// The words for what ``affinityTimeout`` tells.
+    public enum SessionAffinity: String, Sendable, CaseIterable {
+        case none = "None"
+        case clientIP = "ClientIP"
+    }
+
+    /// The words for what ``Ingress/isVIP`` tells.
+    public enum IngressMode: String, Sendable, CaseIterable {
+        case vip = "VIP"
+        case proxy = "Proxy"
+    }
+
     public struct Port: Hashable, Sendable {
         /// Empty when the Service has one unnamed port.
         public var name: String

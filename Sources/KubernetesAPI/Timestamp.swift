@@ -165,13 +165,11 @@ extension Timestamp: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
-        guard let time = Timestamp(text) else {
-            throw DecodingError.dataCorruptedError(
-                in: container,
-                debugDescription: "\"\(text)\" is not an RFC 3339 time"
-            )
+        do {
+            self = try FieldRule.time(text)
+        } catch {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
         }
-        self = time
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -53,11 +53,31 @@ struct ManifestDocument: Decodable {
         } else {
             object.metadata.namespace = ""
         }
-        if let fault = ManifestFault(in: object) {
-            throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath + fault.path, debugDescription: fault.reason)
-            )
+        if let fault = FieldError(faultIn: object) {
+            let path = decoder.codingPath + fault.components.map(Step.init)
+            throw DecodingError.dataCorrupted(.init(codingPath: path, debugDescription: fault.reason))
         }
         return object
+    }
+
+    /// A step of a path that is built here and not by the decoder.
+    private struct Step: CodingKey {
+        let stringValue: String
+        let intValue: Int?
+
+        init(_ component: FieldError.Component) {
+            switch component {
+            case .key(let key): (stringValue, intValue) = (key, nil)
+            case .index(let index): (stringValue, intValue) = ("\(index)", index)
+            }
+        }
+
+        init?(stringValue: String) {
+            self.init(.key(stringValue))
+        }
+
+        init?(intValue: Int) {
+            self.init(.index(intValue))
+        }
     }
 }

@@ -1,49 +1,42 @@
-import KubernetesAPI
-
-/// What an API server would not have let in, and nobody after us expects.
-struct ManifestFault {
-    let path: [any CodingKey]
-    let reason: String
-
+/// What an API server would not let in, and nobody after us expects.
+extension FieldError {
     /// `nil` for an object that is as it should be.
-    init?(in object: KubernetesObject) {
+    public init?(faultIn object: KubernetesObject) {
         let metadata = object.metadata
         if object.kind.isNamespaced, let reason = Self.reason(label: metadata.namespace) {
-            self.init(["metadata", "namespace"], reason)
+            self.init("metadata", "namespace", reason: reason)
         } else if let reason = object.kind == .service || object.kind == .endpoints
             ? Self.reason(label: metadata.name) : Self.reason(subdomain: metadata.name)
         {
-            self.init(["metadata", "name"], reason)
+            self.init("metadata", "name", reason: reason)
         } else if case .service(let service) = object {
-            self.init(in: service)
+            self.init(faultIn: service)
         } else {
             return nil
         }
     }
 
-    private init?(in service: Service) {
+    private init?(faultIn service: Service) {
         var names: Set<String> = []
         for (index, port) in service.ports.enumerated() {
-            let path: [Step] = ["spec", "ports", Step(index), "name"]
             if service.ports.count > 1, port.name.isEmpty {
-                self.init(path, "is missing; each of several ports needs a name")
+                self.init(portName: index, "is missing; each of several ports needs a name")
                 return
             }
             if !port.name.isEmpty, let reason = Self.reason(label: port.name) {
-                self.init(path, reason)
+                self.init(portName: index, reason)
                 return
             }
             guard names.insert(port.name).inserted else {
-                self.init(path, "\"\(port.name)\" is the name of another port of the Service")
+                self.init(portName: index, "\"\(port.name)\" is the name of another port of the Service")
                 return
             }
         }
         return nil
     }
 
-    private init(_ path: [Step], _ reason: String) {
-        self.path = path
-        self.reason = reason
+    private init(portName index: Int, _ reason: String) {
+        self.init("spec", "ports", .index(index), "name", reason: reason)
     }
 
     /// Why a text is no label of RFC 1123.
@@ -67,28 +60,5 @@ struct ManifestFault {
         guard let first = bytes.first, let last = bytes.last, bytes.count <= limit else { return false }
         return isAlphanumeric(first) && isAlphanumeric(last)
             && bytes.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
-    }
-
-    private struct Step: CodingKey, ExpressibleByStringLiteral {
-        let stringValue: String
-        let intValue: Int?
-
-        init(_ index: Int) {
-            stringValue = "\(index)"
-            intValue = index
-        }
-
-        init(stringLiteral value: String) {
-            stringValue = value
-            intValue = nil
-        }
-
-        init?(stringValue: String) {
-            self.init(stringLiteral: stringValue)
-        }
-
-        init?(intValue: Int) {
-            self.init(intValue)
-        }
     }
 }
