@@ -119,7 +119,11 @@ public struct ProxyAddress: Hashable, Sendable {
     }
 }
 
-extension ProxyAddress: CustomStringConvertible {
+extension ProxyAddress: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var debugDescription: String { description }
+
+    public var customMirror: Mirror { Mirror(self, children: ["": description]) }
+
     /// Without credentials.
     public var description: String { "\(kind == .http ? "http" : "socks5")://\(host):\(port)" }
 }

@@ -92,12 +92,12 @@ public final class ServerTransport: Sendable {
     public func send(_ request: TransportRequest) async throws(TransportError) -> TransportResponse {
         let deadline = request.deadline
         let response = try await start(request, deadline)
-        do {
-            let body = try await withDeadline(deadline) { try await response.body.collect(upTo: request.bodyLimit) }
-            return TransportResponse(status: response.status, headers: response.headers, body: body)
-        } catch {
-            throw TransportError(error, server: response.server, limit: request.bodyLimit, wasSent: true)
-        }
+        return TransportResponse(
+            status: response.status,
+            headers: response.headers,
+            body: try await response.body.collect(upTo: request.bodyLimit, by: deadline),
+            server: response.server
+        )
     }
 
     /// Sends a request and returns as soon as the head of the response is there. The body has no time-out; its reader
@@ -153,7 +153,7 @@ public final class ServerTransport: Sendable {
             return StreamedResponse(
                 status: Int(response.status.code),
                 headers: response.headers,
-                body: response.body,
+                body: ResponseBody(response.body, server: address.description, transport: self),
                 server: address.description
             )
         } catch {
@@ -168,7 +168,8 @@ public final class ServerTransport: Sendable {
 }
 
 extension TransportRequest {
-    fileprivate var deadline: ContinuousClock.Instant {
+    /// By when the request has to be over, if it begins now.
+    public var deadline: ContinuousClock.Instant {
         let own = ContinuousClock.now + timeout
         return RequestDeadline.current.map { min($0, own) } ?? own
     }

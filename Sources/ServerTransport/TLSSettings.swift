@@ -11,7 +11,9 @@ public struct TLSSettings: Hashable, Sendable {
     /// `false` accepts any certificate of the server.
     public var verifiesServer: Bool
 
-    public struct ClientIdentity: Hashable, Sendable, CustomStringConvertible {
+    public struct ClientIdentity: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+        CustomReflectable
+    {
         public var certificateChain: [UInt8]
         public var privateKey: [UInt8]
 
@@ -22,6 +24,10 @@ public struct TLSSettings: Hashable, Sendable {
 
         /// Says nothing of the key.
         public var description: String { "client certificate of \(certificateChain.count) bytes" }
+
+        public var debugDescription: String { description }
+
+        public var customMirror: Mirror { Mirror(self, children: ["": description]) }
     }
 
     public init(
@@ -58,6 +64,12 @@ public struct TLSSettings: Hashable, Sendable {
             configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: clientIdentity.privateKey, format: .pem))
         } catch {
             throw TransportError(.configuration, server: "", "the client key data holds no PEM private key")
+        }
+        do {
+            // The library looks at the pair when a context is made, and else only while it connects.
+            _ = try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw TransportError(.configuration, server: "", "the client key does not belong to the client certificate")
         }
         return configuration
     }

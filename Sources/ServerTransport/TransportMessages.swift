@@ -38,14 +38,15 @@ public struct TransportResponse: Sendable {
     public let status: Int
     public let headers: HTTPHeaders
     public let body: ByteBuffer
+    /// Which address answered, for messages.
+    public let server: String
 }
 
 /// A response whose body is read as it comes.
 public struct StreamedResponse: Sendable {
     public let status: Int
     public let headers: HTTPHeaders
-    /// Ends where the server ended it. A stream that was cut throws; see ``TransportError/init(_:server:)``.
-    public let body: HTTPClientResponse.Body
+    public let body: ResponseBody
     /// Which address answered, for messages.
     public let server: String
 }

@@ -4,7 +4,7 @@ extension TestAPIServer {
         public enum Security: Hashable, Sendable {
             /// TLS with a certificate for 127.0.0.1, ::1, localhost and kubernetes.default.svc.
             case tls
-            /// Plain HTTP. A request without a token is the administrator's, as behind `kubectl proxy`.
+            /// Plain HTTP. A request without a token is that of ``Options/plainUser``.
             case plain
         }
 
@@ -13,6 +13,8 @@ extension TestAPIServer {
         /// 0 takes a free one.
         public var port = 0
         public var security = Security.tls
+        /// Who a request without a token comes from with plain HTTP, as behind `kubectl proxy`.
+        public var plainUser = User.administrator
         /// Custom resources that exist from the start; more come with CustomResourceDefinitions.
         public var customResources: [ResourceType] = ResourceType.calico
         /// How often a watch with `allowWatchBookmarks` gets a bookmark.

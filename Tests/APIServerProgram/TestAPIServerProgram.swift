@@ -54,6 +54,7 @@ struct TestAPIServerProgram: AsyncParsableCommand {
         for path in objects {
             try server.putAll(String(decoding: Data(contentsOf: URL(filePath: path)), as: UTF8.self))
         }
+        server.encodeAll()
         if let kubeconfig { try server.writeKubeconfig(to: kubeconfig, token.map { .token($0) }) }
         print("listening on \(server.url)")
         fflush(nil)

@@ -11,11 +11,12 @@ final class AccessControl: Sendable {
     }
 
     private let state: Mutex<State>
-    private let security: TestAPIServer.Options.Security
+    /// Who has neither certificate nor token.
+    private let withoutToken: User
 
     init(_ options: TestAPIServer.Options) {
         state = Mutex(State(tokens: options.tokens, rules: options.rules))
-        security = options.security
+        withoutToken = options.security == .plain ? options.plainUser : .anonymous
     }
 
     func setToken(_ token: String, _ user: User?) { state.withLock { $0.tokens[token] = user } }
@@ -34,7 +35,7 @@ final class AccessControl: Sendable {
     func authenticate(authorization: String?, certified: User?) throws(APIError) -> User {
         // A certificate comes first, as in a real server: a bad token beside a good one does no harm.
         if let certified { return certified }
-        guard let authorization else { return security == .plain ? .administrator : .anonymous }
+        guard let authorization else { return withoutToken }
         guard authorization.lowercased().hasPrefix("bearer "),
             let user = state.withLock({ $0.tokens[authorization.dropFirst(7).trimmingSpaces] })
         else {

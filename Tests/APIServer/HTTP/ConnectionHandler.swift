@@ -259,6 +259,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             reply.status,
             reply.contentType,
             reply.headers,
+            cacheControl: reply.cacheControl,
             contentLength: isChunked ? nil : reply.body.count
         )
         if !isHeadRequest {
@@ -280,6 +281,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         _ status: Int,
         _ contentType: String,
         _ headers: [(String, String)] = [],
+        cacheControl: String = "no-cache, private",
         contentLength: Int?
     ) {
         if isHTTP10 { isKeepAlive = false }
@@ -287,6 +289,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             status: status,
             contentType: contentType,
             headers: headers,
+            cacheControl: cacheControl,
             contentLength: contentLength,
             isKeepAlive: isKeepAlive,
             isHTTP10: isHTTP10

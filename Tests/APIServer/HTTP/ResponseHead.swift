@@ -9,6 +9,7 @@ struct ResponseHead {
     var status = 200
     var contentType: String
     var headers: [(String, String)] = []
+    var cacheControl = "no-cache, private"
     /// `nil` for a body in chunks.
     var contentLength: Int?
     var isKeepAlive: Bool
@@ -18,7 +19,7 @@ struct ResponseHead {
     var bytes: [UInt8] {
         var text = "HTTP/1.\(isHTTP10 ? 0 : 1) \(status) \(HTTPResponseStatus(statusCode: status).reasonPhrase)\r\n"
         text += "Audit-Id: \(UUID().uuidString.lowercased())\r\n"
-        text += "Cache-Control: no-cache, private\r\nContent-Type: \(contentType)\r\n"
+        text += "Cache-Control: \(cacheControl)\r\nContent-Type: \(contentType)\r\n"
         for header in headers { text += "\(header.0): \(header.1)\r\n" }
         if status != 401 {
             text += "X-Kubernetes-Pf-Flowschema-Uid: 00000000-0000-4000-8000-000000000001\r\n"

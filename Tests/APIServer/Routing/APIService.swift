@@ -54,7 +54,8 @@ struct APIService: Sendable {
         case ("PATCH", let name?): reply = try patch(request, type, path, name, representation)
         case ("DELETE", let name?) where path.subresource == nil:
             reply = try delete(request, type, path, name, representation)
-        case ("DELETE", nil): reply = try deleteCollection(request, type, path, representation)
+        case ("DELETE", nil) where type != .namespaces:
+            reply = try deleteCollection(request, type, path, representation)
         default: throw .methodNotAllowed
         }
         if type == .endpoints {

@@ -82,9 +82,10 @@ extension APIService {
         ])
     }
 
-    private static let verbs: JSONValue = [
-        "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
-    ]
+    private static func verbs(_ type: ResourceType) -> JSONValue {
+        let all: [JSONValue] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+        return .array(type == .namespaces ? all.filter { $0 != "deletecollection" } : all)
+    }
 
     private func resources(_ group: String, _ version: String) throws(APIError) -> WholeReply {
         let types = registry.all.filter { $0.group == group && $0.version == version }
@@ -92,7 +93,7 @@ extension APIService {
         let resources = types.flatMap { type -> [JSONValue] in
             var resource = JSONObject([
                 ("name", .string(type.plural)), ("singularName", .string(type.singular)),
-                ("namespaced", .bool(type.isNamespaced)), ("kind", .string(type.kind)), ("verbs", Self.verbs),
+                ("namespaced", .bool(type.isNamespaced)), ("kind", .string(type.kind)), ("verbs", Self.verbs(type)),
             ])
             if !type.shortNames.isEmpty { resource["shortNames"] = .array(type.shortNames.map { .string($0) }) }
             let status: JSONValue = [
@@ -128,6 +129,8 @@ extension APIService {
             ])
         )
         reply.contentType = Representation(form: .aggregatedDiscovery).contentType
+        reply.cacheControl = "public"
+        reply.headers.append(("Vary", "Accept"))
         return reply
     }
 
@@ -140,7 +143,7 @@ extension APIService {
         var resource = JSONObject([
             ("resource", .string(type.plural)), ("responseKind", responseKind),
             ("scope", type.isNamespaced ? "Namespaced" : "Cluster"), ("singularResource", .string(type.singular)),
-            ("verbs", Self.verbs),
+            ("verbs", Self.verbs(type)),
         ])
         if !type.shortNames.isEmpty { resource["shortNames"] = .array(type.shortNames.map { .string($0) }) }
         if type.hasStatus {

@@ -12,6 +12,7 @@ struct WholeReply: Sendable {
     var status = 200
     var contentType = "application/json"
     var headers: [(String, String)] = []
+    var cacheControl = "no-cache, private"
     var body: [UInt8]
 
     init(status: Int = 200, contentType: String = "application/json", body: [UInt8]) {

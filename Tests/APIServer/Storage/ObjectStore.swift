@@ -132,6 +132,10 @@ final class ObjectStore: Sendable {
         return object
     }
 
+    func advance(to revision: UInt64) {
+        state.withLock { $0.revision = max($0.revision, revision) }
+    }
+
     /// Takes objects as they are, unseen by watches.
     func restore(_ objects: [StoredObject], revision: UInt64) {
         state.withLock { state in
@@ -139,7 +143,7 @@ final class ObjectStore: Sendable {
                 state.collections[object.type.qualifiedName, default: Collection()].set(object.id, object)
             }
             state.revision = max(state.revision, revision)
-            state.compacted = max(state.compacted, min(revision, objects.map(\.resourceVersion).min() ?? revision))
+            state.compacted = state.revision
         }
     }
 

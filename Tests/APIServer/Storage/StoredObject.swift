@@ -110,7 +110,9 @@ final class StoredObject: Sendable {
             writer.name("metadata")
             writer.object { writer in
                 for key in leading {
-                    let value = key == "resourceVersion" ? .string(String(resourceVersion)) : metadata[key]
+                    var value = metadata[key]
+                    // What is only tried has no version.
+                    if key == "resourceVersion" { value = resourceVersion > 0 ? .string(String(resourceVersion)) : nil }
                     guard let value else { continue }
                     writer.name(key)
                     writer.value(value)

@@ -93,6 +93,17 @@ extension TestAPIServer {
     /// The resourceVersion of the last write.
     public var resourceVersion: UInt64 { state.service.store.revision }
 
+    /// Goes on with a resourceVersion that is at least this one, as if other objects had been written.
+    public func advance(to resourceVersion: UInt64) { state.service.store.advance(to: resourceVersion) }
+
+    /// Encodes all objects now, so that the first list is as fast as the next.
+    public func encodeAll() {
+        for type in state.service.registry.all {
+            let page = try? state.service.store.list(type, namespace: nil) { _ in true }
+            for object in page?.objects ?? [] { _ = object.protobuf }
+        }
+    }
+
     /// Forgets the history: resourceVersions before the present one expire.
     public func compact() { state.service.store.compact() }
 

@@ -1,19 +1,25 @@
 import JSON
 
 extension APIService {
-    /// Looks for fields that the kind does not have, as `fieldValidation` asks. Returns warnings as headers.
+    /// Looks for fields that the kind does not have, as `fieldValidation` asks, and takes them away. Returns warnings as
+    /// headers.
     func checkFields(
         _ request: Request,
         _ type: ResourceType,
-        _ object: JSONObject
+        _ object: inout JSONObject
     ) throws(APIError) -> [(String, String)] {
         let level = request.query["fieldValidation"] ?? "Warn"
-        guard level != "Ignore", let schema = ProtobufSchema.of(type) else { return [] }
-        var object = object
-        object["apiVersion"] = nil
-        object["kind"] = nil
-        let unknown = schema.unknownFields(of: object, "")
+        guard let schema = ProtobufSchema.of(type) else { return [] }
+        var fields = object
+        fields["apiVersion"] = nil
+        fields["kind"] = nil
+        let unknown = schema.removeUnknownFields(of: &fields, "")
         guard !unknown.isEmpty else { return [] }
+        for member in fields.members { object[member.key] = member.value }
+        for member in object.members where fields[member.key] == nil && !["apiVersion", "kind"].contains(member.key) {
+            object[member.key] = nil
+        }
+        if level == "Ignore" { return [] }
         if level == "Strict" {
             let list = unknown.map { "unknown field \"\($0)\"" }.joined(separator: ", ")
             throw .badRequest(
@@ -26,18 +32,29 @@ extension APIService {
 }
 
 extension ProtobufSchema {
-    /// The paths of members that the published API does not know.
-    func unknownFields(of object: JSONObject, _ path: String) -> [String] {
+    /// Takes away members that the published API does not know, and returns their paths.
+    func removeUnknownFields(of object: inout JSONObject, _ path: String) -> [String] {
         guard isComplete else { return [] }
-        return object.members.flatMap { member -> [String] in
-            guard let field = fields.first(where: { $0.name == member.key }) else { return [path + member.key] }
-            guard case .message(let schema) = field.kind else { return [] }
-            if let elements = member.value.array {
-                return elements.enumerated().flatMap { index, element in
-                    element.object.map { schema.unknownFields(of: $0, "\(path)\(member.key)[\(index)].") } ?? []
-                }
+        var unknown: [String] = []
+        for member in object.members {
+            guard let field = fields.first(where: { $0.name == member.key }) else {
+                unknown.append(path + member.key)
+                object[member.key] = nil
+                continue
             }
-            return member.value.object.map { schema.unknownFields(of: $0, "\(path)\(member.key).") } ?? []
+            guard case .message(let schema) = field.kind else { continue }
+            if var elements = member.value.array {
+                for index in elements.indices {
+                    guard var inner = elements[index].object else { continue }
+                    unknown += schema.removeUnknownFields(of: &inner, "\(path)\(member.key)[\(index)].")
+                    elements[index] = .object(inner)
+                }
+                object[member.key] = .array(elements)
+            } else if var inner = member.value.object {
+                unknown += schema.removeUnknownFields(of: &inner, "\(path)\(member.key).")
+                object[member.key] = .object(inner)
+            }
         }
+        return unknown
     }
 }

@@ -58,6 +58,8 @@ struct StrategicMerge {
             return elements.filter { $0.object?["$patch"] == nil }
         }
         var result = old
+        // What is new comes first, in the order of the patch.
+        var new: [JSONValue] = []
         for element in elements {
             guard let element = element.object else { continue }
             let place = result.firstIndex { $0.object?[key] == element[key] }
@@ -66,10 +68,10 @@ struct StrategicMerge {
             } else if let place {
                 result[place] = .object(merge(element, into: result[place].object ?? JSONObject()))
             } else {
-                result.append(.object(merge(element, into: JSONObject())))
+                new.append(.object(merge(element, into: JSONObject())))
             }
         }
-        return result
+        return new + result
     }
 }
 

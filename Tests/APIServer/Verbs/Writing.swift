@@ -22,8 +22,8 @@ extension APIService {
         _ representation: Representation
     ) throws(APIError) -> WholeReply {
         guard !type.isNamespaced || path.namespace != nil else { throw .methodNotAllowed }
-        let object = try self.object(request, type)
-        let warnings = try checkFields(request, type, object)
+        var object = try self.object(request, type)
+        let warnings = try checkFields(request, type, &object)
         let created = try create(object, type, namespace: path.namespace, WriteOptions(request, path))
         var reply = encoded(created, representation, status: 201)
         reply.headers += warnings
@@ -69,7 +69,7 @@ extension APIService {
             guard view.current == nil else { throw .alreadyExists(type, name) }
             var object = object
             try Self.applyDefaults(&object, type, id, view)
-            let new = StoredObject(type, object, resourceVersion: view.revision)
+            let new = StoredObject(type, object, resourceVersion: options.isDryRun ? 0 : view.revision)
             result = new
             return options.isDryRun ? .keep : .put(new)
         }
@@ -87,8 +87,8 @@ extension APIService {
         _ name: String,
         _ representation: Representation
     ) throws(APIError) -> WholeReply {
-        let object = try self.object(request, type)
-        let warnings = try checkFields(request, type, object)
+        var object = try self.object(request, type)
+        let warnings = try checkFields(request, type, &object)
         guard let given = object["metadata"]?.object?["name"]?.text, given == name else {
             throw .badRequest(
                 "the name of the object (\(object["metadata"]?.object?["name"]?.text ?? "")) does not match the name "
@@ -99,6 +99,8 @@ extension APIService {
         let id = ObjectID(namespace: path.namespace ?? "", name: name)
         var metadata = object["metadata"]?.object ?? JSONObject()
         try place(&metadata, type, path.namespace)
+        object["metadata"] = .object(metadata)
+        let sent = object
         var reply = encoded(
             try change(type, id, options) { current throws(APIError) in
                 if metadata["resourceVersion"]?.text ?? "" == "", !type.allowsUnconditionalUpdate {
@@ -109,9 +111,7 @@ extension APIService {
                     )
                     throw .invalid(type, name, [cause])
                 }
-                var object = object
-                object["metadata"] = .object(metadata)
-                return object
+                return sent
             },
             representation
         )
