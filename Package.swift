@@ -117,7 +117,11 @@ let package = Package(
             ["ClusterClient", "JSON", "KubernetesClient", "NetworkTypes"] + nio,
             testDependencies: ["TestAPIServer", logging]
         ),
-        library("EtcdStore", ["ClusterClient", "JSON", "ServerTransport", "NetworkTypes", logging] + nio),
+        library(
+            "EtcdStore",
+            ["ClusterClient", "JSON", "ServerTransport", "NetworkTypes", logging] + nio,
+            testDependencies: ["IPAM"]
+        ),
         library(
             "KubernetesClient",
             ["JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
@@ -195,7 +199,7 @@ let package = Package(
             ),
             .target(
                 name: "TestSupport",
-                dependencies: ["ClusterClient", "Netlink", "NetworkTypes"],
+                dependencies: ["ClusterClient", "IPAM", "KubernetesAPI", "Netlink", "NetworkTypes"],
                 path: "Tests/TestSupport",
                 swiftSettings: strict
             ),

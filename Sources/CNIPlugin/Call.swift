@@ -13,7 +13,8 @@ struct Call: Sendable {
     var workload: Workload
     let settings: StoreSettings
     let node: String
-    let store: ReadAhead
+    /// Reads once what the steps of a verb ask for one after the other.
+    let store: ReadAheadDatastore
     let log: PluginLog
 
     init(_ command: Command, _ attachment: Attachment, _ configuration: NetworkConfiguration) throws(CNIError) {
@@ -22,7 +23,7 @@ struct Call: Sendable {
         workload = Workload(attachment)
         settings = try StoreSettings(configuration.reader)
         node = try NodeSettings(configuration.reader).resolve()
-        store = ReadAhead(try settings.open(node: node))
+        store = ReadAheadDatastore(try settings.open(node: node))
         log = PluginLog(
             settings: try LogSettings(configuration.reader),
             subject: "\(command.rawValue) \(attachment.id.containerID) \(attachment.id.interfaceName)"
@@ -35,16 +36,6 @@ struct Call: Sendable {
 
     /// The handle of all the container's addresses on this network (2.3).
     var handle: String { "\(configuration.name).\(id.containerID)" }
-
-    /// Reads at once what the verb is going to ask for.
-    func readAhead(_ queries: [RecordQuery]) async throws(CNIError) {
-        do throws(DatastoreError) {
-            try await store.prepare(queries)
-        } catch {
-            // A name that the store cannot hold has nothing in it; whoever needs it finds out.
-            guard error.reason == .invalidKey else { throw CNIError(error) }
-        }
-    }
 
     func endpoint(_ addresses: [IPAddress], link: WorkloadEndpoint.Link?) -> WorkloadEndpoint {
         WorkloadEndpoint(

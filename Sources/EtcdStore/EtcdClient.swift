@@ -73,6 +73,7 @@ final class EtcdClient: Sendable {
         var attempts = 0
         while true {
             attempts += 1
+            let attemptStart = ContinuousClock.now
             let index = preferred.load(ordering: .relaxed) % members.count
             let failure: EtcdFailure
             do throws(EtcdFailure) {
@@ -91,7 +92,9 @@ final class EtcdClient: Sendable {
             let end = failure.kind == .unreachable ? unreachableDeadline : deadline
             if attempts.isMultiple(of: members.count) {
                 let wait = pause * Double.random(in: 0.5...1)
-                guard ContinuousClock.now + wait < end else { throw failure }
+                // An attempt that is cut short would only hide what this one found out.
+                let now = ContinuousClock.now
+                guard now + wait + attemptStart.duration(to: now) < end else { throw failure }
                 do { try await Task.sleep(for: wait) } catch { throw EtcdFailure(.cancelled, "cancelled") }
                 pause = min(pause * 2, .seconds(1))
             }

@@ -26,8 +26,15 @@ extension EtcdDatastore {
             throw error.datastoreError
         }
         if answer.succeeded { return guarded.revisions(answer.revision) }
-        if isRepeated, let revision = guarded.revision(ofDoing: answer.answers) { return guarded.revisions(revision) }
-        throw guarded.obstacle(answer.answers)
+        let obstacle = guarded.obstacle(answer.answers)
+        guard isRepeated else { throw obstacle }
+        if let revision = guarded.revision(ofDoing: answer.answers) { return guarded.revisions(revision) }
+        // Done at first and overwritten since, or not done: nobody can tell, and a conflict would promise the latter.
+        throw DatastoreError(
+            .unavailable,
+            obstacle.key,
+            "etcd did not answer a commit in time, and the record \(obstacle.message)"
+        )
     }
 }
 
@@ -61,7 +68,7 @@ extension [GuardedChange] {
             let key = change.change.key
             guard let keyValue = answer.keyValues.first else {
                 if change.expected == 0 { continue }
-                return DatastoreError(.notFound, key, "there is no such record in etcd")
+                return DatastoreError(.notFound, key, "is not in etcd")
             }
             if change.expected == 0 { return DatastoreError(.alreadyExists, key, "exists already in etcd") }
             if keyValue.modRevision != change.expected {

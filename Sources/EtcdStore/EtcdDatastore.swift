@@ -120,10 +120,11 @@ public struct EtcdDatastore: Datastore {
         var found = [[KeyValue]](repeating: [], count: ranges.count)
         var revision: Int64 = 0
         var limit = pageSize
+        var batchSize = Self.operationLimit
         var rest = Array(ranges.indices)
         while !rest.isEmpty {
             // A transaction has no more than 128 operations.
-            let batch = rest.prefix(Self.operationLimit)
+            let batch = rest.prefix(batchSize)
             let requests = batch.map { index in
                 let range = ranges[index]
                 // The least key behind the last one.
@@ -138,17 +139,19 @@ public struct EtcdDatastore: Datastore {
                 )
             }
             let answer: TransactionAnswer
+            let source: EtcdClient.Answer
             do throws(EtcdFailure) {
-                answer = try await ask(requests)
+                (answer, source) = try await ask(requests)
             } catch {
-                guard error.kind == .answerTooLarge, limit > 1 else { throw error }
+                guard error.kind == .answerTooLarge, limit > 1 || batch.count > 1 else { throw error }
                 limit = max(1, limit / 4)
+                batchSize = max(1, batchSize / 4)
                 continue
             }
             if revision == 0 { revision = answer.revision }
             rest.removeFirst(batch.count)
             for (index, page) in zip(batch, answer.answers) {
-                try Self.check(page, ranges[index], after: found[index].last?.key)
+                try source.check(page, ranges[index], after: found[index].last?.key)
                 found[index] += page.keyValues
                 if page.hasMore { rest.append(index) }
             }
@@ -156,30 +159,17 @@ public struct EtcdDatastore: Datastore {
         return (found, revision)
     }
 
-    private func ask(_ requests: [RangeRequest]) async throws(EtcdFailure) -> TransactionAnswer {
+    private func ask(
+        _ requests: [RangeRequest]
+    ) async throws(EtcdFailure) -> (TransactionAnswer, EtcdClient.Answer) {
         if let request = requests.first, requests.count == 1 {
             let answer = try await client.send("/v3/kv/range", request.body, bodyLimit: answerLimit)
             let range = try answer.decode { (reader) throws(JSONReader.Failure) in try RangeAnswer(from: &reader) }
             guard range.revision > 0 else { throw answer.unintelligible("it has no revision") }
-            return TransactionAnswer(revision: range.revision, succeeded: true, answers: [range])
+            return (TransactionAnswer(revision: range.revision, succeeded: true, answers: [range]), answer)
         }
         let answer = try await client.send("/v3/kv/txn", RangeRequest.transaction(requests), bodyLimit: answerLimit)
-        return try answer.decodeTransaction(of: requests.count)
-    }
-
-    /// An answer with other keys than those that were asked for, or that would be asked for over and over.
-    private static func check(_ page: RangeAnswer, _ range: EtcdRange, after last: String?) throws(EtcdFailure) {
-        var last = last
-        for keyValue in page.keyValues {
-            let isInOrder = last.map { $0.utf8.lexicographicallyPrecedes(keyValue.key.utf8) } ?? true
-            guard range.contains(keyValue.key), isInOrder, keyValue.modRevision > 0 else {
-                throw EtcdFailure(.unintelligible, "the answer has keys that were not asked for")
-            }
-            last = keyValue.key
-        }
-        guard !page.hasMore || !page.keyValues.isEmpty && range.end != nil else {
-            throw EtcdFailure(.unintelligible, "the answer promises more keys than there are")
-        }
+        return (try answer.decodeTransaction(of: requests.count), answer)
     }
 
     static let operationLimit = 128
@@ -213,6 +203,21 @@ extension EtcdClient.Answer {
             throw unintelligible("it has \(answer.answers.count) parts in the place of \(count), or no revision")
         }
         return answer
+    }
+
+    /// Refuses keys that were not asked for, or that would be asked for over and over.
+    fileprivate func check(_ page: RangeAnswer, _ range: EtcdRange, after last: String?) throws(EtcdFailure) {
+        var last = last
+        for keyValue in page.keyValues {
+            let isInOrder = last.map { $0.utf8.lexicographicallyPrecedes(keyValue.key.utf8) } ?? true
+            guard range.contains(keyValue.key), isInOrder, keyValue.modRevision > 0 else {
+                throw unintelligible("it has keys that were not asked for")
+            }
+            last = keyValue.key
+        }
+        guard !page.hasMore || !page.keyValues.isEmpty && range.end != nil else {
+            throw unintelligible("it promises more keys than there are")
+        }
     }
 
     func unintelligible(_ problem: String) -> EtcdFailure {

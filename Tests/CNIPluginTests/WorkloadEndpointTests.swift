@@ -80,8 +80,8 @@ import Testing
 
     @Test func conflictsAreTriedAgain() async throws {
         let attempts = Collected<Bool>()
-        let store = MemoryDatastore { operation in
-            guard case .commit = operation else { return nil }
+        let store = FaultyDatastore(MemoryDatastore()) { operation, _ in
+            guard operation.isCommit else { return nil }
             attempts.add(true)
             return attempts.all.count < 4 ? .conflict : nil
         }

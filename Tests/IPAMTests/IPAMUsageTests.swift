@@ -1,6 +1,7 @@
 import ClusterClient
 import Foundation
 import NetworkTypes
+import TestSupport
 import Testing
 
 @testable import IPAM

@@ -3,6 +3,8 @@
 //   store-worker commits DIRECTORY COUNT STEP        COUNT commits, killed before the disk is changed for the STEPth time
 //   store-worker increment DIRECTORY COUNT           counts a record up
 //   store-worker assign STORE HOST COUNT PREFIX      assigns addresses to handles PREFIX-0, PREFIX-1 …
+//   store-worker assign-once STORE HOST HANDLE before|after STEP
+//                                                    assigns one address, killed at its operation STEP on the store
 //   store-worker churn STORE HOST PREFIX             assigns and releases until it is killed
 //
 // STORE is local:DIRECTORY, or etcd:ENDPOINT/PREFIX such as etcd:http://127.0.0.1:2379/calico.
@@ -53,6 +55,13 @@ do {
         for index in 0..<count {
             let request = AssignmentRequest(handle: "\(prefix)-\(index)", attributes: ["ifname": "eth0"], ipv4: 1)
             for address in try await allocator.assign(request) { say("\(address.address)") }
+        }
+    case "assign-once":
+        guard arguments.count == 6, let step = Int(arguments[6]) else { fail("usage") }
+        let dying = DyingDatastore(base: try store(arguments[2]), step: step, isAfter: arguments[5] == "after")
+        let request = AssignmentRequest(handle: arguments[4], attributes: ["ifname": "eth0"], ipv4: 1)
+        for address in try await Allocator(datastore: dying, host: arguments[3]).assign(request) {
+            say("\(address.address)")
         }
     case "churn":
         guard let prefix = arguments.last else { fail("usage") }

@@ -22,6 +22,8 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     /// Those that processes can share.
     static let shared: [StoreUnderTest] = [.local, .etcd]
 
+    var isInProcess: Bool { !Self.shared.contains(self) }
+
     /// A new, empty store.
     func make() async throws -> StoreInstance {
         switch self {

@@ -6,9 +6,13 @@ import Synchronization
 /// A real etcd of one member on loopback, in a directory of its own. It ends with the process that started it, however
 /// that ends.
 public final class EtcdServer: Sendable {
-    /// etcd is not installed, or did not start.
+    /// A program that tests of etcd need is not installed, or did not do what it should.
     public struct Failure: Error, CustomStringConvertible {
         public let description: String
+
+        public init(description: String) {
+            self.description = description
+        }
     }
 
     /// The port for clients, on 127.0.0.1.

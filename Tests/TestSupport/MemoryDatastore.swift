@@ -3,48 +3,23 @@ import Foundation
 import NetworkTypes
 import Synchronization
 
-/// A store in memory that can be told to misbehave, for tests of what is built on a ``Datastore``.
+/// A store in memory, for tests of what is built on a ``Datastore``; see ``FaultyDatastore`` for one that misbehaves.
 public final class MemoryDatastore: Datastore {
-    /// What happens to one call instead of success.
-    public enum Fault: Sendable {
-        /// A commit fails as if someone else had written first.
-        case conflict
-        /// A commit is done, but the caller hears ``DatastoreError/Reason/unavailable``.
-        case lostReply
-        /// Nothing is done and the caller hears ``DatastoreError/Reason/unavailable``.
-        case unavailable
-        /// A commit that is no transaction stops before the change with this index.
-        case stopBefore(Int)
-    }
-
-    public enum Operation: Hashable, Sendable {
-        case read([RecordQuery])
-        case keys(RecordCollection)
-        case commit([RecordChange])
-    }
-
     private struct State {
         var records: [RecordKey: Record] = [:]
         var sequence = 0
-        var operations: [Operation] = []
         var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
         var watchersEver = 0
     }
 
     public let commitsAtomically: Bool
     private let state = Mutex(State())
-    private let fault: @Sendable (Operation) -> Fault?
 
-    public init(commitsAtomically: Bool = true, fault: @escaping @Sendable (Operation) -> Fault? = { _ in nil }) {
+    public init(commitsAtomically: Bool = true) {
         self.commitsAtomically = commitsAtomically
-        self.fault = fault
     }
 
-    /// Everything that was asked of the store so far.
-    public var operations: [Operation] { state.withLock(\.operations) }
-
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
-        try begin(.read(queries))
         if commitsAtomically {
             return state.withLock { state in queries.map { Self.answer($0, state) } }
         }
@@ -57,21 +32,14 @@ public final class MemoryDatastore: Datastore {
     }
 
     public func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey] {
-        try begin(.keys(collection))
-        return state.withLock { state in state.records.keys.filter(collection.contains).sorted() }
+        state.withLock { state in state.records.keys.filter(collection.contains).sorted() }
     }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
-        state.withLock { $0.operations.append(.commit(changes)) }
         guard Set(changes.map(\.key)).count == changes.count else {
             throw DatastoreError(.failed, "one commit names a record twice")
         }
-        let fault = fault(.commit(changes))
-        switch fault {
-        case .conflict: throw DatastoreError(.conflict, changes.first?.key, "injected")
-        case .unavailable: throw DatastoreError(.unavailable, "injected")
-        case .lostReply, .stopBefore, nil: break
-        }
+        defer { for watcher in state.withLock({ Array($0.watchers.values) }) { watcher.yield() } }
         var revisions: [Revision?] = []
         if commitsAtomically {
             let result = state.withLock { state -> Result<[Revision?], DatastoreError> in
@@ -88,14 +56,11 @@ public final class MemoryDatastore: Datastore {
             }
             revisions = try result.get()
         } else {
-            for (index, change) in changes.enumerated() {
-                if case .stopBefore(index) = fault { throw DatastoreError(.unavailable, "injected") }
+            for change in changes {
                 await Task.yield()
                 revisions.append(try state.withLock { Self.apply(change, &$0) }.get())
             }
         }
-        for watcher in state.withLock({ Array($0.watchers.values) }) { watcher.yield() }
-        if case .lostReply = fault { throw DatastoreError(.unavailable, "injected after the commit") }
         return revisions
     }
 
@@ -112,11 +77,6 @@ public final class MemoryDatastore: Datastore {
             rereading: { [self] (query) async throws(DatastoreError) in state.withLock { Self.answer(query, $0) } },
             after: changes
         )
-    }
-
-    private func begin(_ operation: Operation) throws(DatastoreError) {
-        state.withLock { $0.operations.append(operation) }
-        if case .unavailable = fault(operation) { throw DatastoreError(.unavailable, "injected") }
     }
 
     private static func answer(_ query: RecordQuery, _ state: State) -> [Record] {

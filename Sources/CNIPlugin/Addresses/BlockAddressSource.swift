@@ -60,35 +60,23 @@ struct BlockAddressSource: AddressSource {
         return pools
     }
 
-    /// What ADD is going to read, but blocks.
-    func queries(_ store: any Datastore) -> [RecordQuery] {
-        var queries: [RecordQuery] = [
-            .record(call.endpointKey), .record(IPAMConfiguration.recordKey),
-            .record(ClusterInformation.recordKey("default")), .collection(.resources(.ipPools)),
-            .collection(.resources(.ipReservations)),
-        ]
-        for family in IPFamily.allCases where families.contains(family) {
-            queries.append(.collection(.blockAffinities(.host(call.node), family)))
+    /// Reads in one go what an ADD or a DEL is going to ask for, the endpoint included.
+    func readAhead() async throws(CNIError) {
+        var families = Set(request?.requested.map(\.family) ?? [])
+        if let request, request.ipv4 > 0 { families.insert(.ipv4) }
+        if let request, request.ipv6 > 0 { families.insert(.ipv6) }
+        var queries: [RecordQuery] =
+            request == nil
+            ? [.record(.handle(call.handle)), .record(.ipamConfiguration), .collection(.resources(.ipPools))]
+            : allocator.firstQueries(handle: call.handle, families)
+        // In a store without transactions it is a request of its own, see AddVerb.
+        if request != nil, !call.store.commitsAtomically { queries.removeAll { $0 == .record(.handle(call.handle)) } }
+        do throws(DatastoreError) {
+            try await call.store.readAhead(queries + [.record(call.endpointKey)])
+        } catch {
+            // Anything else shows again where it matters; a store that is away is not waited for again.
+            if error.reason == .unavailable { throw CNIError(error) }
         }
-        // In a store without transactions this is a request of its own, which is usually of no use.
-        if store.commitsAtomically { queries.append(.record(.handle(call.handle))) }
-        return queries
-    }
-
-    private var families: Set<IPFamily> {
-        guard let request else { return [] }
-        var families = Set(request.requested.map(\.family))
-        if request.ipv4 > 0 { families.insert(.ipv4) }
-        if request.ipv6 > 0 { families.insert(.ipv6) }
-        return families
-    }
-
-    /// What DEL is going to read, but blocks.
-    static func releaseQueries(_ call: Call) -> [RecordQuery] {
-        [
-            .record(.handle(call.handle)), .record(call.endpointKey), .record(IPAMConfiguration.recordKey),
-            .collection(.resources(.ipPools)),
-        ]
     }
 
     func held() async throws(CNIError) -> [IPAddress] {

@@ -32,7 +32,7 @@ struct AddVerb {
         let source = try BlockAddressSource(call, wanted)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
-        try await call.readAhead(source.queries(call.store))
+        try await source.readAhead()
         let stored = try await call.records.find(call.endpointKey)
         let recorded = stored?.endpoint
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.

@@ -11,6 +11,7 @@ struct AddressVerbs {
     func add(deliver: (NetworkResult) throws(CNIError) -> Void) async throws(CNIError) {
         let wanted = try AddressSettings(call.configuration, arguments: call.attachment.arguments)
         let source = try BlockAddressSource(call, wanted)
+        try await source.readAhead()
         let held = try await source.held()
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
@@ -39,8 +40,10 @@ struct AddressVerbs {
 
     func delete() async throws(CNIError) {
         do throws(CNIError) {
+            let source = try BlockAddressSource(call, nil)
+            try await source.readAhead()
             try await call.records.remove(call.endpointKey, of: call.id)
-            try await BlockAddressSource(call, nil).release()
+            try await source.release()
             call.log.info("released")
         } catch {
             call.log.error("\(error)")

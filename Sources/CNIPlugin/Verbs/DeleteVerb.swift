@@ -17,8 +17,9 @@ struct DeleteVerb {
         var failure: CNIError?
         var held: [IPAddress] = []
         do throws(CNIError) {
-            try await call.readAhead(BlockAddressSource.releaseQueries(call))
-            let assignments = try await BlockAddressSource(call, nil).assignments()
+            let source = try BlockAddressSource(call, nil)
+            try await source.readAhead()
+            let assignments = try await source.assignments()
             held = assignments.map(\.address)
             // A runtime that lost its CNI_ARGS still finds the Pod's record.
             if let workload = assignments.lazy.compactMap({ Workload(attributes: $0.attributes) }).first {

@@ -15,14 +15,21 @@ struct ClusterSnapshot {
 }
 
 extension Allocator {
-    /// Reads everything that assigning to a handle depends on, except blocks.
-    func snapshot(handle: String, _ families: Set<IPFamily>) async throws(AttemptError) -> ClusterSnapshot {
+    /// What ``assign(_:)``, ``ensurePools(_:)`` and ``addresses(ofHandle:interface:)`` read before they know any block, for
+    /// those who read ahead (``ReadAheadDatastore``).
+    public func firstQueries(handle: String, _ families: Set<IPFamily>) -> [RecordQuery] {
         let families = families.sorted { $0.rawValue < $1.rawValue }
-        var queries: [RecordQuery] = [
+        let queries: [RecordQuery] = [
             .record(IPAMConfiguration.recordKey), .record(ClusterInformation.recordKey("default")),
             .collection(.resources(.ipPools)), .collection(.resources(.ipReservations)), .record(.handle(handle)),
         ]
-        queries += families.map { .collection(.blockAffinities(owner, $0)) }
+        return queries + families.map { .collection(.blockAffinities(owner, $0)) }
+    }
+
+    /// Reads everything that assigning to a handle depends on, except blocks.
+    func snapshot(handle: String, _ families: Set<IPFamily>) async throws(AttemptError) -> ClusterSnapshot {
+        let queries = firstQueries(handle: handle, families)
+        let families = families.sorted { $0.rawValue < $1.rawValue }
         let answers = try await read(queries)
         return try deciding { () throws(IPAMError) in
             if let record = answers[1].first { try ClusterInformation(record).requireReady() }

@@ -32,7 +32,7 @@ public struct BlockAffinity: Hashable, Sendable {
     }
 
     /// Old data has no state, or no value at all, and means confirmed.
-    init(json: Data) throws(MalformedRecord) {
+    public init(json: Data) throws(MalformedRecord) {
         var state = State.confirmed
         var isDeleted = false
         if !json.isEmpty {

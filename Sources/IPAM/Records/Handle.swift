@@ -29,7 +29,8 @@ public struct Handle: Hashable, Sendable {
         }
     }
 
-    init(json: Data) throws(MalformedRecord) {
+    /// Reads a handle; throws when the text is not the JSON of one.
+    public init(json: Data) throws(MalformedRecord) {
         var blocks: [CIDR: Int] = [:]
         var isDeleted = false
         try JSONReader.record(json) { (reader) throws(JSONReader.Failure) in

@@ -1,11 +1,10 @@
 import ClusterClient
 import Foundation
+import IPAM
 import NetworkTypes
 import Synchronization
 import TestSupport
 import Testing
-
-@testable import IPAM
 
 /// Random operations of several hosts at once, on a store in which everything goes wrong now and then.
 @Suite struct FaultTests {
@@ -19,7 +18,7 @@ import Testing
 
         func turn(on: Bool) { isOn.withLock { $0 = on } }
 
-        func next(_ operation: MemoryDatastore.Operation) -> MemoryDatastore.Fault? {
+        func next(_ operation: FaultyDatastore.Operation) -> FaultyDatastore.Fault? {
             guard isOn.withLock({ $0 }) else { return nil }
             return random.withLock { random in
                 switch (Int.random(in: 0..<100, using: &random), operation) {
@@ -33,10 +32,15 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false], 1...12 as ClosedRange<UInt64>)
-    func randomOperationsKeepEverythingInOrder(_ isAtomic: Bool, _ seed: UInt64) async throws {
+    @Test(arguments: StoreUnderTest.allCases, 1...12 as ClosedRange<UInt64>)
+    func randomOperationsKeepEverythingInOrder(_ kind: StoreUnderTest, _ seed: UInt64) async throws {
+        // Stores outside of this process take their time.
+        guard kind.isInProcess || seed <= 4 else { return }
         let faults = Faults(seed: seed)
-        let fixture = Fixture(MemoryDatastore(commitsAtomically: isAtomic) { faults.next($0) })
+        let instance = try await kind.make()
+        let isAtomic = instance.store.commitsAtomically
+        let store = FaultyDatastore(instance.store) { operation, _ in faults.next(operation) }
+        let fixture = Fixture(store, keeping: instance)
         try await fixture.configure {
             $0.strictAffinity = seed % 4 == 0
             $0.ipCooldownSeconds = seed % 3 == 0 ? 5 : 0
@@ -123,63 +127,5 @@ import Testing
             }
         }
         return owned
-    }
-
-    @Test func aStoreThatStaysAwayIsReportedInTime() async throws {
-        let store = MemoryDatastore { _ in .unavailable }
-        let clock = ManualClock().allocatorClock
-        let start = clock.uptime()
-        let allocator = Allocator(datastore: store, host: "node-a", timeLimit: .seconds(5), clock: clock)
-        let error = await #expect(throws: IPAMError.self) { try await allocator.assign(request("a")) }
-        guard case .datastore(let cause) = error else {
-            Issue.record("\(error as Any)")
-            return
-        }
-        #expect(cause.reason == .unavailable)
-        #expect(start.duration(to: clock.uptime()) == .seconds(5))
-        #expect((20...1000).contains(store.operations.count))
-    }
-
-    @Test func endlessConflictsEndInTime() async throws {
-        let isOn = Mutex(false)
-        let store = MemoryDatastore { operation in
-            guard case .commit = operation, isOn.withLock({ $0 }) else { return nil }
-            return .conflict
-        }
-        let clock = ManualClock().allocatorClock
-        let allocator = Allocator(datastore: store, host: "node-a", timeLimit: .seconds(60), clock: clock)
-        try await allocator.ensurePools([IPPool(name: "p", spec: .init(cidr: CIDR("10.0.0.0/24")!))])
-        isOn.withLock { $0 = true }
-        let start = clock.uptime()
-        // The deadline of the whole request comes before the limit of one operation.
-        await RequestDeadline.$current.withValue(start + .seconds(2)) {
-            let error = await #expect(throws: IPAMError.self) { try await allocator.assign(request("a")) }
-            guard case .deadlineExceeded = error else {
-                Issue.record("\(error as Any)")
-                return
-            }
-        }
-        #expect(start.duration(to: clock.uptime()) == .seconds(2))
-    }
-
-    /// How many round trips a warm assignment and a release cost on a store with transactions.
-    @Test func aWarmAssignmentTakesThreeRoundTrips() async throws {
-        let store = MemoryDatastore()
-        let fixture = Fixture(store)
-        try await fixture.allocator().ensurePools([fixture.pool("10.0.0.0/16"), fixture.pool("fd00::/64", name: "six")])
-        func operations(_ body: () async throws -> Void) async throws -> [MemoryDatastore.Operation] {
-            let before = store.operations.count
-            try await body()
-            return Array(store.operations.dropFirst(before))
-        }
-        let cold = try await operations { _ = try await fixture.allocator().assign(request("a", ipv4: 1)) }
-        #expect(cold.count == 3)
-        let warm = try await operations { _ = try await fixture.allocator().assign(request("b", ipv4: 1)) }
-        #expect(warm.count == 3)
-        let release = try await operations { try await fixture.allocator().release(handle: "b") }
-        #expect(release.count == 3)
-        for case .read(let queries) in cold + warm + release {
-            #expect(!queries.contains(.collection(.blocks(.ipv4))))
-        }
     }
 }

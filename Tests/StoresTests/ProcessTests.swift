@@ -1,27 +1,28 @@
 import ClusterClient
 import Foundation
+import IPAM
 import NetworkTypes
 import TestSupport
 import Testing
 
-@testable import IPAM
-
-/// Several processes on one local store, some of them killed.
+/// Several processes on one store, some of them killed.
 @Suite struct ProcessTests {
-    private func fixture(_ directory: TemporaryDirectory) async throws -> Fixture {
-        let fixture = Fixture(LocalDatastore(dataDirectory: directory.path))
+    private func fixture(_ instance: StoreInstance) async throws -> Fixture {
+        let fixture = Fixture(instance.store, keeping: instance)
         try await fixture.allocator().ensurePools([
             fixture.pool("10.0.0.0/23", name: "four"), fixture.pool("fd00::/118", name: "six"),
         ])
         return fixture
     }
 
-    @Test func eightProcessesGetAddressesOfTheirOwn() async throws {
-        let directory = try TemporaryDirectory()
-        let fixture = try await fixture(directory)
+    @Test(arguments: StoreUnderTest.shared)
+    func eightProcessesGetAddressesOfTheirOwn(_ kind: StoreUnderTest) async throws {
+        let instance = try await kind.make()
+        let argument = try #require(instance.workerArgument)
+        let fixture = try await fixture(instance)
         let program = try ChildProcess.sibling("store-worker")
         let processes = try (0..<8).map { index in
-            try ChildProcess(program, ["assign", "local:\(directory.path)", "node-\(index % 3)", "25", "p\(index)"])
+            try ChildProcess(program, ["assign", argument, "node-\(index % 3)", "25", "p\(index)"])
         }
         var addresses: [String] = []
         for process in processes {
@@ -36,14 +37,16 @@ import Testing
     }
 
     /// What a killed process printed holds; its last, unprinted operation is there as a whole or not at all (X6, X7).
-    @Test func killedProcessesLoseNothingThatTheyPrinted() async throws {
-        let directory = try TemporaryDirectory()
-        let fixture = try await fixture(directory)
+    @Test(arguments: StoreUnderTest.shared)
+    func killedProcessesLoseNothingThatTheyPrinted(_ kind: StoreUnderTest) async throws {
+        let instance = try await kind.make()
+        let argument = try #require(instance.workerArgument)
+        let fixture = try await fixture(instance)
         let program = try ChildProcess.sibling("store-worker")
         var expected: [String: Set<String>] = [:]
         for round in 0..<12 {
             let processes = try (0..<3).map { index in
-                (index, try ChildProcess(program, ["churn", "local:\(directory.path)", "node-\(index)", "r\(round)p\(index)"]))
+                (index, try ChildProcess(program, ["churn", argument, "node-\(index)", "r\(round)p\(index)"]))
             }
             try await Task.sleep(for: .milliseconds(Int.random(in: 20...120)))
             for (_, process) in processes { process.kill() }

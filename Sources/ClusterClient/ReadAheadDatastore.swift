@@ -1,0 +1,90 @@
+import Synchronization
+
+/// A store for one short operation, such as a call of the CNI plugin, that reads in one request what its steps will ask
+/// for one after the other, and nothing twice.
+///
+/// From ``readAhead(_:)`` on, answers are remembered for ``lifetime``. What is remembered may be older than what the store
+/// holds; that is no different from reading early, since every write is guarded by the revision that it was decided on. A
+/// commit makes the records forgotten that it wrote; one that fails makes everything forgotten, so that whoever tries
+/// again sees what got in between.
+public final class ReadAheadDatastore: Datastore {
+    /// How long an answer is good for: an operation whose steps take longer waits for something, and asks again.
+    public static let lifetime: Duration = .seconds(2)
+
+    private struct Memory {
+        var answers: [RecordQuery: [Record]] = [:]
+        var end: ContinuousClock.Instant?
+
+        var isOpen: Bool { end.map { ContinuousClock.now < $0 } ?? false }
+    }
+
+    private let base: any Datastore
+    private let memory = Mutex(Memory())
+
+    public init(_ base: any Datastore) {
+        self.base = base
+    }
+
+    public var commitsAtomically: Bool { base.commitsAtomically }
+
+    /// Reads what the steps of an operation are going to read, and begins to remember.
+    public func readAhead(_ queries: [RecordQuery]) async throws(DatastoreError) {
+        memory.withLock { $0 = Memory(end: .now + Self.lifetime) }
+        _ = try await read(queries)
+    }
+
+    /// Takes it that a record does not exist, unless it was read, which saves a request for what is nearly always so. A
+    /// wrong guess makes the record's creation fail, upon which everything is read anew.
+    public func assumeAbsent(_ key: RecordKey) {
+        memory.withLock { memory in
+            if memory.isOpen, memory.answers[.record(key)] == nil { memory.answers[.record(key)] = [] }
+        }
+    }
+
+    public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
+        let known = memory.withLock { $0.isOpen ? $0.answers : [:] }
+        let missing = queries.filter { known[$0] == nil }
+        guard !missing.isEmpty else { return queries.map { known[$0] ?? [] } }
+        let answers = try await base.read(missing)
+        var found = known
+        for (query, answer) in zip(missing, answers) { found[query] = answer }
+        memory.withLock { memory in
+            guard memory.isOpen else { return }
+            // All blocks of a large cluster are looked through once and not worth their room.
+            for query in missing where !query.isAllBlocks { memory.answers[query] = found[query] }
+        }
+        return queries.map { found[$0] ?? [] }
+    }
+
+    public func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey] {
+        try await base.keys(collection)
+    }
+
+    public func watch(_ query: RecordQuery) -> RecordWatch { base.watch(query) }
+
+    public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
+        let keys = Set(changes.map(\.key))
+        do throws(DatastoreError) {
+            let revisions = try await base.commit(changes)
+            memory.withLock { memory in
+                memory.answers = memory.answers.filter { query, _ in !query.mayAnswer(keys) }
+            }
+            return revisions
+        } catch {
+            memory.withLock { $0.answers = [:] }
+            throw error
+        }
+    }
+}
+
+extension RecordQuery {
+    fileprivate var isAllBlocks: Bool { if case .collection(.blocks) = self { true } else { false } }
+
+    /// Whether one of the keys is in the answer, or might be.
+    fileprivate func mayAnswer(_ keys: Set<RecordKey>) -> Bool {
+        switch self {
+        case .record(let key): keys.contains(key)
+        case .collection(let collection): keys.contains { $0.calicoPath.starts(with: collection.calicoPath) }
+        }
+    }
+}

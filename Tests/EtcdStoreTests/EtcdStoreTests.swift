@@ -1,2 +1,0 @@
-import EtcdStore
-import Testing
