@@ -84,15 +84,16 @@ let package = Package(
         ),
         program(
             "swiftletctl",
-            ["Reports", "IPAM", "ClusterClient", "NetworkTypes", "Version", argumentParser],
+            ["Reports", "IPAM", "Stores", "ClusterClient", "NetworkTypes", "Version", argumentParser],
             linkerSettings: selfContained
         ),
         library(
             "CNIPlugin",
             [
                 "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "JSON", "KubernetesAPI", "Netlink",
-                "NetworkTypes", "Version",
-            ]
+                "NetworkTypes", "Stores", "Version",
+            ],
+            testDependencies: ["TestAPIServer"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
@@ -106,9 +107,8 @@ let package = Package(
         library("Manifests", ["ClusterClient", "KubernetesAPI", "YAML", logging]),
         library(
             "Stores",
-            ["ClusterClient", "EtcdStore", "JSON", "KubernetesClient", "KubernetesStore", "NetworkTypes"],
-            testDependencies: ["IPAM", "KubernetesAPI", "ServerTransport", "TestAPIServer", "store-worker", logging]
-                + nio
+            ["ClusterClient", "EtcdStore", "JSON", "KubernetesClient", "KubernetesStore", "NetworkTypes", logging],
+            testDependencies: ["IPAM", "KubernetesAPI", "ServerTransport", "TestAPIServer", "store-worker"] + nio
         ),
         library(
             "KubernetesSource",
@@ -117,8 +117,8 @@ let package = Package(
         ),
         library(
             "KubernetesStore",
-            ["ClusterClient", "JSON", "KubernetesClient", "NetworkTypes"],
-            testDependencies: ["TestAPIServer"]
+            ["ClusterClient", "JSON", "KubernetesClient", "NetworkTypes"] + nio,
+            testDependencies: ["TestAPIServer", logging]
         ),
         library(
             "EtcdStore",

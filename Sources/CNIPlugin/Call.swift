@@ -23,7 +23,7 @@ struct Call: Sendable {
         workload = Workload(attachment)
         settings = try StoreSettings(configuration.reader)
         node = try NodeSettings(configuration.reader).resolve()
-        store = ReadAheadDatastore(LocalDatastore(dataDirectory: settings.dataDirectory))
+        store = ReadAheadDatastore(try settings.open(node: node))
         log = PluginLog(
             settings: try LogSettings(configuration.reader),
             subject: "\(command.rawValue) \(attachment.id.containerID) \(attachment.id.interfaceName)"

@@ -33,6 +33,14 @@ public final class ReadAheadDatastore: Datastore {
         _ = try await read(queries)
     }
 
+    /// Takes it that a record does not exist, unless it was read, which saves a request for what is nearly always so. A
+    /// wrong guess makes the record's creation fail, upon which everything is read anew.
+    public func assumeAbsent(_ key: RecordKey) {
+        memory.withLock { memory in
+            if memory.isOpen, memory.answers[.record(key)] == nil { memory.answers[.record(key)] = [] }
+        }
+    }
+
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
         let known = memory.withLock { $0.isOpen ? $0.answers : [:] }
         let missing = queries.filter { known[$0] == nil }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterClient
-import Glibc
 import IPAM
 import NetworkTypes
 import Reports
@@ -60,7 +59,7 @@ extension IPAMCommand {
 
         func run() async throws {
             let address = try address()
-            let store = try openStore()
+            let store = try Store.open()
             do {
                 if let address {
                     let report = try await AddressReport.read(address, from: store)
@@ -88,36 +87,5 @@ extension IPAMCommand {
                 throw Failure(status: .error, message: error.description)
             }
         }
-
-        /// The store that the environment selects.
-        ///
-        /// A store that is not there yet is one without records. A data directory that is not there is a mistake.
-        private func openStore() throws -> any Datastore {
-            let selection: StoreSelection
-            do {
-                selection = try StoreSelection(environment: Environment.variables)
-            } catch {
-                throw Failure(status: .error, message: "\(error)")
-            }
-            if case .local(let directory) = selection, access(directory, F_OK) != 0 {
-                let reason = String(cString: strerror(errno))
-                throw Failure(
-                    status: .storeUnreachable,
-                    message: "\(directory), the data directory of the local store: \(reason)"
-                )
-            }
-            return selection.open()
-        }
-    }
-}
-
-/// The environment of this process, without Foundation.
-enum Environment {
-    static var variables: [String: String] {
-        var variables: [String: String] = [:]
-        for name in ["DATASTORE_TYPE", "SWIFTLET_DATA_DIR"] {
-            variables[name] = getenv(name).map { String(cString: $0) }
-        }
-        return variables
     }
 }

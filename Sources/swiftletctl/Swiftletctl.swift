@@ -2,19 +2,30 @@ import ArgumentParser
 import ClusterClient
 import Glibc
 import Reports
+import Stores
 
 /// The command line of `swiftletctl`. What it prints is made by Reports.
 @main
 struct Swiftletctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftletctl",
-        abstract: "Shows what Swiftlet has assigned on this node.",
+        abstract: "Shows what Swiftlet has assigned, and moves it between stores.",
         discussion: """
             ENVIRONMENT
-              DATASTORE_TYPE     Which store to read. This version knows "local",
-                                 which is the default.
+              DATASTORE_TYPE     Which store: "local", "etcdv3" or "kubernetes". Default:
+                                 etcdv3 when ETCD_ENDPOINTS is set, else local.
               SWIFTLET_DATA_DIR  The data directory of the local store, "data_dir" in the
                                  plugin's configuration. Default: /var/lib/swiftlet.
+              ETCD_ENDPOINTS     The members of etcd, separated by commas.
+              ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE
+                                 Whom to trust, and who we are, over TLS.
+              ETCD_USERNAME, ETCD_PASSWORD
+                                 For an etcd with authentication.
+              KUBECONFIG         How to reach the Kubernetes API. Default: ~/.kube/config, or
+                                 a Pod's service account.
+              K8S_API_ENDPOINT   The API server's URL, in the place of the kubeconfig's.
+              CALICO_API_GROUP   "crd.projectcalico.org" (the default) or "projectcalico.org":
+                                 in which form Calico keeps its objects in the cluster.
 
             EXIT STATUS
               0  done
@@ -23,7 +34,7 @@ struct Swiftletctl: AsyncParsableCommand {
               4  the address asked for is not assigned
               5  the store cannot be reached, or is busy
             """,
-        subcommands: [IPAMCommand.self, VersionCommand.self]
+        subcommands: [IPAMCommand.self, DatastoreCommand.self, VersionCommand.self]
     )
 
     static func main() async {
@@ -66,6 +77,19 @@ extension Failure {
         case .unavailable, .failed: self.init(status: .storeUnreachable, message: error.description)
         case .alreadyExists, .conflict, .notFound, .corrupt, .invalidKey:
             self.init(status: .error, message: error.description)
+        }
+    }
+}
+
+extension Failure {
+    /// Does what a command consists of, with what goes wrong as its end.
+    static func translating(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as DatastoreError {
+            throw Failure(error)
+        } catch let error as ImportRecords.Problem {
+            throw Failure(status: .error, message: error.description)
         }
     }
 }

@@ -13,6 +13,7 @@ import Testing
 enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable {
     case local
     case etcd
+    case kubernetes
     case memory
     case memoryWithoutTransactions
 
@@ -41,6 +42,9 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
                     logger: Logger(label: "test")
                 )
             }
+        case .kubernetes:
+            let kubernetes = try await KubernetesUnderTest()
+            return try StoreInstance(nil, keeping: kubernetes) { TravellingValues(base: try kubernetes.store()) }
         case .memory, .memoryWithoutTransactions:
             let store = MemoryDatastore(commitsAtomically: self == .memory)
             return StoreInstance(nil) { store }
@@ -52,6 +56,12 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
         switch self {
         case .local: key.calicoPath.contains("")
         case .etcd: key.calicoPath.contains { $0.isEmpty || $0.contains("/") }
+        case .kubernetes:
+            switch key {
+            case .handle(""): true
+            case .blockAffinity(.host(let name), _): name.contains("/")
+            default: false
+            }
         case .memory, .memoryWithoutTransactions: false
         }
     }

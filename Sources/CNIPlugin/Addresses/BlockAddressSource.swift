@@ -65,10 +65,12 @@ struct BlockAddressSource: AddressSource {
         var families = Set(request?.requested.map(\.family) ?? [])
         if let request, request.ipv4 > 0 { families.insert(.ipv4) }
         if let request, request.ipv6 > 0 { families.insert(.ipv6) }
-        let queries: [RecordQuery] =
+        var queries: [RecordQuery] =
             request == nil
             ? [.record(.handle(call.handle)), .record(.ipamConfiguration), .collection(.resources(.ipPools))]
             : allocator.firstQueries(handle: call.handle, families)
+        // In a store without transactions it is a request of its own, see AddVerb.
+        if request != nil, !call.store.commitsAtomically { queries.removeAll { $0 == .record(.handle(call.handle)) } }
         do throws(DatastoreError) {
             try await call.store.readAhead(queries + [.record(call.endpointKey)])
         } catch {
@@ -104,7 +106,8 @@ struct BlockAddressSource: AddressSource {
         let lock = HostLock(call.settings.lockFile, until: Deadline(after: .seconds(5)))
         defer { withExtendedLifetime(lock) {} }
         do throws(IPAMError) {
-            try await allocator.ensurePools(pools)
+            // In a cluster pools are Kubernetes objects, which its operator makes.
+            if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
             let assigned = try await allocator.assign(request)
             return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
         } catch {

@@ -1,10 +1,15 @@
 import CNI
+import ClusterClient
+import Stores
+import Version
 
 /// Where records are kept.
 struct StoreSettings {
-    static let defaultDirectory = "/var/lib/swiftlet"
+    static let defaultDirectory = StoreSelection.defaultDataDirectory
 
-    /// The directory of the local store, which also has the MTU file; an absolute path.
+    /// The store of the records.
+    let selection: StoreSelection
+    /// The directory of the local store, which has the MTU file whatever the store is; an absolute path.
     let dataDirectory: String
     /// The file that serializes the IPAM of all plugins of this host (2.12), or `nil` for none: the local store has a
     /// lock of its own.
@@ -12,21 +17,39 @@ struct StoreSettings {
 
     var mtuFile: String { dataDirectory + "/mtu" }
 
-    /// Throws code 2 for a kind of store that this plugin does not have.
+    /// Throws code 2 for a kind of store that there is not, 7 for settings that make no sense.
     init(_ configuration: ObjectReader) throws(CNIError) {
-        // As in Calico, etcd is meant when its endpoints are all that is said.
-        let implied =
-            configuration.has("etcd_endpoints") || configuration.has("etcd_discovery_srv") ? "etcdv3" : "local"
-        let type = try configuration.nonEmptyString("datastore_type") ?? implied
-        guard type == "local" else {
-            throw CNIError(
-                .unsupportedField,
-                "\"datastore_type\" must be \"local\", not \(type.quoted)",
-                details: type == implied ? "\"etcd_endpoints\" is set" : ""
-            )
-        }
         dataDirectory = try configuration.absolutePath("data_dir") ?? Self.defaultDirectory
         lockFile = try configuration.absolutePath("ipam_lock_file")
+        let kubernetes = try configuration.object("kubernetes")
+        var settings: [String: String] = [:]
+        for setting in StoreSetting.allCases {
+            let path = setting.key.split(separator: ".").map(String.init)
+            settings[setting.key] =
+                path.count == 1
+                ? try configuration.nonEmptyString(path[0]) : try kubernetes?.nonEmptyString(path[path.count - 1])
+        }
+        do throws(StoreSelection.Problem) {
+            selection = try StoreSelection(configuration: settings)
+        } catch {
+            throw CNIError(
+                error.kind == .unsupported ? .unsupportedField : .invalidConfiguration,
+                error.description,
+                details: ""
+            )
+        }
+    }
+
+    /// - Parameters:
+    ///   - node: this node, whose endpoints lists are confined to.
+    ///   - timeLimit: how long one call waits for the store.
+    /// - Throws: code 7 when the credentials cannot be read or used.
+    func open(node: String, timeLimit: Duration = .seconds(8)) throws(CNIError) -> any Datastore {
+        do throws(DatastoreError) {
+            return try selection.open(node: node, timeLimit: timeLimit, program: "swiftlet/\(swiftletVersion)")
+        } catch {
+            throw CNIError(.invalidConfiguration, "the store cannot be used", details: error.message)
+        }
     }
 }
 

@@ -35,6 +35,8 @@ struct AddVerb {
         try await source.readAhead()
         let stored = try await call.records.find(call.endpointKey)
         let recorded = stored?.endpoint
+        // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
+        if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {

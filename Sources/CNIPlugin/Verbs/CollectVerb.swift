@@ -17,7 +17,7 @@ struct CollectVerb {
     init(_ configuration: NetworkConfiguration) throws(CNIError) {
         self.configuration = configuration
         node = try NodeSettings(configuration.reader).resolve()
-        store = LocalDatastore(dataDirectory: try StoreSettings(configuration.reader).dataDirectory)
+        store = try StoreSettings(configuration.reader).open(node: node)
         allocator = Allocator(datastore: store, host: node)
         log = PluginLog(settings: try LogSettings(configuration.reader), subject: "GC \(configuration.name)")
     }

@@ -71,20 +71,22 @@ extension Allocator {
 
     /// A handle with the blocks it names; `nil` when there is no such handle.
     private func read(handle id: String) async throws(AttemptError) -> HandleContent? {
-        let answers = try await read([
-            .record(.handle(id)), .record(IPAMConfiguration.recordKey), .collection(.resources(.ipPools)),
-        ])
-        guard let record = answers[0].first else { return nil }
+        // Alone: usually there is none, and then nothing else is needed.
+        guard let record = try await read([.record(.handle(id))]).first?.first else { return nil }
         let handle = try deciding { () throws(IPAMError) in try StoredHandle(id: id, record) }
+        let answers = try await read(
+            [.record(IPAMConfiguration.recordKey), .collection(.resources(.ipPools))]
+                + handle.handle.blocks.keys.sorted().map { .record(.block($0)) }
+        )
         let configuration = try deciding { () throws(IPAMError) -> IPAMConfiguration in
-            guard let record = answers[1].first else { return IPAMConfiguration() }
+            guard let record = answers[0].first else { return IPAMConfiguration() }
             return try IPAMConfiguration(record)
         }
-        let records = try await read(handle.handle.blocks.keys.sorted().map { .record(.block($0)) })
+        let pools = try deciding { () throws(IPAMError) in try Self.pools(answers[1]) }
         let now = clock.now()
         return try deciding { () throws(IPAMError) in
             var blocks: [CIDR: StoredBlock] = [:]
-            for record in records.joined() {
+            for record in answers[2...].joined() {
                 var stored = try StoredBlock(record)
                 stored.block.endCooldowns(now: now, cooldown: configuration.cooldown)
                 blocks[stored.block.cidr] = stored
@@ -92,7 +94,7 @@ extension Allocator {
             return HandleContent(
                 handle: handle,
                 blocks: blocks,
-                pools: try Self.pools(answers[2]),
+                pools: pools,
                 configuration: configuration
             )
         }

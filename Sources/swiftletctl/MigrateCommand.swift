@@ -1,0 +1,149 @@
+import ArgumentParser
+import ClusterClient
+import Glibc
+import Stores
+
+struct DatastoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "datastore",
+        abstract: "Work on a store as a whole.",
+        subcommands: [Migrate.self]
+    )
+}
+
+extension DatastoreCommand {
+    struct Migrate: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Move records from one store to another.",
+            discussion: """
+                The environment says which store is meant. So a node's local store becomes a cluster's:
+
+                  swiftletctl datastore migrate lock
+                  swiftletctl datastore migrate export -f node.jsonl
+                  export DATASTORE_TYPE=etcdv3 ETCD_ENDPOINTS=https://10.0.0.1:2379
+                  swiftletctl datastore migrate import -f node.jsonl
+                  swiftletctl datastore migrate unlock
+
+                While a store is locked no address is assigned from it; pods that run are not disturbed. An export of a
+                locked store is imported locked: unlock it when all nodes are configured to use it.
+                """,
+            subcommands: [Export.self, Import.self, Lock.self, Unlock.self]
+        )
+    }
+}
+
+extension DatastoreCommand.Migrate {
+    struct Export: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Write all records of a store to a file.",
+            discussion: """
+                The file has one JSON object in each line: a header, then for each record its key and value as \
+                Calico keeps them in etcd, then an end with the number of records, so that a file that was cut is \
+                known for one. It is made with mode 0600, and replaced only when all of it is written.
+
+                What others write in the meantime may be in it or not, so lock the store first.
+
+                EXAMPLES
+                  swiftletctl datastore migrate export -f node.jsonl
+                  swiftletctl datastore migrate export | gzip > node.jsonl.gz
+                """
+        )
+
+        @Option(name: [.customShort("f"), .long], help: "The file to write; - or nothing for stdout.")
+        var file = "-"
+
+        func run() async throws {
+            let type = try Store.selection().type.rawValue
+            let store = try Store.open()
+            try await Failure.translating {
+                if try await !DatastoreLock(store).isLocked() {
+                    Output.error("the store is not locked: what changes during the export may be missing from it")
+                }
+                let output = try RecordOutput(file)
+                let count = try await ExportRecords(from: store, named: type).run(
+                    write: { try output.write($0) },
+                    progress: { Progress.show("exported \($0) records") }
+                )
+                try output.finish()
+                Progress.end("exported \(count) records")
+            }
+        }
+    }
+
+    struct Import: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Put the records of an export into a store.",
+            discussion: """
+                Nothing is overwritten: a record that is there and says the same is left as it is, one that says \
+                something else ends the import. An import that was cut short can be repeated.
+
+                Into the Kubernetes store no nodes are put, which are Kubernetes' own, and endpoints only of Pods \
+                that exist; what was left out is listed.
+
+                EXAMPLES
+                  swiftletctl datastore migrate import -f node.jsonl
+                  zcat node.jsonl.gz | swiftletctl datastore migrate import
+                """
+        )
+
+        @Option(name: [.customShort("f"), .long], help: "The file to read; - or nothing for stdin.")
+        var file = "-"
+
+        func run() async throws {
+            let store = try Store.open(creating: true)
+            try await Failure.translating {
+                let input = try RecordInput(file)
+                let summary = try await ImportRecords(into: store).run(
+                    lines: { try input.next() },
+                    progress: { Progress.show("imported \($0.created + $0.present + $0.skipped.count) records") }
+                )
+                for skipped in summary.skipped { Output.error("left out: \(skipped.key): \(skipped.reason)") }
+                Progress.end(
+                    "created \(summary.created) records, \(summary.present) were there already, "
+                        + "\(summary.skipped.count) were left out"
+                )
+            }
+        }
+    }
+
+    struct Lock: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Stop the assignment of addresses.")
+
+        func run() async throws {
+            let store = try Store.open()
+            try await Failure.translating {
+                let isNew = try await DatastoreLock(store).set(true)
+                Output.print(isNew ? "Datastore locked." : "The datastore is locked already.")
+            }
+        }
+    }
+
+    struct Unlock: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Go on with the assignment of addresses.")
+
+        func run() async throws {
+            let store = try Store.open()
+            try await Failure.translating {
+                let isNew = try await DatastoreLock(store).set(false)
+                Output.print(isNew ? "Datastore unlocked." : "The datastore is not locked.")
+            }
+        }
+    }
+}
+
+/// A line on stderr that is written over while a person looks on; elsewhere only the last one is printed.
+enum Progress {
+    static func show(_ text: String) {
+        guard isatty(STDERR_FILENO) == 1 else { return }
+        write("\r\(text)")
+    }
+
+    static func end(_ text: String) {
+        write(isatty(STDERR_FILENO) == 1 ? "\r\(text)\n" : "\(text)\n")
+    }
+
+    private static func write(_ text: String) {
+        var text = text
+        text.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
