@@ -52,7 +52,9 @@ public struct DatastoreLock: Sendable {
     }
 
     private static func spec(_ record: Record) throws(DatastoreError) -> (object: JSONObject, spec: JSONObject) {
-        guard let object = JSONObject(record: record.value), case .object(let spec)? = object["spec"] else { throw DatastoreError(.corrupt, record.key, "is no resource with a spec") }
+        guard let object = JSONObject(record: record.value), case .object(let spec)? = object["spec"] else {
+            throw DatastoreError(.corrupt, record.key, "is no resource with a spec")
+        }
         return (object, spec)
     }
 }

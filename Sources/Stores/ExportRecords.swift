@@ -45,7 +45,9 @@ public struct ExportRecords: Sendable {
             var affine: Set<BlockOwner> = owners
             let keys = try await store.keys(.blocks(family))
             for start in stride(from: 0, to: keys.count, by: Self.batch) {
-                let records = try await store.read(keys[start..<min(start + Self.batch, keys.count)].map { .record($0) })
+                let records = try await store.read(
+                    keys[start..<min(start + Self.batch, keys.count)].map { .record($0) }
+                )
                 for record in records.joined() where try await self.write(record, write, &count) {
                     // The owner stands in the block; an affinity of somebody without block or node means nothing (A1, A5).
                     if let owner = Self.owner(of: record) { affine.insert(owner) }

@@ -139,7 +139,8 @@ public struct ImportRecords: Sendable {
             summary.skipped.append(.init(key: key, reason: "nodes are Kubernetes' own"))
         } else {
             throw Problem(
-                description: "the store has another \(key) already; nothing is overwritten. Delete it there, or import into an "
+                description:
+                    "the store has another \(key) already; nothing is overwritten. Delete it there, or import into an "
                     + "empty store"
             )
         }

@@ -64,8 +64,11 @@ enum RecordLine: Hashable, Sendable {
         if case .string(let path)? = object["key"] {
             guard path.hasPrefix(Self.prefix),
                 let key = RecordKey(
-                    calicoPath: path.dropFirst(Self.prefix.count).split(separator: "/", omittingEmptySubsequences: false)
-                        .map(String.init)
+                    calicoPath: path.dropFirst(Self.prefix.count).split(
+                        separator: "/",
+                        omittingEmptySubsequences: false
+                    )
+                    .map(String.init)
                 )
             else { throw Malformed(reason: "has the key \"\(path)\", which is not of Calico's IPAM") }
             guard let value = object["value"] else { throw Malformed(reason: "has no value") }
@@ -77,7 +80,11 @@ enum RecordLine: Hashable, Sendable {
             guard object["apiVersion"] == .string(Self.version) else {
                 throw Malformed(reason: "is the header of an export in another version than \(Self.version)")
             }
-            if case .string(let store)? = object["store"] { self = .header(store: store) } else { self = .header(store: "") }
+            if case .string(let store)? = object["store"] {
+                self = .header(store: store)
+            } else {
+                self = .header(store: "")
+            }
         case .string(Self.endKind)?:
             guard case .number(let digits)? = object["records"], let count = Int(digits) else {
                 throw Malformed(reason: "does not say how many records there are")

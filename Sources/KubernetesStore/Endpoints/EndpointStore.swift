@@ -89,7 +89,9 @@ extension KubernetesDatastore {
         switch change {
         case .delete: return nil
         case .create(let key, let data), .update(let key, let data, _):
-            guard let object = JSONObject(parsing: data) else { throw DatastoreError(.failed, key, "is no JSON object") }
+            guard let object = JSONObject(parsing: data) else {
+                throw DatastoreError(.failed, key, "is no JSON object")
+            }
             return object
         }
     }

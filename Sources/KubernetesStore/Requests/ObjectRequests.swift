@@ -46,7 +46,9 @@ struct ObjectRequests: Sendable {
     }
 
     /// `nil` when the name is taken.
-    func create(_ kind: CalicoKind, _ key: RecordKey, _ object: JSONObject) async throws(DatastoreError) -> CustomObject? {
+    func create(_ kind: CalicoKind, _ key: RecordKey, _ object: JSONObject) async throws(DatastoreError)
+        -> CustomObject?
+    {
         let request = request(.POST, resource(kind), body: .object(object))
         return try await send(request) { (failure) throws(DatastoreError) in
             guard failure.isConflict else { throw failure.error(of: key) }
@@ -54,7 +56,9 @@ struct ObjectRequests: Sendable {
     }
 
     /// Writes an object over the one that its metadata names by `uid` and `resourceVersion`.
-    func replace(_ kind: CalicoKind, _ key: RecordKey, _ object: JSONObject) async throws(DatastoreError) -> CustomObject {
+    func replace(_ kind: CalicoKind, _ key: RecordKey, _ object: JSONObject) async throws(DatastoreError)
+        -> CustomObject
+    {
         let name = object.object("metadata").string("name") ?? ""
         let request = request(.PUT, resource(kind), name, body: .object(object))
         let written = try await send(request) { (failure) throws(DatastoreError) in throw failure.error(of: key) }
@@ -116,7 +120,8 @@ struct ObjectRequests: Sendable {
         _ each: (String) -> Void
     ) async throws(DatastoreError) {
         let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-        try await list(resource(kind), pageSize: 500, accept: accept, restart: restart) { value throws(DatastoreError) in
+        try await list(resource(kind), pageSize: 500, accept: accept, restart: restart) {
+            value throws(DatastoreError) in
             each(try object(value, resource(kind)).name)
         }
     }
