@@ -210,13 +210,14 @@ public struct KubernetesDatastore: Datastore {
         guard Set(changes.map(\.key)).count == changes.count else {
             throw DatastoreError(.failed, "one commit names a record twice")
         }
+        // Nothing is written when something cannot be: one request follows another.
+        for change in changes { try check(change.key) }
         var revisions: [Revision?] = []
         for change in changes { revisions.append(try await commit(change)) }
         return revisions
     }
 
     private func commit(_ change: RecordChange) async throws(DatastoreError) -> Revision? {
-        try check(change.key)
         switch change.key {
         case .resource(.nodes, _, _):
             throw DatastoreError(.failed, change.key, "nodes are Kubernetes' own; change their labels there")

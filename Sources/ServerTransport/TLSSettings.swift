@@ -6,7 +6,8 @@ public struct TLSSettings: Hashable, Sendable {
     public var certificateAuthorities: [UInt8]?
     /// The certificate chain and private key of this client, as PEM text.
     public var clientIdentity: ClientIdentity?
-    /// The name that the server's certificate must have, when that is not the host of its address.
+    /// The name that the server's certificate must have, when that is not the host of its address. One that names the
+    /// IP address that is connected to is as good.
     public var serverName: String?
     /// `false` accepts any certificate of the server.
     public var verifiesServer: Bool

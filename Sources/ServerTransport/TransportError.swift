@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Glibc
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
@@ -86,6 +87,8 @@ public struct TransportError: Error, Hashable, Sendable {
         case is ChannelError: (.cut, "closed the connection in the middle")
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
             (.handshake, "the server's certificate is not for this name or address; see tls-server-name")
+        case HTTPParserError.invalidEOFState: (.cut, "closed the connection in the middle")
+        case is HTTPParserError: (.malformed, "what came is no HTTP: \(error)")
         default: (wasSent ? .cut : .malformed, "\(type(of: error)): \(error)")
         }
     }

@@ -194,7 +194,10 @@ struct KubernetesClientTests {
 
     @Test(arguments: [("kubernetes", true), ("elsewhere.example", false)])
     func theServersNameIsVerified(_ name: String, _ isRight: Bool) async throws {
-        let server = try await TestAPIServer()
+        // An address that the certificate does not name.
+        var options = TestAPIServer.Options()
+        options.host = "127.0.0.2"
+        let server = try await TestAPIServer(options)
         let configuration = KubernetesConfiguration(
             servers: [try #require(ServerAddress(server.url))],
             certificateAuthority: .data(Array(server.certificateAuthorityPEM.utf8)),

@@ -33,8 +33,9 @@ struct ServerTransportTests {
     /// A port of 127.0.0.1 at which nobody listens.
     private func closedPort() async throws -> Int {
         let server = try await ScriptedServer { _, _ in [] }
+        let port = server.port
         await server.stop()
-        return server.port
+        return port
     }
 
     @Test func requestsOfOneTaskShareAConnection() async throws {
