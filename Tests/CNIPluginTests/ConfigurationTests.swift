@@ -2,6 +2,7 @@ import CNI
 import Foundation
 import JSON
 import NetworkTypes
+import Stores
 import Testing
 
 @testable import CNIPlugin
@@ -119,12 +120,13 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
     @Test func store() throws {
         #expect(try StoreSettings(reader("{}")).dataDirectory == "/var/lib/swiftlet")
         #expect(try StoreSettings(reader(#"{"datastore_type":"local","data_dir":"/x"}"#)).mtuFile == "/x/mtu")
-        for text in [
-            #"{"datastore_type":"etcdv3"}"#, #"{"etcd_endpoints":"http://x"}"#, #"{"datastore_type":"Local"}"#,
-        ] {
-            let configuration = try reader(text)
-            #expect(code { () throws(CNIError) in try StoreSettings(configuration) } == .unsupportedField)
-        }
+        #expect(try StoreSettings(reader(#"{"etcd_endpoints":"http://x:2379"}"#)).selection.type == .etcd)
+        let kubernetes = try reader(#"{"datastore_type":"kubernetes","kubernetes":{"kubeconfig":"/k"}}"#)
+        #expect(try StoreSettings(kubernetes).selection == .kubernetes(.init(kubeconfig: "/k")))
+        let unknown = try reader(#"{"datastore_type":"Local"}"#)
+        #expect(code { () throws(CNIError) in try StoreSettings(unknown) } == .unsupportedField)
+        let nowhere = try reader(#"{"datastore_type":"etcdv3"}"#)
+        #expect(code { () throws(CNIError) in try StoreSettings(nowhere) } == .invalidConfiguration)
         let relative = try reader(#"{"data_dir":"x"}"#)
         #expect(code { () throws(CNIError) in try StoreSettings(relative) } == .invalidConfiguration)
     }
