@@ -6,8 +6,7 @@ import NetworkTypes
 /// does not depend on the number of services.
 ///
 /// A change costs in proportion to itself: the kernel is never listed but at the start. Families are independent: when
-/// one fails, the other is still carried out. ``Frontend/affinityTimeout`` has no effect yet: connections of one client
-/// spread like those of many.
+/// one fails, the other is still carried out.
 public actor NFTablesBackend: ServiceBackend {
     private var tables: [ProgrammedTable]
     private let logger: Logger
