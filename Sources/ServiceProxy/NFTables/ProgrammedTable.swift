@@ -127,7 +127,11 @@ struct ProgrammedTable: Sendable {
 
         var plan = ServiceTransaction(table: table)
         var left = observed.entries
-        for frontend in frontends {
+        // Those with a memory of clients first: whoever shares it joins them.
+        let remembers = { (frontend: Frontend) in
+            frontend.affinityTimeout != nil && observed.entries[frontend.key] != nil
+        }
+        for frontend in frontends.filter(remembers) + frontends.filter({ !remembers($0) }) {
             plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing, state)
         }
         for (key, entry) in left { plan.remove(key, entry) }
