@@ -32,9 +32,15 @@ struct AffinityNumbers: Hashable, Sendable {
     private var taken: Set<UInt32> = []
     private var next: UInt32
 
-    /// - Parameter highest: the highest number in a table that was read back.
-    init(above highest: UInt32 = 0) {
+    /// Numbers that scopes had in a table that was read back, until their first frontend comes.
+    private var known: [AffinityScope: UInt32]
+
+    /// - Parameters:
+    ///   - highest: the highest number in a table that was read back.
+    ///   - known: what the scopes that will come have in it.
+    init(above highest: UInt32 = 0, known: [AffinityScope: UInt32] = [:]) {
         next = highest &+ 1
+        self.known = known
     }
 
     subscript(scope: AffinityScope) -> UInt32? { uses[scope]?.number }
@@ -47,7 +53,7 @@ struct AffinityNumbers: Hashable, Sendable {
             uses[scope]?.frontends += 1
             return use.number
         }
-        var number = found ?? 0
+        var number = known.removeValue(forKey: scope) ?? found ?? 0
         if number == 0 || taken.contains(number) {
             while next == 0 || taken.contains(next) { next &+= 1 }
             number = next

@@ -9,11 +9,22 @@ struct ObservedTable {
     /// What frontends have, by their keys.
     var entries: [Frontend.Key: Entry] = [:]
     var counted = CountedSets()
-    var highestAffinity: UInt32 {
-        entries.values.reduce(0) { max($0, $1.affinity ?? 0, $1.nearAffinity ?? 0) }
-    }
     /// The elements that follow from the options (``ServiceTable/fixedElements``), by set.
     var fixed: [String: Set<Element>] = [:]
+
+    /// The numbers of affinity scopes, by the frontends that have them.
+    func affinityNumbers(of frontends: [Frontend]) -> AffinityNumbers {
+        let highest = entries.values.reduce(0) { max($0, $1.affinity ?? 0, $1.nearAffinity ?? 0) }
+        var known: [AffinityScope: UInt32] = [:]
+        for frontend in frontends where frontend.affinityTimeout != nil {
+            guard let entry = entries[frontend.key] else { continue }
+            for (route, number) in [(frontend.route, entry.affinity), (frontend.nearRoute, entry.nearAffinity)] {
+                guard let scope = route.flatMap({ AffinityScope(frontend, $0) }), known[scope] == nil else { continue }
+                known[scope] = number
+            }
+        }
+        return AffinityNumbers(above: highest, known: known)
+    }
 
     /// Reads the table if there is one and it was made by the same layout.
     enum Reading {

@@ -122,16 +122,12 @@ struct ProgrammedTable: Sendable {
         let stale = repairStructure(observed, &change)
         state = ServiceTableState(
             idle: observed.chains.compactMap { PickChain(name: $0.name) },
-            highestAffinity: observed.highestAffinity
+            affinity: observed.affinityNumbers(of: frontends)
         )
 
         var plan = ServiceTransaction(table: table)
         var left = observed.entries
-        // Those with a memory of clients first: whoever shares it joins them.
-        let remembers = { (frontend: Frontend) in
-            frontend.affinityTimeout != nil && observed.entries[frontend.key] != nil
-        }
-        for frontend in frontends.filter(remembers) + frontends.filter({ !remembers($0) }) {
+        for frontend in frontends {
             plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing, state)
         }
         for (key, entry) in left { plan.remove(key, entry) }

@@ -35,9 +35,9 @@ struct ServiceTableState: Sendable {
 
     /// - Parameters:
     ///   - idle: chains that exist without being used.
-    ///   - highestAffinity: the highest number of an affinity scope in the table.
-    init(idle: some Sequence<PickChain>, highestAffinity: UInt32) {
-        affinity = AffinityNumbers(above: highestAffinity)
+    ///   - affinity: the numbers of the affinity scopes in the table.
+    init(idle: some Sequence<PickChain>, affinity: AffinityNumbers) {
+        self.affinity = affinity
         for chain in idle { picks[chain] = 0 }
     }
 
