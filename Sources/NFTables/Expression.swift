@@ -53,7 +53,7 @@ extension Expression {
         case integer
         /// The kernel reports it even when nobody set it; zero means that it is absent.
         case integerUnlessZero
-        case long
+        case longUnlessZero
         case bytes
         case string
         /// Changes by itself (counters), so it is no part of the expression.
@@ -116,7 +116,7 @@ extension Expression {
         case "dynset":
             [
                 (NFTNL_EXPR_DYNSET_SREG_KEY, .integer), (NFTNL_EXPR_DYNSET_SREG_DATA, .integer),
-                (NFTNL_EXPR_DYNSET_OP, .integer), (NFTNL_EXPR_DYNSET_TIMEOUT, .long),
+                (NFTNL_EXPR_DYNSET_OP, .integer), (NFTNL_EXPR_DYNSET_TIMEOUT, .longUnlessZero),
                 (NFTNL_EXPR_DYNSET_SET_NAME, .string),
             ]
         case "counter":
@@ -156,7 +156,9 @@ extension Expression {
             case .integerUnlessZero:
                 let value = nftnl_expr_get_u32(expression, attribute)
                 if value != 0 { attributes[attribute] = .integer(value) }
-            case .long: attributes[attribute] = .long(nftnl_expr_get_u64(expression, attribute))
+            case .longUnlessZero:
+                let value = nftnl_expr_get_u64(expression, attribute)
+                if value != 0 { attributes[attribute] = .long(value) }
             case .bytes:
                 var length: UInt32 = 0
                 if let data = nftnl_expr_get(expression, attribute, &length) {

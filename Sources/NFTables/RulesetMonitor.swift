@@ -49,13 +49,20 @@ public struct RulesetMonitor: ~Copyable {
 
     /// Begins to listen. What is committed from now on will be seen.
     ///
+    /// - Parameter portID: a socket whose commits are not of interest (``NetfilterSocket/portID``). The kernel does not
+    ///   even queue what it announces of them, so they cannot fill the buffer, however large they are.
     /// - Throws: ``NFTablesError/system(call:code:)``
-    public init(in namespace: NetworkNamespace? = nil) throws {
-        fileDescriptor = try Self.open(in: namespace)
+    public init(in namespace: NetworkNamespace? = nil, ignoring portID: UInt32? = nil) throws {
+        fileDescriptor = try Self.open(in: namespace, ignoring: portID)
     }
 
-    private static func open(in namespace: NetworkNamespace?) throws -> CInt {
+    private static func open(in namespace: NetworkNamespace?, ignoring portID: UInt32?) throws -> CInt {
         let descriptor = try NetfilterSocket.open(in: namespace)
+        if let portID, !ignore(portID, on: descriptor) {
+            let code = errno
+            close(descriptor)
+            throw NFTablesError.system(call: "SO_ATTACH_FILTER", code: code)
+        }
         var group = CInt(NFNLGRP_NFTABLES.rawValue)
         // SOL_NETLINK
         guard
@@ -66,6 +73,27 @@ public struct RulesetMonitor: ~Copyable {
             throw NFTablesError.system(call: "NETLINK_ADD_MEMBERSHIP", code: code)
         }
         return descriptor
+    }
+
+    /// Attaches a socket filter (linux/filter.h) that drops messages by the port in their header.
+    private static func ignore(_ portID: UInt32, on descriptor: CInt) -> Bool {
+        func instruction(_ code: UInt16, ifTrue: UInt8 = 0, ifFalse: UInt8 = 0, _ operand: UInt32) -> UInt64 {
+            UInt64(code) | UInt64(ifTrue) << 16 | UInt64(ifFalse) << 24 | UInt64(operand) << 32
+        }
+        var program = [
+            // BPF_LD | BPF_W | BPF_ABS: nlmsg_pid, read as if it were in network byte order.
+            instruction(0x20, 12),
+            // BPF_JMP | BPF_JEQ | BPF_K
+            instruction(0x15, ifTrue: 0, ifFalse: 1, portID.bigEndian),
+            // BPF_RET | BPF_K: nothing of the message, or all of it.
+            instruction(0x06, 0), instruction(0x06, .max),
+        ].map(\.littleEndian)
+        return program.withUnsafeMutableBytes { bytes in
+            // struct sock_fprog: the number of instructions and a pointer to them.
+            var filter = (length: UInt(4), instructions: bytes.baseAddress)
+            // SO_ATTACH_FILTER
+            return setsockopt(descriptor, SOL_SOCKET, 26, &filter, socklen_t(16)) == 0
+        }
     }
 
     deinit {

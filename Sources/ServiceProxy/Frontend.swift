@@ -96,11 +96,15 @@ public struct Route: Hashable, Sendable {
     public let backends: [Backend]
     public let masquerade: Masquerade
     public let whenEmpty: Refusal
+    /// Whether a policy has left only the endpoints of this node. The frontends of a service port that use the same
+    /// kind of list share the memory of its clients (SA-1, SA-5).
+    public let isLocalOnly: Bool
 
-    public init(backends: [Backend], masquerade: Masquerade, whenEmpty: Refusal) {
+    public init(backends: [Backend], masquerade: Masquerade, whenEmpty: Refusal, isLocalOnly: Bool = false) {
         self.backends = backends
         self.masquerade = masquerade
         self.whenEmpty = whenEmpty
+        self.isLocalOnly = isLocalOnly
     }
 }
 

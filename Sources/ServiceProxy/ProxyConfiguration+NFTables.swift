@@ -10,13 +10,21 @@ extension ProxyConfiguration {
         _ nodePorts: NodePortSelections,
         logger: Logger
     ) throws -> some ServiceBackend {
-        try NFTablesBackend(
-            kernel: NetfilterSocket(),
-            families: nodePorts.keys.sorted { $0.rawValue < $1.rawValue },
-            options: NFTablesOptions(
-                masqueradeBit: Self.masqueradeBit,
-                localSources: clusterCIDRs.values.sorted(),
-                nodePortAddresses: nodePorts
+        let socket = try NetfilterSocket()
+        let families = nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
+        let options = NFTablesOptions(
+            masqueradeBit: Self.masqueradeBit,
+            localSources: clusterCIDRs.values.sorted(),
+            nodePortAddresses: nodePorts
+        )
+        return NFTablesBackend(
+            kernel: socket,
+            families: families,
+            options: options,
+            watch: TableWatch(
+                options.tableName,
+                families: families,
+                try RulesetMonitor(ignoring: socket.portID)
             ),
             logger: logger
         )

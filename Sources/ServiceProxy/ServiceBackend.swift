@@ -20,6 +20,28 @@ public protocol ServiceBackend: Sendable {
 
     /// Removes everything that this backend, in this process or an earlier one, has put on the node.
     func cleanup() async throws
+
+    /// Tells when someone else has changed what is programmed; then ``start(with:)`` is to be called. Ends with the
+    /// backend.
+    var drifts: AsyncStream<BackendDrift> { get }
+}
+
+extension ServiceBackend {
+    /// Nothing is noticed.
+    public var drifts: AsyncStream<BackendDrift> { AsyncStream { $0.finish() } }
+}
+
+/// A change that someone else made to what a backend has programmed.
+public struct BackendDrift: Hashable, Sendable {
+    /// In words for an operator: the tables, chains and sets.
+    public let what: String
+    /// The program that did it.
+    public let by: String
+
+    public init(what: String, by: String) {
+        self.what = what
+        self.by = by
+    }
 }
 
 /// What ``ServiceBackend/start(with:)`` found and did.

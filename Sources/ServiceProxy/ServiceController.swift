@@ -57,6 +57,9 @@ public actor ServiceController {
     private var needsWholeState = true
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
+    /// How often someone else changed what was programmed, and it was put back.
+    public private(set) var driftCount = 0
+    private var driftTask: Task<Void, Never>?
     private let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
 
@@ -111,6 +114,7 @@ public actor ServiceController {
             await commitLoop()
             group.cancelAll()
         }
+        driftTask?.cancel()
     }
 
     private func commitLoop() async {
@@ -145,9 +149,14 @@ public actor ServiceController {
         if isWhole {
             let frontends = table.beginWhole()
             count = frontends.count
-            let start = try await backend.start(with: frontends)
-            refusals = start.refused
+            // Before the wait: what others change meanwhile has to be looked at again.
             needsWholeState = false
+            do {
+                refusals = try await backend.start(with: frontends).refused
+            } catch {
+                needsWholeState = true
+                throw error
+            }
         } else {
             let changes = table.beginCommit()
             guard !changes.isEmpty else { return table.commitSucceeded() }
@@ -185,7 +194,26 @@ public actor ServiceController {
         )
         let new = try makeBackend(wanted)
         (backend, nodePorts, needsWholeState) = (new, wanted, true)
+        driftTask?.cancel()
+        let drifts = new.drifts
+        driftTask = Task { [weak self] in
+            for await drift in drifts {
+                await self?.repair(drift)
+                // One repair for all that happens in this time, so that nobody can keep us busy.
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
         return new
+    }
+
+    private func repair(_ drift: BackendDrift) {
+        driftCount += 1
+        logger.warning(
+            "someone else changed what is programmed; putting it back",
+            metadata: ["changed": "\(drift.what)", "by": "\(drift.by)", "count": "\(driftCount)"]
+        )
+        needsWholeState = true
+        wakeUp.yield()
     }
 
     private func selectNodePorts() -> NodePortSelections {

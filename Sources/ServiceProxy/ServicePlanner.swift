@@ -97,7 +97,8 @@ public struct ServicePlanner: Hashable, Sendable {
         return Route(
             backends: isLocal ? selection.local : selection.cluster,
             masquerade: masquerade,
-            whenEmpty: selection.existsSomewhere ? .drop : .reject
+            whenEmpty: selection.existsSomewhere ? .drop : .reject,
+            isLocalOnly: isLocal
         )
     }
 
@@ -111,7 +112,7 @@ public struct ServicePlanner: Hashable, Sendable {
         guard isLocal else {
             return (Route(backends: selection.cluster, masquerade: .always, whenEmpty: refusal), nil)  // FE-5
         }
-        let route = Route(backends: selection.local, masquerade: .never, whenEmpty: refusal)
+        let route = Route(backends: selection.local, masquerade: .never, whenEmpty: refusal, isLocalOnly: true)
         guard !selection.cluster.isEmpty else { return (route, nil) }
         // FE-6: pods keep their source address, the node itself does not. Without detection only the node is near.
         let masquerade: Route.Masquerade = familiesWithLocalDetection.contains(family) ? .unlessLocal : .always

@@ -20,6 +20,10 @@ struct Entry: Hashable, Sendable {
     /// slots than the list has backends, see ``assign(_:keeping:previousCount:)``.
     var backends: [Destination?] = []
     var nearBackends: [Destination?] = []
+    /// In `affinity` and `near-affinity`: whose memory of clients is used. Then the backends are in `affinity-backends`
+    /// and `near-affinity-backends`.
+    var affinity: UInt32?
+    var nearAffinity: UInt32?
     /// In `allowed-sources`; `nil` when the frontend is not in `restricted`.
     var allowed: [ClosedRange<IPAddress>]?
 
@@ -29,8 +33,15 @@ struct Entry: Hashable, Sendable {
 
     /// What a frontend wants.
     ///
-    /// - Parameter previous: what it has now; backends keep their slots, so that little has to be written.
-    init(_ frontend: Frontend, keeping previous: Entry, hasLocalDetector: Bool) {
+    /// - Parameters:
+    ///   - previous: what it has now; backends keep their slots, so that little has to be written.
+    ///   - affinity: the numbers of the scopes of its two routes.
+    init(
+        _ frontend: Frontend,
+        keeping previous: Entry,
+        hasLocalDetector: Bool,
+        affinity numbers: (route: UInt32?, near: UInt32?) = (nil, nil)
+    ) {
         let scope = frontend.key.scope
         let comment = Element.fitting(frontend.servicePort.description)
         func dispatch(_ verdict: Verdict) -> Dispatch { Dispatch(verdict: verdict, comment: comment) }
@@ -44,13 +55,20 @@ struct Entry: Hashable, Sendable {
                 // is near can only come from the node itself (FE-6).
                 case .unlessLocal: hasLocalDetector ? .unlessLocal : isNear ? .always : .never
                 }
-            let chain = PickChain(marking: marking, scope: scope, isNear: isNear, count: route.backends.count)
+            let chain = PickChain(
+                marking: marking,
+                scope: scope,
+                isNear: isNear,
+                count: route.backends.count,
+                memory: frontend.affinityTimeout ?? 0
+            )
             return dispatch(chain.verdict)
         }
         let route = pick(frontend.route, isNear: false)
         if let nearRoute = frontend.nearRoute, let near = pick(nearRoute, isNear: true) {
             front = dispatch(.goto(scope.prefix + "by-source"))
             self.near = near
+            nearAffinity = numbers.near
             far = route
             nearBackends = Self.assign(
                 nearRoute.backends,
@@ -65,6 +83,7 @@ struct Entry: Hashable, Sendable {
             keeping: previous.backends,
             previousCount: max(Self.count(previous.front), Self.count(previous.far))
         )
+        if route != nil { affinity = numbers.route }
         if route == nil {
             refusal = dispatch(frontend.route.whenEmpty == .drop ? .drop : .goto("refuse"))
         }
@@ -112,6 +131,24 @@ struct Entry: Hashable, Sendable {
             slots.append(isStillThere ? previous[index] : slots[index % backends.count])
         }
         return slots
+    }
+
+    /// What one of the two lists has in the table.
+    struct Slots: Hashable, Sendable {
+        let destinations: [Destination?]
+        let affinity: UInt32?
+
+        /// What a slot holds; `nil` when it is empty.
+        subscript(index: Int) -> AffinityMember? {
+            guard index < destinations.count, let destination = destinations[index] else { return nil }
+            return AffinityMember(scope: affinity ?? 0, endpoint: destination)
+        }
+    }
+
+    func slots(isNear: Bool) -> Slots {
+        isNear
+            ? Slots(destinations: nearBackends, affinity: nearAffinity)
+            : Slots(destinations: backends, affinity: affinity)
     }
 
     /// The chains that the verdicts go to.

@@ -37,6 +37,30 @@ enum Key {
         return data
     }
 
+    /// The number of an affinity scope, behind the word that its place in the registers leaves over.
+    static func affinity(_ scope: UInt32) -> Concatenation {
+        var data = Concatenation()
+        data.append(hostOrder: 0)
+        data.append(hostOrder: scope)
+        return data
+    }
+
+    /// What is remembered of a client, but for the client.
+    static func affinity(_ member: AffinityMember) -> Concatenation {
+        var data = affinity(member.scope)
+        data.append(member.endpoint.address)
+        data.append(member.endpoint.port)
+        return data
+    }
+
+    static func member(_ member: AffinityMember) -> Concatenation {
+        var key = Concatenation()
+        key.append(hostOrder: member.scope)
+        key.append(member.endpoint.address)
+        key.append(member.endpoint.port)
+        return key
+    }
+
     /// A connection of an endpoint to itself.
     static func hairpin(_ local: LocalDestination) -> Concatenation {
         var key = Concatenation()

@@ -32,6 +32,14 @@ struct Match {
         [.meta(.transport, into: Register(word)), .destinationPort(into: Register(word + 1))]
     }
 
+    /// The key of a frontend, in words from `word` on.
+    func frontend(_ scope: Scope, from word: UInt32) -> [Expression] {
+        switch scope {
+        case .service: [destination(into: word)] + ports(from: word + addressWords)
+        case .nodePort: ports(from: word)
+        }
+    }
+
     /// `meta l4proto . th dport`
     var ports: [Expression] { ports(from: 0) }
     /// `ip daddr . meta l4proto . th dport`

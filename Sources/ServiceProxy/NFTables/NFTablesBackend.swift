@@ -6,24 +6,30 @@ import NetworkTypes
 /// does not depend on the number of services.
 ///
 /// A change costs in proportion to itself: the kernel is never listed but at the start. Families are independent: when
-/// one fails, the other is still carried out. ``Frontend/affinityTimeout`` has no effect yet: connections of one client
-/// spread like those of many.
+/// one fails, the other is still carried out.
 public actor NFTablesBackend: ServiceBackend {
     private var tables: [ProgrammedTable]
     private let logger: Logger
+    private let watch: TableWatch?
 
-    /// - Parameter kernel: a ``NetfilterSocket`` in the network namespace to serve.
+    /// - Parameters:
+    ///   - kernel: a ``NetfilterSocket`` in the network namespace to serve.
+    ///   - watch: tells when others change the tables.
     public init(
         kernel: any NFTablesKernel,
         families: [IPFamily] = IPFamily.allCases,
         options: NFTablesOptions = NFTablesOptions(),
+        watch: TableWatch? = nil,
         logger: Logger
     ) {
+        self.watch = watch
         tables = families.map { family in
             ProgrammedTable(table: ServiceTable(family: family, options: options), kernel: kernel)
         }
         self.logger = logger
     }
+
+    public nonisolated var drifts: AsyncStream<BackendDrift> { watch?.drifts ?? AsyncStream { $0.finish() } }
 
     public func start(with frontends: [Frontend]) async throws -> BackendStart {
         var result = BackendStart()

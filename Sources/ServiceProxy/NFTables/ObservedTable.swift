@@ -12,6 +12,20 @@ struct ObservedTable {
     /// The elements that follow from the options (``ServiceTable/fixedElements``), by set.
     var fixed: [String: Set<Element>] = [:]
 
+    /// The numbers of affinity scopes, by the frontends that have them.
+    func affinityNumbers(of frontends: [Frontend]) -> AffinityNumbers {
+        let highest = entries.values.reduce(0) { max($0, $1.affinity ?? 0, $1.nearAffinity ?? 0) }
+        var known: [AffinityScope: UInt32] = [:]
+        for frontend in frontends where frontend.affinityTimeout != nil {
+            guard let entry = entries[frontend.key] else { continue }
+            for (route, number) in [(frontend.route, entry.affinity), (frontend.nearRoute, entry.nearAffinity)] {
+                guard let scope = route.flatMap({ AffinityScope(frontend, $0) }), known[scope] == nil else { continue }
+                known[scope] = number
+            }
+        }
+        return AffinityNumbers(above: highest, known: known)
+    }
+
     /// Reads the table if there is one and it was made by the same layout.
     enum Reading {
         case missing
@@ -83,6 +97,7 @@ struct ObservedTable {
                 }
             }
         }
+        try Self.readAffinity(table, each)
         try each(table.maps.restricted) { observed, element in
             guard let key = KeyReader(element.key).frontend(.service, table.family) else { return false }
             observed.entries[key, default: .nothing].allowed = []
@@ -101,10 +116,42 @@ struct ObservedTable {
         for key in entries.keys { entries[key]?.allowed?.sort { $0.lowerBound < $1.lowerBound } }
         try each(table.maps.clusterIPs) { $0.counted.clusterIPs.insert($1.key).inserted }
         try each(table.maps.hairpin) { $0.counted.hairpins.insert($1.key).inserted }
+        try each(table.maps.affinityEndpoints) { $0.counted.members.insert($1.key).inserted }
         for (set, _) in table.fixedElements {
             try each(set) { $0.fixed[set.name, default: []].insert($1).inserted }
         }
         return isUnderstood
+    }
+
+    private typealias Reader = (NamedSet, (inout ObservedTable, Element) -> Bool) throws -> Void
+
+    /// Session affinity: the scopes first, as the backends have to agree with them.
+    private static func readAffinity(_ table: ServiceTable, _ each: Reader) throws {
+        let sides: [(isNear: Bool, WritableKeyPath<Entry, UInt32?>, WritableKeyPath<Entry, [Destination?]>)] = [
+            (false, \.affinity, \.backends), (true, \.nearAffinity, \.nearBackends),
+        ]
+        for scope in Scope.allCases {
+            let maps = table.maps[scope]
+            for (isNear, affinity, backends) in sides {
+                try each(isNear ? maps.nearAffinity : maps.affinity) { observed, element in
+                    guard let key = KeyReader(element.key).frontend(scope, table.family),
+                        case .data(let data) = element.value, let number = KeyReader(data).affinity(),
+                        observed.entries[key]?[keyPath: backends].isEmpty ?? true
+                    else { return false }
+                    observed.entries[key, default: .nothing][keyPath: affinity] = number
+                    return true
+                }
+                try each(maps.backends(isNear: isNear, remembersClients: true)) { observed, element in
+                    guard let (key, index) = KeyReader(element.key).slot(scope, table.family), index < 1 << 20,
+                        case .data(let data) = element.value,
+                        let member = KeyReader(data).member(table.family),
+                        observed.entries[key]?[keyPath: affinity] == member.scope
+                    else { return false }
+                    observed.entries[key, default: .nothing][keyPath: backends].set(member.endpoint, at: index)
+                    return true
+                }
+            }
+        }
     }
 }
 
@@ -164,6 +211,24 @@ private struct KeyReader {
         var reader = self
         guard let address = reader.address(family), let port = reader.port() else { return nil }
         return Destination(address: address, port: port)
+    }
+
+    private mutating func number() -> UInt32? {
+        next(4).map { $0.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) } }
+    }
+
+    func affinity() -> UInt32? {
+        var reader = self
+        guard reader.next(4) != nil else { return nil }
+        return reader.number()
+    }
+
+    func member(_ family: IPFamily) -> AffinityMember? {
+        var reader = self
+        guard reader.next(4) != nil, let scope = reader.number(), let address = reader.address(family),
+            let port = reader.port()
+        else { return nil }
+        return AffinityMember(scope: scope, endpoint: Destination(address: address, port: port))
     }
 
     func allowed(_ family: IPFamily) -> (IPAddress, Frontend.Key)? {

@@ -16,26 +16,43 @@ struct PickChain: Hashable, Sendable {
     let isNear: Bool
     /// The length of the list; at least 1.
     let count: UInt32
+    /// How long a client is remembered, in seconds; 0 when it is not (SA-1).
+    let memory: UInt32
 
-    var name: String { "\(marking.rawValue)\(scope.prefix)\(isNear ? "near-" : "")pick-\(count)" }
+    var name: String {
+        let ending = memory == 0 ? "" : "-for-\(memory)s"
+        return "\(marking.rawValue)\(scope.prefix)\(isNear ? "near-" : "")pick-\(count)\(ending)"
+    }
 
     var verdict: Verdict { .goto(name) }
 
-    init(marking: Marking, scope: Scope, isNear: Bool, count: Int) {
+    init(marking: Marking, scope: Scope, isNear: Bool, count: Int, memory: UInt32 = 0) {
         self.marking = marking
         self.scope = scope
         self.isNear = isNear
         self.count = UInt32(count)
+        self.memory = memory
     }
 
     init?(name: String) {
-        guard let dash = name.lastIndex(of: "-"), let count = UInt32(name[name.index(after: dash)...]), count > 0 else {
-            return nil
+        var words = name.split(separator: "-", omittingEmptySubsequences: false)
+        var memory: UInt32 = 0
+        if words.count > 2, words[words.count - 2] == "for", let last = words.last, last.hasSuffix("s") {
+            guard let seconds = UInt32(last.dropLast()), seconds > 0 else { return nil }
+            memory = seconds
+            words.removeLast(2)
         }
+        guard let count = words.last.flatMap({ UInt32($0) }), count > 0 else { return nil }
         for marking in Marking.allCases {
             for scope in Scope.allCases {
                 for isNear in [false, true] {
-                    let candidate = PickChain(marking: marking, scope: scope, isNear: isNear, count: Int(count))
+                    let candidate = PickChain(
+                        marking: marking,
+                        scope: scope,
+                        isNear: isNear,
+                        count: Int(count),
+                        memory: memory
+                    )
                     if candidate.name == name {
                         self = candidate
                         return

@@ -120,12 +120,15 @@ struct ProgrammedTable: Sendable {
     private mutating func adopt(_ observed: ObservedTable, _ frontends: [Frontend]) throws -> Int {
         var change = Transaction(table: table.table)
         let stale = repairStructure(observed, &change)
-        state = ServiceTableState(idle: observed.chains.compactMap { PickChain(name: $0.name) })
+        state = ServiceTableState(
+            idle: observed.chains.compactMap { PickChain(name: $0.name) },
+            affinity: observed.affinityNumbers(of: frontends)
+        )
 
         var plan = ServiceTransaction(table: table)
         var left = observed.entries
         for frontend in frontends {
-            plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing)
+            plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing, state)
         }
         for (key, entry) in left { plan.remove(key, entry) }
         var changes = try commitNewPicks(of: plan)

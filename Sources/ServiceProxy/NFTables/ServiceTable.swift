@@ -51,8 +51,24 @@ struct ServiceTable: Hashable, Sendable {
             let noEndpoints: NamedSet
             let backends: NamedSet
             let nearBackends: NamedSet
+            /// Whose memory of clients a frontend uses, where it has session affinity, and then its backends (SA-1).
+            let affinity: NamedSet
+            let nearAffinity: NamedSet
+            let affinityBackends: NamedSet
+            let nearAffinityBackends: NamedSet
 
-            var all: [NamedSet] { [frontends, farFrontends, nearFrontends, noEndpoints, backends, nearBackends] }
+            var all: [NamedSet] {
+                [
+                    frontends, farFrontends, nearFrontends, noEndpoints, backends, nearBackends, affinity,
+                    nearAffinity, affinityBackends, nearAffinityBackends,
+                ]
+            }
+
+            /// Where the slots of a list are.
+            func backends(isNear: Bool, remembersClients: Bool) -> NamedSet {
+                remembersClients
+                    ? (isNear ? nearAffinityBackends : affinityBackends) : (isNear ? nearBackends : backends)
+            }
         }
 
         let service: Scoped
@@ -65,22 +81,32 @@ struct ServiceTable: Hashable, Sendable {
         /// Frontends that only some may use (FW-1).
         let restricted: NamedSet
         let allowedSources: NamedSet
+        /// The endpoint of each client, by scope; the packets of the clients write it. When it is full, clients that
+        /// are not in it spread.
+        let affinityMemory: NamedSet
+        /// The endpoints that each scope has now: what is remembered counts only if it is among them (SA-2, SA-4).
+        let affinityEndpoints: NamedSet
 
         init(_ family: IPFamily) {
             let source: Field = family == .ipv4 ? .sourceIPv4 : .sourceIPv6
             let destination: Field = family == .ipv4 ? .destinationIPv4 : .destinationIPv6
+            // The word in front holds the end of the client's address, see `rules(of:)`.
+            let remembered: [Field] = [family == .ipv4 ? source : .mark, .mark, destination, .destinationPort]
             func scoped(_ scope: Scope) -> Scoped {
                 let ports: [Field] = [.transport, .destinationPort]
                 let key = scope == .service ? [destination] + ports : ports
                 func verdicts(_ name: String) -> NamedSet {
                     NamedSet(scope.prefix + name, key: key, content: .verdict)
                 }
-                func endpoints(_ name: String) -> NamedSet {
+                func scopes(_ name: String) -> NamedSet {
+                    NamedSet(scope.prefix + name, key: key, content: .fields(Array(remembered.prefix(2))))
+                }
+                func endpoints(_ name: String, _ content: [Field] = [destination, .destinationPort]) -> NamedSet {
                     // The modulus is the chain's affair; `typeof` wants one, and the type is the same for all.
                     NamedSet(
                         scope.prefix + name,
                         key: key + [.random(modulus: 2)],
-                        content: .fields([destination, .destinationPort])
+                        content: .fields(content)
                     )
                 }
                 return Scoped(
@@ -89,7 +115,11 @@ struct ServiceTable: Hashable, Sendable {
                     nearFrontends: verdicts("near-frontends"),
                     noEndpoints: verdicts("no-endpoints"),
                     backends: endpoints("backends"),
-                    nearBackends: endpoints("near-backends")
+                    nearBackends: endpoints("near-backends"),
+                    affinity: scopes("affinity"),
+                    nearAffinity: scopes("near-affinity"),
+                    affinityBackends: endpoints("affinity-backends", remembered),
+                    nearAffinityBackends: endpoints("near-affinity-backends", remembered)
                 )
             }
             service = scoped(.service)
@@ -104,13 +134,25 @@ struct ServiceTable: Hashable, Sendable {
                 key: [source, destination, .transport, .destinationPort],
                 isInterval: true
             )
+            affinityMemory = NamedSet(
+                "affinity-memory",
+                key: [source, .mark],
+                content: .fields(remembered),
+                isDynamic: true,
+                timeout: 10_800_000,
+                size: 131_072
+            )
+            affinityEndpoints = NamedSet("affinity-endpoints", key: [.mark, destination, .destinationPort])
         }
 
         subscript(scope: Scope) -> Scoped { scope == .service ? service : nodePort }
 
         var all: [NamedSet] {
             service.all + nodePort.all
-                + [hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources]
+                + [
+                    hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources, affinityMemory,
+                    affinityEndpoints,
+                ]
         }
     }
 
@@ -253,10 +295,27 @@ struct ServiceTable: Hashable, Sendable {
 
     /// The rules of a chain that picks a backend.
     func rules(of pick: PickChain) -> [Rule] {
-        let set = pick.isNear ? maps[pick.scope].nearBackends : maps[pick.scope].backends
+        let translations = pick.memory == 0 ? [plainTranslation(pick)] : rememberedTranslations(pick)
+        let mark: [Expression] = [
+            .meta(.mark, into: Register(0)), .or(Register(0), options.masqueradeMark),
+            .setMeta(.mark, from: Register(0)),
+        ]
+        switch pick.marking {
+        case .never: return translations
+        case .always: return [Rule(chain: pick.name, mark)] + translations
+        case .unlessLocal:
+            let isForeign: [Expression] = [
+                match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: true),
+            ]
+            return [Rule(chain: pick.name, isForeign + mark)] + translations
+        }
+    }
+
+    private func plainTranslation(_ pick: PickChain) -> Rule {
+        let set = maps[pick.scope].backends(isNear: pick.isNear, remembersClients: false)
         let key = pick.scope == .service ? match.service : match.ports
         let keyWords = UInt32(set.key.dropLast().reduce(0) { $0 + ($1.length + 3) / 4 })
-        let translate = Rule(
+        return Rule(
             chain: pick.name,
             key + [
                 .random(modulus: pick.count, into: Register(keyWords)),
@@ -264,19 +323,64 @@ struct ServiceTable: Hashable, Sendable {
                 .destinationNAT(match.family, address: Register(0), port: Register(match.addressWords)),
             ]
         )
-        let mark: [Expression] = [
-            .meta(.mark, into: Register(0)), .or(Register(0), options.masqueradeMark),
-            .setMeta(.mark, from: Register(0)),
+    }
+
+    /// First the endpoint that is remembered, if it is still one; else a new one, which is remembered then; and when
+    /// the memory is full, any (SA-2). Each new connection starts the time again (SA-3).
+    ///
+    /// The rules keep a client's address, the number of the scope and the endpoint side by side in the registers. So
+    /// one look-up of `affinity-memory`, which begins in the last word of the address, brings the endpoint to where
+    /// `affinity-endpoints` is asked about it and the translation takes it from. `nft` (1.0.6) cannot list a key that
+    /// comes out of a map and ends itself; it follows only the first word of what a map returns, and so sees in the
+    /// others what was loaded there before, `meta mark`, `ip daddr` and `th dport`.
+    private func rememberedTranslations(_ pick: PickChain) -> [Rule] {
+        let scoped = maps[pick.scope]
+        let words = match.addressWords
+        let (client, end, number) = (Register(0), Register(words - 1), Register(words))
+        let (address, port) = (Register(words + 1), Register(2 * words + 1))
+        let backends = scoped.backends(isNear: pick.isNear, remembersClients: true)
+        // Where no field begins in a word that `nft` has to see something else in.
+        let key = pick.scope == .service ? words + 3 : 2 * words + 2
+        let slot = key + UInt32(backends.key.dropLast().reduce(0) { $0 + ($1.length + 3) / 4 })
+        let shown: [Expression] = [
+            .meta(.mark, into: number), match.destination(into: words + 1), .destinationPort(into: port),
         ]
-        switch pick.marking {
-        case .never: return [translate]
-        case .always: return [Rule(chain: pick.name, mark), translate]
-        case .unlessLocal:
-            let isForeign: [Expression] = [
-                match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: true),
-            ]
-            return [Rule(chain: pick.name, isForeign + mark), translate]
+        let source: [Expression] = [.meta(.mark, into: end), match.source(into: 0)]
+        let translate = Expression.destinationNAT(match.family, address: address, port: port)
+        func change(_ change: Expression.DynamicChange) -> Expression {
+            .change(
+                change,
+                of: maps.affinityMemory.name,
+                key: client,
+                data: end,
+                timeout: change == .update ? UInt64(pick.memory) * 1000 : nil
+            )
         }
+        let choose =
+            shown + match.frontend(pick.scope, from: key) + [
+                .random(modulus: pick.count, into: Register(slot)),
+                .lookup(Register(key), in: backends.name, into: end),
+            ]
+        let affinity = pick.isNear ? scoped.nearAffinity : scoped.affinity
+        let recall =
+            shown + match.frontend(pick.scope, from: key) + [
+                .lookup(Register(key), in: affinity.name, into: end), match.source(into: 0),
+                .lookup(client, in: maps.affinityMemory.name, into: end),
+                .lookup(number, in: maps.affinityEndpoints.name),
+            ]
+        return [
+            Rule(
+                chain: pick.name,
+                recall + source + [change(.update), translate],
+                comment: "the endpoint that affinity-memory has"
+            ),
+            Rule(
+                chain: pick.name,
+                choose + source + [change(.delete), change(.update), translate],
+                comment: "an endpoint of \(backends.name), to be remembered"
+            ),
+            Rule(chain: pick.name, choose + [translate], comment: "no room in affinity-memory"),
+        ]
     }
 
     private var match: Match { Match(family: table.family) }

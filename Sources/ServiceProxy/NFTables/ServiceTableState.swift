@@ -18,19 +18,26 @@ struct ServiceTableState: Sendable {
         /// Of `backends` and of `near-backends`: from the end of the list to the last slot.
         let backends: Range<Int>
         let nearBackends: Range<Int>
+        /// Whether the slots are in the maps of frontends with session affinity.
+        let remembersClients: Bool
     }
 
     /// How many verdicts go to each chain. A chain with none still exists until the batch after.
     private(set) var picks: [PickChain: Int] = [:]
     private(set) var clusterIPs: [IPAddress: Int] = [:]
     private(set) var hairpins: [LocalDestination: Int] = [:]
+    private(set) var members: [AffinityMember: Int] = [:]
+    private(set) var affinity = AffinityNumbers()
     private(set) var orders: [Frontend.Key: Orders] = [:]
     private(set) var surplus: [Frontend.Key: Surplus] = [:]
 
     init() {}
 
-    /// - Parameter idle: chains that exist without being used.
-    init(idle: some Sequence<PickChain>) {
+    /// - Parameters:
+    ///   - idle: chains that exist without being used.
+    ///   - affinity: the numbers of the affinity scopes in the table.
+    init(idle: some Sequence<PickChain>, affinity: AffinityNumbers) {
+        self.affinity = affinity
         for chain in idle { picks[chain] = 0 }
     }
 
@@ -39,7 +46,15 @@ struct ServiceTableState: Sendable {
 
     /// What a frontend that was programmed has in the table.
     func entry(of frontend: Frontend, hasLocalDetector: Bool) -> Entry {
-        var entry = Entry(frontend, keeping: .nothing, hasLocalDetector: hasLocalDetector)
+        func number(_ route: Route?) -> UInt32? {
+            route.flatMap { AffinityScope(frontend, $0) }.flatMap { affinity[$0] }
+        }
+        var entry = Entry(
+            frontend,
+            keeping: .nothing,
+            hasLocalDetector: hasLocalDetector,
+            affinity: (number(frontend.route), number(frontend.nearRoute))
+        )
         if let orders = orders[frontend.key] {
             entry.backends = Entry.slots(frontend.route.backends, in: orders.backends)
             if let near = frontend.nearRoute, entry.near != nil {
@@ -54,6 +69,9 @@ struct ServiceTableState: Sendable {
         var picks: [PickChain: Int] = [:]
         var clusterIPs: [IPAddress: Int] = [:]
         var hairpins: [LocalDestination: Int] = [:]
+        var members: [AffinityMember: Int] = [:]
+        /// `nil` when nothing with session affinity changes.
+        var affinity: AffinityNumbers?
         var orders: [Frontend.Key: Orders?] = [:]
         var surplus: [Frontend.Key: Surplus?] = [:]
         /// Frontends whose surplus the transaction deletes.
@@ -67,6 +85,16 @@ struct ServiceTableState: Sendable {
             if frontend.kind == .clusterIP, case .address(let address, _, _) = frontend.key {
                 clusterIPs[address, default: 0] += difference
             }
+            if let scope = entry.affinity {
+                for backend in frontend.route.backends {
+                    members[AffinityMember(scope: scope, endpoint: Destination(backend)), default: 0] += difference
+                }
+            }
+            if let scope = entry.nearAffinity {
+                for backend in frontend.nearRoute?.backends ?? [] {
+                    members[AffinityMember(scope: scope, endpoint: Destination(backend)), default: 0] += difference
+                }
+            }
             let transport = frontend.key.transport
             for backend in frontend.route.backends where backend.isLocal {
                 hairpins[LocalDestination(endpoint: Destination(backend), transport: transport), default: 0] +=
@@ -76,6 +104,18 @@ struct ServiceTableState: Sendable {
                 hairpins[LocalDestination(endpoint: Destination(backend), transport: transport), default: 0] +=
                     difference
             }
+        }
+
+        /// Changes the numbers of affinity scopes.
+        @discardableResult
+        mutating func withAffinity<Result>(
+            _ state: ServiceTableState,
+            _ body: (inout AffinityNumbers) -> Result
+        ) -> Result {
+            var numbers = affinity ?? state.affinity
+            affinity = nil  // Not shared while it changes.
+            defer { affinity = numbers }
+            return body(&numbers)
         }
 
         /// Forgets where the backends of a frontend were.
@@ -99,7 +139,8 @@ struct ServiceTableState: Sendable {
                 ? .some(nil)
                 : Surplus(
                     backends: count..<entry.backends.count,
-                    nearBackends: nearCount..<entry.nearBackends.count
+                    nearBackends: nearCount..<entry.nearBackends.count,
+                    remembersClients: frontend.affinityTimeout != nil
                 )
         }
     }
@@ -114,6 +155,8 @@ struct ServiceTableState: Sendable {
         for (chain, difference) in effects.picks { picks[chain, default: 0] += difference }
         Self.add(effects.clusterIPs, to: &clusterIPs)
         Self.add(effects.hairpins, to: &hairpins)
+        Self.add(effects.members, to: &members)
+        if let affinity = effects.affinity { self.affinity = affinity }
         for key in effects.trimmed { trim(key) }
         for (key, order) in effects.orders { orders[key] = order }
         for (key, excess) in effects.surplus { surplus[key] = excess }

@@ -26,25 +26,53 @@ struct ServiceTransaction {
     mutating func add(_ change: FrontendChange, _ state: ServiceTableState) {
         let detector = table.hasLocalDetector
         switch change {
-        case .add(let frontend): add(frontend, instead: .nothing)
+        case .add(let frontend): add(frontend, instead: .nothing, state)
         case .remove(let frontend):
             let old = state.entry(of: frontend, hasLocalDetector: detector)
             effects.count(frontend, old, -1)
+            leaveAffinity(frontend, state)
             effects.clearOrder(of: frontend.key)
             changes.append(Change(key: frontend.key, old: old, new: .nothing))
         case .replace(let before, let after):
             let old = state.entry(of: before, hasLocalDetector: detector)
             effects.count(before, old, -1)
-            add(after, instead: old)
+            add(after, instead: old, state)
+            // Only now, so that a scope that goes on keeps its number.
+            leaveAffinity(before, state)
         }
     }
 
     /// Plans a frontend against what the table has for its key.
-    mutating func add(_ frontend: Frontend, instead old: Entry) {
-        let new = Entry(frontend, keeping: old, hasLocalDetector: table.hasLocalDetector)
+    mutating func add(_ frontend: Frontend, instead old: Entry, _ state: ServiceTableState) {
+        let new = Entry(
+            frontend,
+            keeping: old,
+            hasLocalDetector: table.hasLocalDetector,
+            affinity: (
+                enterAffinity(frontend, frontend.route, old.affinity, state),
+                enterAffinity(frontend, frontend.nearRoute, old.nearAffinity, state)
+            )
+        )
         effects.count(frontend, new, 1)
         effects.setOrder(of: frontend, new)
         changes.append(Change(key: frontend.key, old: old, new: new))
+    }
+
+    private mutating func enterAffinity(
+        _ frontend: Frontend,
+        _ route: Route?,
+        _ found: UInt32?,
+        _ state: ServiceTableState
+    ) -> UInt32? {
+        guard let route, let scope = AffinityScope(frontend, route) else { return nil }
+        return effects.withAffinity(state) { $0.enter(scope, preferring: found) }
+    }
+
+    private mutating func leaveAffinity(_ frontend: Frontend, _ state: ServiceTableState) {
+        for route in [frontend.route, frontend.nearRoute].compactMap({ $0 }) {
+            guard let scope = AffinityScope(frontend, route) else { continue }
+            effects.withAffinity(state) { $0.leave(scope) }
+        }
     }
 
     /// Plans the removal of what the table has for a key that nobody wants.
@@ -73,8 +101,10 @@ struct ServiceTransaction {
             let changes = changes.filter { $0.key.scope == scope }
             for isDeletion in [true, false] {
                 // Backends before what points at them, so that a batch can be read from top to bottom.
-                writeEndpoints(maps.backends, \.backends, changes, isDeletion, &transaction)
-                writeEndpoints(maps.nearBackends, \.nearBackends, changes, isDeletion, &transaction)
+                writeEndpoints(isNear: false, maps, changes, isDeletion, &transaction)
+                writeEndpoints(isNear: true, maps, changes, isDeletion, &transaction)
+                writeAffinity(maps.affinity, \.affinity, changes, isDeletion, &transaction)
+                writeAffinity(maps.nearAffinity, \.nearAffinity, changes, isDeletion, &transaction)
                 writeVerdicts(maps.farFrontends, \.far, changes, isDeletion, &transaction)
                 writeVerdicts(maps.nearFrontends, \.near, changes, isDeletion, &transaction)
                 writeVerdicts(maps.frontends, \.front, changes, isDeletion, &transaction)
@@ -85,6 +115,10 @@ struct ServiceTransaction {
         writeAllowed(isDeletion: false, &transaction)
         for element in counted.removedHairpins { transaction.delete(element, from: table.maps.hairpin) }
         for element in counted.addedHairpins { transaction.add(element, to: table.maps.hairpin, exclusively: true) }
+        for element in counted.removedMembers { transaction.delete(element, from: table.maps.affinityEndpoints) }
+        for element in counted.addedMembers {
+            transaction.add(element, to: table.maps.affinityEndpoints, exclusively: true)
+        }
         for element in counted.removedClusterIPs { transaction.delete(element, from: table.maps.clusterIPs) }
         for element in counted.addedClusterIPs {
             transaction.add(element, to: table.maps.clusterIPs, exclusively: true)
@@ -129,10 +163,16 @@ struct ServiceTransaction {
             let maps = table.maps[key.scope]
             let frontend = Key.frontend(key)
             for slot in surplus.backends {
-                transaction.delete(Element(Key.slot(slot, of: frontend)), from: maps.backends)
+                transaction.delete(
+                    Element(Key.slot(slot, of: frontend)),
+                    from: maps.backends(isNear: false, remembersClients: surplus.remembersClients)
+                )
             }
             for slot in surplus.nearBackends {
-                transaction.delete(Element(Key.slot(slot, of: frontend)), from: maps.nearBackends)
+                transaction.delete(
+                    Element(Key.slot(slot, of: frontend)),
+                    from: maps.backends(isNear: true, remembersClients: surplus.remembersClients)
+                )
             }
             effects.trimmed.append(key)
         }
@@ -158,26 +198,46 @@ struct ServiceTransaction {
     }
 
     private func writeEndpoints(
-        _ map: NamedSet,
-        _ slots: KeyPath<Entry, [Destination?]>,
+        isNear: Bool,
+        _ maps: ServiceTable.Maps.Scoped,
         _ changes: [Change],
         _ isDeletion: Bool,
         _ transaction: inout Transaction
     ) {
         for change in changes {
-            let (old, new) = (change.old[keyPath: slots], change.new[keyPath: slots])
+            let (old, new) = (change.old.slots(isNear: isNear), change.new.slots(isNear: isNear))
             guard old != new else { continue }
             let key = Key.frontend(change.key)
-            for index in 0..<(isDeletion ? old.count : new.count) {
-                let before = index < old.count ? old[index] : nil
-                let after = index < new.count ? new[index] : nil
-                guard before != after, let endpoint = isDeletion ? before : after else { continue }
-                let element = Element(Key.slot(index, of: key), .data(Key.endpoint(endpoint)))
+            let list = isDeletion ? old : new
+            let map = maps.backends(isNear: isNear, remembersClients: list.affinity != nil)
+            for index in list.destinations.indices {
+                guard old[index] != new[index], let endpoint = list.destinations[index] else { continue }
+                let data = list.affinity.map { Key.affinity(AffinityMember(scope: $0, endpoint: endpoint)) }
+                let element = Element(Key.slot(index, of: key), .data(data ?? Key.endpoint(endpoint)))
                 if isDeletion {
                     transaction.delete(element, from: map)
                 } else {
                     transaction.add(element, to: map, exclusively: true)
                 }
+            }
+        }
+    }
+
+    private func writeAffinity(
+        _ map: NamedSet,
+        _ value: KeyPath<Entry, UInt32?>,
+        _ changes: [Change],
+        _ isDeletion: Bool,
+        _ transaction: inout Transaction
+    ) {
+        for change in changes {
+            let (old, new) = (change.old[keyPath: value], change.new[keyPath: value])
+            guard old != new, let scope = isDeletion ? old : new else { continue }
+            let element = Element(Key.frontend(change.key), .data(Key.affinity(scope)))
+            if isDeletion {
+                transaction.delete(element, from: map)
+            } else {
+                transaction.add(element, to: map, exclusively: true)
             }
         }
     }

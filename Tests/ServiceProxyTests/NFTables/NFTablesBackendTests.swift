@@ -292,7 +292,8 @@ struct NFTablesBackendTests {
             return Route(
                 backends: numbers.map { Backend(address: address("\(prefix)\($0)"), port: 80, isLocal: $0 < 4) },
                 masquerade: [.never, .always, .unlessLocal].randomElement(using: &random)!,
-                whenEmpty: refusal
+                whenEmpty: refusal,
+                isLocalOnly: Bool.random(using: &random)
             )
         }
         let number = Int.random(in: 1...12, using: &random)
@@ -315,7 +316,8 @@ struct NFTablesBackendTests {
             allowedSources: Int.random(in: 0..<4, using: &random) > 0
                 ? nil
                 : ["10.0.0.0/8", "10.9.0.0/16", "192.0.2.0/25", "192.0.2.128/25", "fd00::/8"]
-                    .filter { _ in Bool.random(using: &random) }.compactMap { CIDR($0) }
+                    .filter { _ in Bool.random(using: &random) }.compactMap { CIDR($0) },
+            affinityTimeout: [nil, nil, 60, 10_800].randomElement(using: &random)!
         )
     }
 
@@ -333,8 +335,14 @@ struct NFTablesBackendTests {
                 let skipsSlot = set.name.hasSuffix("backends")
                 all["\(family) \(set.name)"] = Set(
                     try kernel.elements(of: set.name, in: table).map { element in
-                        let key = skipsSlot ? Array(element.key.bytes.dropLast(4)) : element.key.bytes
-                        return "\(key) \(element.end?.bytes ?? []) \(element.value) \(element.comment ?? "")"
+                        var key = skipsSlot ? Array(element.key.bytes.dropLast(4)) : element.key.bytes
+                        var value = "\(element.value)"
+                        if set.name.contains("affinity") {
+                            // The number of a scope depends on what was there before.
+                            if set.name == "affinity-endpoints" { key.removeFirst(4) }
+                            if case .data(let data) = element.value { value = "\(data.bytes.dropFirst(8))" }
+                        }
+                        return "\(key) \(element.end?.bytes ?? []) \(value) \(element.comment ?? "")"
                     }
                 )
             }

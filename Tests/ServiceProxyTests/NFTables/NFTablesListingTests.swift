@@ -132,6 +132,22 @@ struct NFTablesListingTests {
         		}
         	}
 
+        	map affinity {
+        		typeof ip daddr . meta l4proto . th dport : ip saddr . meta mark
+        	}
+
+        	map near-affinity {
+        		typeof ip daddr . meta l4proto . th dport : ip saddr . meta mark
+        	}
+
+        	map affinity-backends {
+        		typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip saddr . meta mark . ip daddr . th dport
+        	}
+
+        	map near-affinity-backends {
+        		typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip saddr . meta mark . ip daddr . th dport
+        	}
+
         	map nodeport-frontends {
         		typeof meta l4proto . th dport : verdict
         		elements = {
@@ -161,6 +177,22 @@ struct NFTablesListingTests {
 
         	map nodeport-near-backends {
         		typeof meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport
+        	}
+
+        	map nodeport-affinity {
+        		typeof meta l4proto . th dport : ip saddr . meta mark
+        	}
+
+        	map nodeport-near-affinity {
+        		typeof meta l4proto . th dport : ip saddr . meta mark
+        	}
+
+        	map nodeport-affinity-backends {
+        		typeof meta l4proto . th dport . numgen random mod 2 : ip saddr . meta mark . ip daddr . th dport
+        	}
+
+        	map nodeport-near-affinity-backends {
+        		typeof meta l4proto . th dport . numgen random mod 2 : ip saddr . meta mark . ip daddr . th dport
         	}
 
         	set hairpin {
@@ -203,6 +235,17 @@ struct NFTablesListingTests {
         		elements = {
         			192.0.2.0/24 . 203.0.113.5 . tcp . 443
         		}
+        	}
+
+        	map affinity-memory {
+        		typeof ip saddr . meta mark : ip saddr . meta mark . ip daddr . th dport
+        		size 131072
+        		flags dynamic,timeout
+        		timeout 3h
+        	}
+
+        	set affinity-endpoints {
+        		typeof meta mark . ip daddr . th dport
         	}
 
         	chain services {

@@ -113,9 +113,10 @@ func dial(
     from namespace: NetworkNamespace,
     to address: IPAddress,
     port: UInt16,
+    bound source: IPAddress? = nil,
     timeout: Int = 10_000
 ) throws -> Answer {
-    let any: IPAddress = address.family == .ipv4 ? .v4(.unspecified) : .v6(.unspecified)
+    let any: IPAddress = source ?? (address.family == .ipv4 ? .v4(.unspecified) : .v6(.unspecified))
     let socket = try TestSocket(transport, in: namespace, bound: any, timeout: timeout)
     try socket.connect(to: address, port: port)
     try socket.send("?")

@@ -1,0 +1,131 @@
+import ClusterClient
+import KubernetesAPI
+import Logging
+import NFTables
+import NetworkTypes
+import Synchronization
+import TestSupport
+import Testing
+
+import class Netlink.NetworkNamespace
+
+@testable import ServiceProxy
+
+/// What others do to the table is put back, and what we do ourselves is no reason to look.
+@Suite(.enabled(if: isRoot), .serialized)
+struct DriftTests {
+    private func withProxy(
+        _ body: (NetworkNamespace, ServiceController, LogLines) async throws -> Void
+    ) async throws {
+        let namespace = try NetworkNamespace.makeContainer()
+        let lines = LogLines()
+        let logger = Logger(label: "test") { _ in lines }
+        let controller = ServiceController(
+            node: NodeFacts(name: "here"),
+            planner: ServicePlanner(),
+            awaiting: [.service],
+            logger: logger
+        ) { _ in
+            let socket = try NetfilterSocket(in: namespace)
+            return NFTablesBackend(
+                kernel: socket,
+                watch: TableWatch("swiftlet", try RulesetMonitor(in: namespace, ignoring: socket.portID)),
+                logger: logger
+            )
+        }
+        try await withThrowingTaskGroup { group in
+            group.addTask { await controller.run() }
+            try await body(namespace, controller, lines)
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    private func listing(_ namespace: NetworkNamespace) -> String {
+        (try? namespace.nft("list", "ruleset")).map(sortingElements) ?? ""
+    }
+
+    private func eventually(
+        within limit: Duration = .seconds(10),
+        _ condition: () async -> Bool,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let deadline = ContinuousClock.now + limit
+        var isMet = await condition()
+        while !isMet, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(5))
+            isMet = await condition()
+        }
+        #expect(isMet, sourceLocation: sourceLocation)
+    }
+
+    @Test func whatOthersDoIsPutBack() async throws {
+        try await withProxy { namespace, controller, lines in
+            await controller.receive(
+                ObjectBatch(
+                    changes: [
+                        .set(.service(service())), .set(.endpointSlice(slice("s", ["10.9.0.1", "10.9.0.2"]))),
+                    ],
+                    synced: [.service]
+                )
+            )
+            try await eventually { listing(namespace).contains("10.9.0.2") }
+            // Changes of ours, and of others to what is theirs.
+            for last in 3...60 {
+                let next = slice("s", ["10.9.0.1", "10.9.0.\(last)"])
+                await controller.receive(ObjectBatch(changes: [.set(.endpointSlice(next))]))
+            }
+            try await eventually { listing(namespace).contains("10.9.0.60") }
+            try namespace.nft("add", "table", "ip", "other")
+            let intact = listing(namespace)
+            #expect(await controller.driftCount == 0)
+
+            let damages: [(command: String, name: String)] = [
+                ("flush table ip swiftlet", "chain services"), ("delete table ip swiftlet", "table ip swiftlet"),
+                ("delete table ip6 swiftlet", "table ip6 swiftlet"),
+                ("flush map ip swiftlet backends", "elements of backends"),
+                ("flush chain ip swiftlet nat-postrouting", "nat-postrouting"),
+                ("insert rule ip swiftlet services drop", "services"),
+                ("add element ip swiftlet cluster-ips { 1.2.3.4 }", "cluster-ips"),
+            ]
+            for (number, damage) in damages.enumerated() {
+                try namespace.nft(damage.command)
+                try await eventually(within: .seconds(1)) {
+                    await controller.driftCount == number + 1 && isIntact(namespace, intact)
+                }
+                #expect(lines.drifts.withLock { $0.last?.contains(damage.name) } == true, "\(damage)")
+                #expect(lines.drifts.withLock { $0.last?.contains("nft") } == true)
+            }
+            // The repairs were no reason for more of them.
+            #expect(await controller.driftCount == damages.count)
+        }
+    }
+
+    /// Tables come back in another place of the ruleset.
+    private func isIntact(_ namespace: NetworkNamespace, _ expected: String) -> Bool {
+        listing(namespace).split(separator: "\n").sorted() == expected.split(separator: "\n").sorted()
+    }
+}
+
+/// Keeps what is said of drifts.
+private final class LogLines: LogHandler {
+    let drifts = Mutex<[String]>([])
+
+    func log(event: LogEvent) {
+        guard let changed = event.metadata?["changed"] else { return }
+        drifts.withLock { $0.append("\(changed) by \(event.metadata?["by"] ?? "")") }
+    }
+
+    subscript(metadataKey _: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    var logLevel: Logger.Level {
+        get { .debug }
+        set {}
+    }
+}

@@ -1,0 +1,151 @@
+import KubernetesAPI
+import Logging
+import NFTables
+import NetworkTypes
+import TestSupport
+import Testing
+
+import class Netlink.NetworkNamespace
+
+@testable import ServiceProxy
+
+/// MQ-7 with real packets, cell by cell: who dials which kind of frontend under which policy, which endpoints answer,
+/// and whether they see the client's own address. From Services, through planner and backend.
+@Suite(.enabled(if: isRoot), .serialized)
+struct MasqueradeTableTests {
+    enum Setting: String, CaseIterable, Sendable {
+        case clusterCIDR
+        case noDetector
+        case masqueradeAll
+    }
+
+    /// What happens with the default policies, with eTP Local, and with iTP Local. `L` is the endpoint of this node and
+    /// `R` that of another; `m` means masqueraded.
+    typealias Row = (client: String, isClusterIP: Bool, cells: [String])
+
+    static func rows(_ setting: Setting) -> [Row] {
+        var rows: [Row] = [
+            ("pod", true, ["LR", "LR", "L"]),
+            ("pod", false, ["LRm", "LR", "LRm"]),
+            ("node", true, ["LRm", "LRm", "Lm"]),
+            ("node", false, ["LRm", "LRm", "LRm"]),
+            ("outside", true, ["LRm", "LRm", "Lm"]),
+            ("outside", false, ["LRm", "L", "LRm"]),
+        ]
+        switch setting {
+        case .clusterCIDR: break
+        case .noDetector:
+            for index in [2, 4] { rows[index].cells = ["LR", "LR", "L"] }
+            rows[1].cells[1] = "L"
+        case .masqueradeAll: for index in [0, 2, 4] { rows[index].cells = ["LRm", "LRm", "Lm"] }
+        }
+        return rows
+    }
+
+    private let node: TestNode
+
+    init() throws {
+        node = try TestNode()
+    }
+
+    /// The endpoints are the first pod, of this node, and the second, which claims to be of another.
+    private func frontends(
+        _ planner: ServicePlanner,
+        _ family: IPFamily,
+        eTP: Service.TrafficPolicy,
+        iTP: Service.TrafficPolicy
+    ) -> [Frontend] {
+        let isIPv4 = family == .ipv4
+        let ports = [TransportProtocol.tcp, .udp, .sctp].map {
+            Service.Port(name: "\($0)", transport: $0, port: 80, nodePort: 30080)
+        }
+        let service = service(
+            type: .loadBalancer,
+            clusterIPs: [isIPv4 ? "10.96.0.10" : "fd96::10"],
+            ports: ports
+        ) {
+            $0.externalIPs = [address(isIPv4 ? "198.51.100.1" : "fd51::1")]
+            $0.ingress = [
+                .init(address: address(isIPv4 ? "203.0.113.1" : "fd03::1")),
+                .init(address: address(isIPv4 ? "203.0.113.2" : "fd03::2"), isVIP: false),
+            ]
+            $0.externalTrafficPolicy = eTP
+            $0.internalTrafficPolicy = iTP
+        }
+        let endpoints = zip(["here", "there"], node.pods).map { "\($1.addresses[family]!) \($0)" }
+        let slice = slice(
+            "a",
+            family: isIPv4 ? .ipv4 : .ipv6,
+            ports: ports.map { EndpointPort(name: $0.name, transport: $0.transport, port: TestNode.port) },
+            endpoints
+        )
+        return planner.plan(service, with: [slice], in: family, on: thisNode).frontends
+    }
+
+    @Test(arguments: Setting.allCases, IPFamily.allCases)
+    func everyCell(setting: Setting, family: IPFamily) async throws {
+        let isIPv4 = family == .ipv4
+        let detects = setting != .noDetector
+        let planner = ServicePlanner(
+            masqueradeAll: setting == .masqueradeAll,
+            familiesWithLocalDetection: detects ? Set(IPFamily.allCases) : []
+        )
+        let backend = try PacketTests.makeBackend(
+            on: node,
+            NFTablesOptions(localSources: detects ? TestNode.podNetworks : [])
+        )
+        let clients: [String: (NetworkNamespace, IPAddress)] = [
+            "pod": (node.pods[2].namespace, node.pods[2].addresses[family]!),
+            "node": (node.node, TestNode.nodeAddresses[family]!),
+            "outside": (node.outside.namespace, node.outside.addresses[family]!),
+        ]
+        let external: [(name: String, address: IPAddress, port: UInt16)] = [
+            ("external IP", address(isIPv4 ? "198.51.100.1" : "fd51::1"), 80),
+            ("load-balancer IP", address(isIPv4 ? "203.0.113.1" : "fd03::1"), 80),
+            ("node port", TestNode.nodeAddresses[family]!, 30080),
+        ]
+        let clusterIP = [("cluster IP", PacketTests.serviceIPs[family]!, UInt16(80))]
+        let policies: [(Service.TrafficPolicy, Service.TrafficPolicy)] = [
+            (.cluster, .cluster), (.local, .cluster), (.cluster, .local),
+        ]
+        let sctp = try InitProbe(pods: node.pods, family)
+        for (column, policy) in policies.enumerated() {
+            _ = try await backend.start(with: frontends(planner, family, eTP: policy.0, iTP: policy.1))
+            for row in Self.rows(setting) {
+                let (namespace, source) = clients[row.client]!
+                for target in row.isClusterIP ? clusterIP : external {
+                    for transport in [TransportProtocol.tcp, .udp, .sctp] {
+                        var pods: Set<String> = []
+                        var isMasqueraded: Set<Bool> = []
+                        // Both of two are met by all but one in eight million.
+                        for _ in 0..<24 where pods.count < 2 {
+                            let answer =
+                                transport == .sctp
+                                ? try sctp.send(from: namespace, bound: source, to: target.1, port: target.2)
+                                : try dial(transport, from: namespace, to: target.1, port: target.2, bound: source)
+                            pods.insert(answer.pod)
+                            isMasqueraded.insert(answer.source != source)
+                        }
+                        let found =
+                            (pods.contains("pod1") ? "L" : "") + (pods.contains("pod2") ? "R" : "")
+                            + (isMasqueraded == [true] ? "m" : isMasqueraded == [false] ? "" : "?")
+                        #expect(
+                            found == row.cells[column],
+                            "\(row.client) to \(target.0) over \(transport), column \(column + 1)"
+                        )
+                    }
+                }
+            }
+            // ipMode Proxy: not ours.
+            #expect(throws: TestSocket.Failure.self) {
+                try dial(
+                    .tcp,
+                    from: node.outside.namespace,
+                    to: address(isIPv4 ? "203.0.113.2" : "fd03::2"),
+                    port: 80,
+                    timeout: 100
+                )
+            }
+        }
+    }
+}
