@@ -97,7 +97,7 @@ struct KubeconfigTests {
         #expect(found.servers.map(\.description) == ["https://[fd00::1]:443"])
         #expect(found.credentials.authorization == .token(.file("\(directory.path)/token")))
         #expect(found.namespace == "team")
-        #expect(refusal { try load(nil) }?.contains("--kubeconfig or KUBECONFIG") == true)
+        #expect(refusal { try load(nil) }?.contains("give a kubeconfig") == true)
     }
 
     @Test(arguments: [
@@ -133,7 +133,7 @@ struct KubeconfigTests {
         let path = try write(config())
         #expect(refusal { try load(path, context: "x") }?.contains("no context \"x\"; name one that it has") == true)
         #expect(refusal { try load(path, context: "bad") }?.contains("names the cluster \"none\"") == true)
-        #expect(refusal { try load("/nonexistent/x") } == "there is no kubeconfig /nonexistent/x; correct --kubeconfig")
+        #expect(refusal { try load("/nonexistent/x") } == "there is no kubeconfig /nonexistent/x; correct its path")
         let garbage = try write("a: [", "garbage")
         #expect(refusal { try load(garbage) }?.hasPrefix("the kubeconfig \(garbage) is no YAML: ") == true)
         let list = try write("[1]", "list")

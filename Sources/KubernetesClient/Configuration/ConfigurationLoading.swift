@@ -43,7 +43,7 @@ extension KubernetesConfiguration {
         var missing: [String] = []
         if let kubeconfig, !kubeconfig.isEmpty {
             guard try merged.add(file: kubeconfig) else {
-                throw ConfigurationError("there is no kubeconfig \(kubeconfig); correct --kubeconfig")
+                throw ConfigurationError("there is no kubeconfig \(kubeconfig); correct its path")
             }
             return try merged.configuration(context: context, master: master)
         }
@@ -58,7 +58,7 @@ extension KubernetesConfiguration {
         let looked = missing.isEmpty ? "" : " (there is no \(missing.joined(separator: ", ")))"
         throw ConfigurationError(
             "no configuration of the cluster's API was found\(looked), and this is no Pod with a service account;"
-                + " give a kubeconfig with --kubeconfig or KUBECONFIG"
+                + " give a kubeconfig"
         )
     }
 

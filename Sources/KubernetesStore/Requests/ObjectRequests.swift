@@ -177,9 +177,7 @@ struct ObjectRequests: Sendable {
                 restart()
                 continue
             }
-            let page = try body.withSpan { (text) throws(DatastoreError) in
-                try ObjectPage(text, of: resource.plural, each)
-            }
+            let page = try ObjectPage(body.readableBytesUInt8Span, of: resource.plural, each)
             guard !page.continuation.isEmpty else { return page.resourceVersion }
             continuation = page.continuation
         }
@@ -225,7 +223,7 @@ struct ObjectRequests: Sendable {
             return nil
         }
         do throws(MalformedObject) {
-            return try body.withSpan { (text) throws(MalformedObject) in try CustomObject(parsing: text) }
+            return try CustomObject(parsing: body.readableBytesUInt8Span)
         } catch {
             // What was sent may have been done all the same.
             throw DatastoreError(
@@ -250,24 +248,5 @@ struct ObjectRequests: Sendable {
         } catch {
             throw DatastoreError(.corrupt, "an object in the list of \(resource.plural) is damaged: \(error.reason)")
         }
-    }
-}
-
-extension ByteBuffer {
-    /// The bytes that can be read, without a copy.
-    func withSpan<Value, Failure: Error>(
-        _ body: (Span<UInt8>) throws(Failure) -> Value
-    ) throws(Failure) -> Value {
-        var result: Result<Value, Failure>?
-        withUnsafeReadableBytes { bytes in
-            let text = bytes.bindMemory(to: UInt8.self)
-            do throws(Failure) {
-                result = .success(try body(text.span))
-            } catch {
-                result = .failure(error)
-            }
-        }
-        guard let result else { fatalError("withUnsafeReadableBytes calls its body") }
-        return try result.get()
     }
 }

@@ -217,7 +217,7 @@ private struct ObjectWatch {
     ) async -> Result<End?, DatastoreError> {
         do throws(MalformedObject) {
             let events: [RecordEvent]
-            switch try line.withSpan({ (text) throws(MalformedObject) in try WatchLine(text) }) {
+            switch try WatchLine(line.readableBytesUInt8Span) {
             case .present(let object):
                 do throws(DatastoreError) {
                     events = position.objects.update(object, try subject.records(object))
