@@ -51,7 +51,9 @@ final class ClusterBench: Sendable {
             try api.writeKubeconfig(to: kubeconfig)
             members =
                 #", "datastore_type": "kubernetes", "kubernetes": {"kubeconfig": "\#(kubeconfig)"}"#
-            selection = .kubernetes(.init(kubeconfig: kubeconfig))
+            // Not the plugin's: what a test looks at must not depend on what the plugin may do.
+            try api.writeKubeconfig(to: kubeconfig + "-admin")
+            selection = .kubernetes(.init(kubeconfig: kubeconfig + "-admin"))
             try api.put(#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}}"#)
             if customResources.contains(where: { $0.plural == "ippools" }) { try putPools() }
         }
@@ -71,6 +73,13 @@ final class ClusterBench: Sendable {
                 """#
             )
         }
+    }
+
+    /// The plugin has an account of its own from now on, which may do no more than this.
+    func restrict(to rules: [AccessRule]) throws {
+        try server.setToken("plugin-token", user: User("plugin"))
+        try server.setRules(rules)
+        try server.writeKubeconfig(to: bench.directory + "/kubeconfig", .token("plugin-token"))
     }
 
     // MARK: The way to the store

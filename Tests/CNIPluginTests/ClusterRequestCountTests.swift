@@ -1,0 +1,59 @@
+import Foundation
+import Testing
+
+/// How many requests a call of the program makes when its node has a block already.
+@Suite(.enabled(if: geteuid() == 0, "makes network namespaces"))
+struct ClusterRequestCountTests {
+    private func requests(_ kind: ClusterStore) async throws -> (add: [String], again: [String], delete: [String]) {
+        let cluster = try await ClusterBench(kind)
+        let configuration = cluster.configuration(ipv6: false)
+        func call(_ command: String, _ number: Int, _ pod: String) async throws {
+            let pods = try command == "ADD" && number > 0 ? cluster.schedule("web-\(number)", container: "c") : ""
+            let outcome = try await cluster.call(
+                command,
+                "c\(number)",
+                namespace: pod,
+                arguments: pods.isEmpty
+                    ? "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-\(number)" : pods,
+                configuration
+            )
+            #expect(outcome.status == 0, "\(command) \(number): \(outcome.output) \(outcome.log)")
+        }
+        try await call("ADD", 1, cluster.bench.pod())
+        let pod = try cluster.bench.pod()
+        _ = try cluster.schedule("web-2", container: "c2")
+        let add = try await cluster.requests { try await call("ADD", 2, pod) }
+        let again = try await cluster.requests { try await call("ADD", 2, pod) }
+        let delete = try await cluster.requests { try await call("DEL", 2, pod) }
+        return (add, again, delete)
+    }
+
+    @Test func etcdTakesFourForEach() async throws {
+        let (add, again, delete) = try await requests(.etcd)
+        #expect(add == ["/v3/kv/txn", "/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"])
+        #expect(again.count == 2)
+        #expect(delete == ["/v3/kv/txn", "/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"])
+    }
+
+    /// The API reads one kind in one request, so that the six things an assignment is decided on are six; Calico's
+    /// plugin makes 16 in all.
+    @Test func kubernetesTakesTen() async throws {
+        let (add, again, delete) = try await requests(.kubernetes)
+        #expect(
+            add.sorted() == [
+                "GET blockaffinities", "GET clusterinformations/default", "GET ipamblocks/10-80-0-0-26",
+                "GET ipamconfigs/default", "GET ippools", "GET ipreservations", "GET pods/web-2",
+                "PATCH pods/web-2/status", "POST ipamhandles", "PUT ipamblocks/10-80-0-0-26",
+            ]
+        )
+        // The handle before the block, so that an address is never without its handle; the Pod when all is done.
+        #expect(
+            add.suffix(4) == [
+                "GET ipamblocks/10-80-0-0-26", "POST ipamhandles", "PUT ipamblocks/10-80-0-0-26",
+                "PATCH pods/web-2/status",
+            ]
+        )
+        #expect(again.allSatisfy { $0.hasPrefix("GET ") }, "\(again)")
+        #expect(delete.count == 9, "\(delete)")
+    }
+}
