@@ -104,7 +104,7 @@ final class ClusterBench: Sendable {
         }
     }
 
-    /// The requests that the host makes meanwhile, as `METHOD resource` or etcd's path.
+    /// The requests that the host makes meanwhile, as `METHOD resource`, without the object's name, or etcd's path.
     func requests(_ body: () async throws -> Void) async throws -> [String] {
         api?.clearRequests()
         relay.withLock { $0?.clearRequests() }
@@ -114,7 +114,10 @@ final class ClusterBench: Sendable {
             let parts = request.path.split(separator: "/").map(String.init)
             let place = parts.first == "api" ? parts.dropFirst(2) : parts.dropFirst(3)
             let isNamespaced = place.first == "namespaces" && place.count > 2
-            return "\(request.method) \((isNamespaced ? place.dropFirst(2) : place).joined(separator: "/"))"
+            let resource = isNamespaced ? place.dropFirst(2) : place
+            // Its second part is the object's name.
+            return "\(request.method) "
+                + resource.enumerated().filter { $0.offset != 1 }.map(\.element).joined(separator: "/")
         }
     }
 
