@@ -277,16 +277,16 @@ extension Bench {
     var store: LocalDatastore { LocalDatastore(dataDirectory: dataDirectory) }
 
     /// The addresses of all recorded endpoints, sorted.
-    func recordedAddresses() async throws -> [String] {
-        try await store.list(.resources(.workloadEndpoints))
+    func recordedAddresses(in other: (any Datastore)? = nil) async throws -> [String] {
+        try await (other ?? store).list(.resources(.workloadEndpoints))
             .flatMap { try WorkloadEndpoint(record: $0).addresses.map(\.description) }.sorted()
     }
 
     /// The addresses that blocks have as assigned, sorted.
-    func assignedAddresses() async throws -> [String] {
+    func assignedAddresses(in other: (any Datastore)? = nil) async throws -> [String] {
         var addresses: [String] = []
         for family in [IPFamily.ipv4, .ipv6] {
-            for record in try await store.list(.blocks(family)) {
+            for record in try await (other ?? store).list(.blocks(family)) {
                 let block = try JSONSerialization.jsonObject(with: record.value) as? [String: Any]
                 let cidr = try #require((block?["cidr"] as? String).flatMap { CIDR($0) })
                 let allocations = try #require(block?["allocations"] as? [Any])

@@ -9,7 +9,9 @@ enum Workload: Hashable, Sendable {
     case container(id: String)
 
     init(_ attachment: Attachment) {
-        self = attachment.arguments.pod.map(Workload.pod) ?? .container(id: attachment.id.containerID)
+        // Without the Pod's UID, which no record has: with it, no endpoint would equal the one that a repeated ADD finds.
+        let pod = attachment.arguments.pod.map { PodReference(namespace: $0.namespace, name: $0.name) }
+        self = pod.map(Workload.pod) ?? .container(id: attachment.id.containerID)
     }
 
     /// Whom an address was assigned to, from what is noted beside it; `nil` when no Pod is.
