@@ -75,7 +75,10 @@ let package = Package(
         program("swiftlet", ["CNIPlugin"], linkerSettings: fullyStatic),
         program(
             "swiftlet-proxy",
-            ["ServiceProxy", "ClusterClient", "Manifests", "Version", argumentParser, logging, serviceLifecycle],
+            [
+                "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "Manifests", "NetworkTypes", "StatusServers",
+                "Version", "YAML", logging, serviceLifecycle,
+            ],
             linkerSettings: selfContained
         ),
         program(
@@ -91,7 +94,8 @@ let package = Package(
             ]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
-        library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library("ServiceProxy", ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",

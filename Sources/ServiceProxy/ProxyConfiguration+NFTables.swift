@@ -14,7 +14,7 @@ extension ProxyConfiguration {
             kernel: NetfilterSocket(),
             families: nodePorts.keys.sorted { $0.rawValue < $1.rawValue },
             options: NFTablesOptions(
-                masqueradeBit: Self.masqueradeBit,
+                masqueradeBit: masqueradeBit,
                 localSources: clusterCIDRs.values.sorted(),
                 nodePortAddresses: nodePorts
             ),

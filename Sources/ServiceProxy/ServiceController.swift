@@ -17,17 +17,21 @@ public actor ServiceController {
         public var refusedInterval: Duration
         /// Between looks at the addresses of the node's interfaces, where node ports depend on them.
         public var addressInterval: Duration
+        /// From the end of one commit to the start of the next, at least (`minSyncPeriod`).
+        public var minimumInterval: Duration
 
         public init(
             firstDelay: Duration = .milliseconds(100),
             longestDelay: Duration = .seconds(30),
             refusedInterval: Duration = .seconds(30),
-            addressInterval: Duration = .seconds(5)
+            addressInterval: Duration = .seconds(5),
+            minimumInterval: Duration = .zero
         ) {
             self.firstDelay = firstDelay
             self.longestDelay = longestDelay
             self.refusedInterval = refusedInterval
             self.addressInterval = addressInterval
+            self.minimumInterval = minimumInterval
         }
 
         func delay(afterFailures failures: Int) -> Duration {
@@ -61,11 +65,13 @@ public actor ServiceController {
     private let wakeUp: AsyncStream<Void>.Continuation
 
     /// - Parameters:
+    ///   - fixedNodeAddress: goes before the address of its family that the Node object has.
     ///   - awaited: the kinds that have to be synced before the first write.
     ///   - families: those that the node has; Services are planned for no others.
     ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
     public init(
         node: NodeFacts,
+        fixedNodeAddress: IPAddress? = nil,
         planner: ServicePlanner,
         awaiting awaited: Set<ObjectKind>,
         families: Set<IPFamily> = Set(IPFamily.allCases),
@@ -83,7 +89,7 @@ public actor ServiceController {
         self.awaited = awaited
         self.retry = retry
         self.logger = logger
-        catalog = Catalog(node: node)
+        catalog = Catalog(node: node, fixedAddress: fixedNodeAddress)
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -121,6 +127,7 @@ public actor ServiceController {
                 do {
                     try await commit()
                     failures = 0
+                    if retry.minimumInterval > .zero { try? await Task.sleep(for: retry.minimumInterval) }
                 } catch {
                     failures += 1
                     let delay = retry.delay(afterFailures: failures)
