@@ -48,6 +48,7 @@ public actor ServiceController {
     private let localAddresses: @Sendable () -> Set<IPAddress>?
     private let makeBackend: MakeBackend
     private let retry: RetryPolicy
+    private let observer: (any ControllerObserver)?
     private let logger: Logger
 
     private var catalog: Catalog
@@ -78,6 +79,7 @@ public actor ServiceController {
         nodePortAddresses: NodePortAddresses = .primary,
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
         retry: RetryPolicy = RetryPolicy(),
+        observer: (any ControllerObserver)? = nil,
         logger: Logger,
         makeBackend: @escaping MakeBackend
     ) {
@@ -88,6 +90,7 @@ public actor ServiceController {
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
+        self.observer = observer
         self.logger = logger
         catalog = Catalog(node: node, fixedAddress: fixedNodeAddress)
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -106,6 +109,7 @@ public actor ServiceController {
         }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
+        report(batch)
         if awaited.isEmpty, wasWaiting || catalog.hasDirtyServices { wakeUp.yield() }
     }
 
@@ -124,12 +128,16 @@ public actor ServiceController {
         for await _ in wakeUps {
             guard awaited.isEmpty else { continue }
             while !Task.isCancelled, needsWholeState || catalog.hasDirtyServices || table.hasChanges {
+                let start = ContinuousClock.now
+                let isWhole = needsWholeState
                 do {
                     try await commit()
+                    reportCommit(isWhole, since: start, succeeded: true)
                     failures = 0
                     if retry.minimumInterval > .zero { try? await Task.sleep(for: retry.minimumInterval) }
                 } catch {
                     failures += 1
+                    reportCommit(isWhole, since: start, succeeded: false)
                     let delay = retry.delay(afterFailures: failures)
                     logger.error(
                         "changes could not be programmed; trying again",
@@ -246,6 +254,36 @@ public actor ServiceController {
                 )
             }
         }
+    }
+
+    private func report(_ batch: ObjectBatch) {
+        guard let observer else { return }
+        var (services, endpoints) = (0, 0)
+        for change in batch.changes {
+            let kind: ObjectKind =
+                switch change {
+                case .set(let object): object.kind
+                case .delete(let key): key.kind
+                }
+            switch kind {
+            case .service: services += 1
+            case .endpointSlice, .endpoints: endpoints += 1
+            case .node: break
+            }
+            if case .set(.node(let node)) = change, node.metadata.name == catalog.node.name { observer.sawNode() }
+        }
+        observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
+    }
+
+    private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
+        observer?.committed(
+            CommitReport(
+                isWhole: isWhole,
+                duration: ContinuousClock.now - start,
+                succeeded: succeeded,
+                hasMore: catalog.hasDirtyServices
+            )
+        )
     }
 
     private func report(_ refusal: RefusedFrontend) {

@@ -5,6 +5,7 @@ import Logging
 import Manifests
 import ServiceLifecycle
 import ServiceProxy
+import StatusServers
 import Version
 
 /// The parts of the proxy, put together and run until a signal.
@@ -31,6 +32,13 @@ struct ProxyDaemon {
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
+        let isAPI = if case .api = configuration.source { true } else { false }
+        let status = ProxyStatus(
+            families: LocalNode.families,
+            syncPeriod: configuration.syncPeriod,
+            awaitsNode: isAPI
+        )
+        let pages = StatusPages(status: status, values: values)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -42,6 +50,7 @@ struct ProxyDaemon {
                 longestDelay: configuration.syncPeriod,
                 minimumInterval: configuration.minSyncPeriod
             ),
+            observer: status,
             logger: logger,
             makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
         )
@@ -64,13 +73,31 @@ struct ProxyDaemon {
                         }
                     ),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ],
+                ] + servers(pages).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
         )
         try await group.run()
         logger.info("stopped; the rules stay")
+    }
+
+    private func servers(_ pages: StatusPages) -> [ListeningService] {
+        let servers: [(String, BindAddress?, StatusServer.Answer)] = [
+            ("healthz", configuration.healthServer, { pages.health($0) }),
+            ("metrics", configuration.statusServer, { pages.status($0) }),
+        ]
+        return servers.compactMap { name, address, answer in
+            address.map {
+                ListeningService(
+                    description: name,
+                    address: $0,
+                    failsHard: configuration.bindAddressHardFail,
+                    logger: logger,
+                    answer: answer
+                )
+            }
+        }
     }
 
     private func adjustOOMScore() {

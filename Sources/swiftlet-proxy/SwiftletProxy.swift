@@ -100,9 +100,6 @@ enum SwiftletProxy {
             manifestProblem: ProxyDaemon.problem(withManifests:)
         )
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
-        if configuration.healthServer != nil || configuration.statusServer != nil {
-            log.logger.warning("the health and metrics servers are not there yet; nothing listens")
-        }
         try requirePermission(to: "program nftables rules")
         if values.initOnly {
             log.logger.info("nothing but the permission to program nftables rules is needed, and that is there")
