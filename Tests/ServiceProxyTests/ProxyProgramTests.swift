@@ -151,7 +151,9 @@ import Testing
             (["--help"], 0, "EXIT STATUS"), (["--version"], 0, "swiftlet-proxy "), (["--nonsense"], 1, "--nonsense"),
             (["--manifests", ""], 1, "--manifests: the name of the directory is empty"),
             (["--manifests", "/nonexistent"], 1, "--manifests: /nonexistent: No such file or directory"),
-            (["--proxy-mode=ipvs", "--cluster-cidr=x"], 1, "--cluster-cidr: \"x\" is not a CIDR"),
+            (["--proxy-mode=ipvs", "--cluster-cidr=x"], 1, "KubeProxyConfiguration.ClusterCIDR: Invalid value: \"x\""),
+            (["--config", "/nonexistent"], 1, "--config: /nonexistent: No such file or directory"),
+            (["--replace-kube-proxy"], 1, "--replace-kube-proxy"),
         ] as [([String], Int32, String)]
     )
     func commandLines(_ arguments: [String], _ code: Int32, _ text: String) throws {
