@@ -4,8 +4,11 @@ import JSON
 import ServiceProxy
 import YAML
 
-/// A KubeProxyConfiguration on disk.
-enum ConfigurationFile {
+/// A KubeProxyConfiguration on disk, as it was at one moment.
+struct ConfigurationFile: Sendable {
+    let path: String
+    let bytes: [UInt8]
+
     /// Far more than any configuration has.
     private static let sizeLimit = 1 << 20
 
@@ -13,9 +16,17 @@ enum ConfigurationFile {
         let description: String
     }
 
-    static func read(_ path: String) throws -> KubeProxyConfiguration.Reading {
+    init(_ path: String) throws {
+        self.path = path
         do {
-            let bytes = try bytes(of: path)
+            bytes = try Self.bytes(of: path)
+        } catch {
+            throw Failure(description: "--config: \(path): \(error)")
+        }
+    }
+
+    func read() throws -> KubeProxyConfiguration.Reading {
+        do {
             var documents: [JSONValue] = []
             try bytes.withUnsafeBufferPointer { buffer in
                 try YAMLConverter.forEachDocument(of: buffer) { json, _ in
@@ -31,7 +42,7 @@ enum ConfigurationFile {
         }
     }
 
-    private static func bytes(of path: String) throws -> [UInt8] {
+    static func bytes(of path: String) throws -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Failure(description: String(cString: strerror(errno))) }
         defer { close(descriptor) }

@@ -11,14 +11,22 @@ import Version
 struct ProxyDaemon {
     private let configuration: ProxyConfiguration
     private let values: ProxyCommandLine.Values
+    private let configurationFile: ConfigurationFile?
     private let logger: Logger
 
     /// How long a commit may still take after a signal. Cutting it off is safe: the kernel does all of it or nothing.
     private static let graceInterval = DispatchTimeInterval.milliseconds(800)
 
-    init(_ configuration: ProxyConfiguration, _ values: ProxyCommandLine.Values, _ log: ProxyLog) {
+    /// - Parameter configurationFile: what the configuration was read from; the run ends when it changes.
+    init(
+        _ configuration: ProxyConfiguration,
+        _ values: ProxyCommandLine.Values,
+        _ configurationFile: ConfigurationFile?,
+        _ log: ProxyLog
+    ) {
         self.configuration = configuration
         self.values = values
+        self.configurationFile = configurationFile
         logger = log.logger
     }
 
@@ -72,7 +80,7 @@ struct ProxyDaemon {
                         }
                     ),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + servers(pages).map { .init(service: $0) },
+                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
@@ -97,6 +105,10 @@ struct ProxyDaemon {
                 )
             }
         }
+    }
+
+    private var configurationWatch: [ConfigurationWatch] {
+        configurationFile.map { [ConfigurationWatch(file: $0)] } ?? []
     }
 
     private func adjustOOMScore() {

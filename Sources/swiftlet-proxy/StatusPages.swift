@@ -67,15 +67,16 @@ struct ListeningService: ServiceLifecycle.Service, CustomStringConvertible {
 
     func run() async throws {
         try await cancelWhenGracefulShutdown {
-            let server = try await start()
+            guard let server = try await start() else { return }
             logger.info("listening", metadata: ["server": "\(description)", "address": "\(address)"])
             try? await Task.sleep(for: .seconds(Int32.max))  // Until it is cancelled.
             await server.stop()
         }
     }
 
-    private func start() async throws -> StatusServer {
-        while true {
+    /// `nil` when the end came before the address was free.
+    private func start() async throws -> StatusServer? {
+        while !Task.isCancelled {
             do {
                 return try await StatusServer.start(
                     host: "\(address.address)",
@@ -88,8 +89,9 @@ struct ListeningService: ServiceLifecycle.Service, CustomStringConvertible {
                     "cannot listen; trying again",
                     metadata: ["server": "\(description)", "address": "\(address)", "error": "\(error)"]
                 )
-                try await Task.sleep(for: .seconds(5))
+                try? await Task.sleep(for: .seconds(5))  // Ends early when cancelled, and so does the loop.
             }
         }
+        return nil
     }
 }

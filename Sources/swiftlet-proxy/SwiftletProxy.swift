@@ -28,9 +28,11 @@ enum SwiftletProxy {
         CONFIGURATION
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
-          --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot and
-          --replace-kube-proxy count beside it. What has no effect is named in the log. The
-          process ends with status 1 when the file changes, to be started again with it.
+          --master, --cleanup, --init-only, --write-config-to, --manifests and --snapshot
+          count beside it. What has no effect is named in the log. When the content of the
+          file changes, the process ends with status 1 within some seconds, so that its
+          supervisor starts it again with it; its rules stay meanwhile. A file that is
+          removed changes nothing.
 
         MANIFESTS
           Every *.yaml, *.yml and *.json file of the directory is read: several
@@ -80,8 +82,11 @@ enum SwiftletProxy {
         if values.version { return StandardStreams.write("swiftlet-proxy \(swiftletVersion)\n", toErrors: false) }
 
         var remarks: [String] = []
+        var configurationFile: ConfigurationFile?
         if let path = values.configurationFile.flatMap({ $0.isEmpty ? nil : $0 }) {
-            let reading = try ConfigurationFile.read(path)
+            let file = try ConfigurationFile(path)
+            configurationFile = file
+            let reading = try file.read()
             remarks += reading.lenientBecause.map { "\(path): \($0); it is passed over" }
             remarks += commandLine.ignoredWithFile.map { "\($0) does not count beside --config" }
             values = commandLine.values(with: reading.configuration)
@@ -102,10 +107,10 @@ enum SwiftletProxy {
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
         try requirePermission(to: "program nftables rules")
         if values.initOnly {
-            log.logger.info("nothing but the permission to program nftables rules is needed, and that is there")
+            log.logger.info("the configuration is valid, and nftables rules may be programmed; nothing was changed")
             return
         }
-        try await ProxyDaemon(configuration, values, log).run()
+        try await ProxyDaemon(configuration, values, configurationFile, log).run()
     }
 
     private static func requirePermission(to purpose: String) throws {

@@ -90,7 +90,7 @@ struct ConfigurationField: Sendable {
             "logging.format",
             .string(\.logging.format),
             flag: "logging-format",
-            "How log lines look; only text.",
+            "How log lines look: text or json.",
         ),
         .init(
             "logging.flushFrequency",

@@ -89,12 +89,26 @@ struct ProxyFlag: Sendable {
             \.snapshot,
             "Keep what the API server said last in this file, for a start while it is away; empty: nowhere."
         ),
-        bool("cleanup", \.cleanup, "Remove everything that the proxy ever programmed on this node, and exit."),
-        bool("init-only", \.initOnly, "Do what needs privileges at the start, and exit."),
+        bool(
+            "cleanup",
+            \.cleanup,
+            """
+            Remove the nftables tables "ip swiftlet" and "ip6 swiftlet", which hold all that the proxy programs, and \
+            exit. Services stop working on this node. What other proxies programmed stays.
+            """
+        ),
+        bool(
+            "init-only",
+            \.initOnly,
+            """
+            Check the configuration, but not what the kubeconfig says, and the permission to program nftables; change \
+            nothing, and exit.
+            """
+        ),
         bool(
             "replace-kube-proxy",
             \.replaceKubeProxy,
-            "Remove the nftables tables and the KUBE-* chains that kube-proxy left on this node."
+            "Refused with an error: the proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup."
         ),
         bool("version", \.version, "Print the version, and exit."),
         bool("help", \.help, "Print this, and exit."),
