@@ -223,6 +223,7 @@ public actor ServiceController {
 
     private func repair(_ drift: BackendDrift) {
         driftCount += 1
+        observer?.foundDrift()
         logger.warning(
             "someone else changed what is programmed; putting it back",
             metadata: ["changed": "\(drift.what)", "by": "\(drift.by)", "count": "\(driftCount)"]

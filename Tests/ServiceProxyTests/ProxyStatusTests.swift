@@ -63,6 +63,8 @@ import Testing
         status.committed(commit(true))
         status.committed(commit(false))
         _ = status.livez()
+        #expect(status.metrics().contains("\nswiftlet_proxy_drift_repairs_total 0\n"))
+        for _ in 0..<2 { status.foundDrift() }
         let text = status.metrics()
         for line in [
             "kubeproxy_sync_proxy_rules_endpoint_changes_pending 0", "kubeproxy_proxy_livez_total{code=\"200\"} 1",
@@ -72,6 +74,7 @@ import Testing
             "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 2",
             "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1000.000000000",
             "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv6\"} 1",
+            "# TYPE swiftlet_proxy_drift_repairs_total counter", "swiftlet_proxy_drift_repairs_total 2",
         ] { #expect(text.contains(line + "\n"), "\(line)") }
     }
 }

@@ -9,6 +9,8 @@ public protocol ControllerObserver: Sendable {
     func committed(_ commit: CommitReport)
     /// The Node that the proxy runs on was seen.
     func sawNode()
+    /// Someone else changed what was programmed, and it is being put back.
+    func foundDrift()
 }
 
 /// An attempt to program what had changed.

@@ -23,6 +23,7 @@ struct ProxyMetrics: Sendable {
     var healthz: [Int: Int] = [:]
     var livez: [Int: Int] = [:]
     var lastQueued: Timestamp?
+    var drifts = 0
     private var lastSynced: Timestamp?
     private var services = (pending: 0, total: 0)
     private var endpoints = (pending: 0, total: 0)
@@ -112,6 +113,11 @@ struct ProxyMetrics: Sendable {
         perFamily("sync_proxy_rules_nftables_sync_failures_total", "counter", "Commits that failed", "\(failures)")
         single("sync_proxy_rules_service_changes_pending", "gauge", "Service changes \(pending)", services.pending)
         single("sync_proxy_rules_service_changes_total", "counter", "Service changes", services.total)
+        // kube-proxy has nothing like it, so that the name is our own.
+        let drifted = "swiftlet_proxy_drift_repairs_total"
+        lines.append("# HELP \(drifted) How often someone else changed the rules, and they were put back")
+        lines.append("# TYPE \(drifted) counter")
+        lines.append("\(drifted) \(drifts)")
         return lines.joined(separator: "\n") + "\n"
     }
 }

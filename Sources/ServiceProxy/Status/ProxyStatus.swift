@@ -62,6 +62,10 @@ public final class ProxyStatus: ControllerObserver {
         state.withLock { $0.health.isNodeAwaited = false }
     }
 
+    public func foundDrift() {
+        state.withLock { $0.metrics.drifts += 1 }
+    }
+
     /// The answer to `/healthz` of the health server.
     public func healthz() -> (code: Int, body: String) {
         let now = now()
