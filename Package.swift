@@ -114,12 +114,12 @@ let package = Package(
         ),
         library(
             "KubernetesSource",
-            ["ClusterClient", "KubernetesAPI", "KubernetesClient", "KubernetesWire", logging],
+            ["ServerTransport", "ClusterClient", "KubernetesAPI", "KubernetesClient", "KubernetesWire", logging],
             testDependencies: ["TestAPIServer"]
         ),
         library(
             "KubernetesStore",
-            ["ClusterClient", "JSON", "KubernetesClient", "NetworkTypes"] + nio,
+            ["ClusterClient", "JSON", "KubernetesClient", "ServerTransport", "NetworkTypes"] + nio,
             testDependencies: ["TestAPIServer", logging]
         ),
         library(
@@ -129,7 +129,7 @@ let package = Package(
         ),
         library(
             "KubernetesClient",
-            ["JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
+            ["ClusterClient", "NetworkTypes", "JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
             testDependencies: ["TestAPIServer"]
         ),
         library(

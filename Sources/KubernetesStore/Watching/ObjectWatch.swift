@@ -192,11 +192,11 @@ private struct ObjectWatch {
     }
 
     private func read(_ response: StreamedResponse, _ position: inout Position) async -> Result<End, DatastoreError> {
-        var lines = ByteLines(limit: Self.longestLine)
+        var lines = LineBuffer(limit: Self.longestLine)
         do {
             for try await piece in response.body {
-                guard lines.append(piece) else { return .success(.cut) }
-                while let line = lines.next() {
+                lines.append(piece)
+                while let line = try lines.next() {
                     switch await take(line, &position) {
                     case .success(nil): break
                     case .success(let end?): return .success(end)
@@ -205,7 +205,7 @@ private struct ObjectWatch {
                 }
             }
         } catch {
-            // However it ended: from the last state on.
+            // However it ended, also by a line that is too long: from the last state on.
         }
         return .success(.cut)
     }
