@@ -77,8 +77,9 @@ let package = Package(
         program(
             "swiftlet-proxy",
             [
-                "ServiceProxy", "ClusterClient", "KubernetesClient", "KubernetesSource", "KubernetesWire", "Manifests",
-                "Version", argumentParser, logging, serviceLifecycle,
+                "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
+                "KubernetesWire", "Manifests", "NetworkTypes", "StatusServers", "Version", "YAML", logging,
+                serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -96,7 +97,8 @@ let package = Package(
             testDependencies: ["TestAPIServer"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
-        library("ServiceProxy", ["ClusterClient", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library("ServiceProxy", ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",

@@ -35,9 +35,13 @@ public struct Catalog: Sendable {
     /// The Service that each known slice belongs to.
     private var services: [ObjectName: ObjectName] = [:]
     private var dirty: Set<ServiceID> = []
+    /// Goes before the address of its family that the Node object has (1.6, `bindAddress`).
+    private let fixedAddress: IPAddress?
 
-    public init(node: NodeFacts) {
+    public init(node: NodeFacts, fixedAddress: IPAddress? = nil) {
         self.node = node
+        self.fixedAddress = fixedAddress
+        if let fixedAddress { self.node.addresses[fixedAddress.family] = fixedAddress }
     }
 
     /// Whether something has to be planned.
@@ -132,6 +136,7 @@ public struct Catalog: Sendable {
         guard node.metadata.name == self.node.name else { return }
         var facts = NodeFacts(name: self.node.name, zone: node.zone)
         for family in IPFamily.allCases { facts.addresses[family] = node.address(in: family) }
+        if let fixedAddress { facts.addresses[fixedAddress.family] = fixedAddress }
         guard facts != self.node else { return }
         self.node = facts
         for (name, entry) in entries where entry.service != nil {

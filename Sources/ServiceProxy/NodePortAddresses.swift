@@ -16,24 +16,10 @@ public enum NodePortAddresses: Hashable, Sendable {
         case only(Set<IPAddress>)
     }
 
-    /// - Parameter entries: CIDRs, or nothing but `primary`; each may hold several, separated by commas.
-    init(_ entries: [String], _ problems: inout [String]) {
-        let words = entries.flatMap { $0.split(separator: ",").map { String($0).trimmed } }
-        guard !words.isEmpty, words != ["primary"] else {
-            self = .primary
-            return
-        }
-        var prefixes: [CIDR] = []
-        for word in words {
-            if let prefix = CIDR(word) {
-                prefixes.append(prefix.masked)
-            } else if word == "primary" {
-                problems.append("--nodeport-addresses: \"primary\" cannot be combined with CIDRs")
-            } else {
-                problems.append("--nodeport-addresses: \"\(word)\" is neither a CIDR nor \"primary\"")
-            }
-        }
-        self = .within(prefixes)
+    /// - Parameter entries: CIDRs, or nothing but `primary`. What is neither is passed over: see
+    ///   ``KubeProxyConfiguration/problems``.
+    init(_ entries: [String]) {
+        self = entries.isEmpty || entries == ["primary"] ? .primary : .within(entries.compactMap { CIDR($0)?.masked })
     }
 
     /// - Parameter local: every address that the node's interfaces have.

@@ -13,7 +13,7 @@ extension ProxyConfiguration {
         let socket = try NetfilterSocket()
         let families = nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
         let options = NFTablesOptions(
-            masqueradeBit: Self.masqueradeBit,
+            masqueradeBit: masqueradeBit,
             localSources: clusterCIDRs.values.sorted(),
             nodePortAddresses: nodePorts
         )

@@ -9,9 +9,21 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let clusterCIDRs: [IPFamily: CIDR]
     public let masqueradeAll: Bool
     public let nodePortAddresses: NodePortAddresses
-
-    /// The bit of the packet mark that says "masquerade me", as kube-proxy has it by default: 0x4000.
-    public static let masqueradeBit = 14
+    /// The bit of the packet mark that says "masquerade me"; kube-proxy's by default: 0x4000.
+    public let masqueradeBit: Int
+    /// The address that goes before the node's own one of its family, from `bindAddress`.
+    public let nodeAddress: IPAddress?
+    /// The longest wait before something that failed is tried again.
+    public let syncPeriod: Duration
+    /// From the end of one commit to the start of the next, at least.
+    public let minSyncPeriod: Duration
+    /// Where `/healthz` and `/livez` are served; `nil` for nowhere.
+    public let healthServer: BindAddress?
+    /// Where `/metrics` and the like are served; `nil` for nowhere.
+    public let statusServer: BindAddress?
+    /// Whether a server that cannot have its address ends the process.
+    public let bindAddressHardFail: Bool
+    public let oomScoreAdj: Int
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -40,51 +52,6 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public static let protobufContentType = "application/vnd.kubernetes.protobuf"
     public static let defaultSnapshot = "/var/lib/swiftlet/proxy.snapshot"
 
-    /// What stands on the command line, unchecked.
-    public struct Arguments: Hashable, Sendable {
-        public var manifests: String?
-        public var kubeconfig: String?
-        public var master: String?
-        public var contentType: String
-        public var qps: Double
-        public var burst: Int
-        public var snapshot: String
-        public var proxyMode: String
-        public var hostnameOverride: String
-        public var clusterCIDR: String
-        public var masqueradeAll: Bool
-        /// Each may hold several, separated by commas.
-        public var nodePortAddresses: [String]
-
-        public init(
-            manifests: String? = nil,
-            kubeconfig: String? = nil,
-            master: String? = nil,
-            contentType: String = ProxyConfiguration.protobufContentType,
-            qps: Double = 5,
-            burst: Int = 10,
-            snapshot: String = ProxyConfiguration.defaultSnapshot,
-            proxyMode: String = "",
-            hostnameOverride: String = "",
-            clusterCIDR: String = "",
-            masqueradeAll: Bool = false,
-            nodePortAddresses: [String] = []
-        ) {
-            self.manifests = manifests
-            self.kubeconfig = kubeconfig
-            self.master = master
-            self.contentType = contentType
-            self.qps = qps
-            self.burst = burst
-            self.snapshot = snapshot
-            self.proxyMode = proxyMode
-            self.hostnameOverride = hostnameOverride
-            self.clusterCIDR = clusterCIDR
-            self.masqueradeAll = masqueradeAll
-            self.nodePortAddresses = nodePortAddresses
-        }
-    }
-
     /// Everything that is wrong, one line each.
     public struct Invalid: Error, Hashable, CustomStringConvertible {
         public let problems: [String]
@@ -96,36 +63,47 @@ public struct ProxyConfiguration: Hashable, Sendable {
     ///   - hostName: what the operating system calls this node.
     ///   - manifestProblem: says why a path is no manifest directory, or `nil` when it is one.
     public init(
-        _ arguments: Arguments,
+        _ values: ProxyCommandLine.Values,
         hostName: String,
         manifestProblem: (String) -> String? = { _ in nil }
     ) throws(Invalid) {
-        var problems: [String] = []
-        if !["", "nftables"].contains(arguments.proxyMode) {
-            problems.append("--proxy-mode: \"\(arguments.proxyMode)\" is not supported; the only mode is nftables")
-        }
-
-        let name = (arguments.hostnameOverride.isEmpty ? hostName : arguments.hostnameOverride).trimmed.lowercased()
+        let configuration = values.configuration.withDefaults
+        var problems = configuration.problems
+        let name = (configuration.hostnameOverride.isEmpty ? hostName : configuration.hostnameOverride).trimmed
+            .lowercased()
         if name.isEmpty { problems.append("--hostname-override: the name of the node is empty") }
         nodeName = name
 
-        source = Self.source(arguments, manifestProblem, &problems)
+        source = Self.source(values, manifestProblem, &problems)
+        if values.replaceKubeProxy {
+            problems.append(
+                "--replace-kube-proxy: swiftlet-proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup"
+            )
+        }
 
-        clusterCIDRs = Self.clusterCIDRs(arguments.clusterCIDR, &problems)
-        masqueradeAll = arguments.masqueradeAll
-        nodePortAddresses = NodePortAddresses(arguments.nodePortAddresses, &problems)
+        clusterCIDRs = Self.clusterCIDRs(configuration.clusterCIDR)
+        masqueradeAll = configuration.nftables.masqueradeAll
+        nodePortAddresses = NodePortAddresses(configuration.nodePortAddresses)
+        masqueradeBit = configuration.nftables.masqueradeBit
+        nodeAddress = IPAddress(configuration.bindAddress).flatMap { $0.isUnspecified ? nil : $0 }
+        syncPeriod = configuration.nftables.syncPeriod
+        minSyncPeriod = configuration.nftables.minSyncPeriod
+        healthServer = configuration.healthzBindAddress.flatMap(BindAddress.init)
+        statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
+        bindAddressHardFail = configuration.bindAddressHardFail
+        oomScoreAdj = configuration.oomScoreAdj
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
     private static func source(
-        _ arguments: Arguments,
+        _ values: ProxyCommandLine.Values,
         _ manifestProblem: (String) -> String?,
         _ problems: inout [String]
     ) -> Source {
-        let kubeconfig = arguments.kubeconfig.nonEmpty
-        let master = arguments.master.nonEmpty
-        if let manifests = arguments.manifests {
-            if kubeconfig != nil || master != nil {
+        let client = values.configuration.clientConnection
+        let master = values.master.nonEmpty
+        if let manifests = values.manifests {
+            if !client.kubeconfig.isEmpty || master != nil {
                 problems.append(
                     "--manifests: cannot be combined with --kubeconfig or --master; give one source of objects"
                 )
@@ -136,69 +114,29 @@ public struct ProxyConfiguration: Hashable, Sendable {
             }
             return .manifests(directory: manifests)
         }
-        let known = ["", protobufContentType, "application/json"]
-        if !known.contains(arguments.contentType) {
-            problems.append(
-                "--kube-api-content-type: \"\(arguments.contentType)\" is neither \(known[1]) nor \(known[2])"
-            )
-        }
-        if arguments.burst < 0 { problems.append("--kube-api-burst: \(arguments.burst) is less than 0") }
-        if !arguments.snapshot.isEmpty, !arguments.snapshot.hasPrefix("/") {
-            problems.append("--snapshot: \"\(arguments.snapshot)\" is not an absolute path")
+        let snapshot = values.snapshot ?? defaultSnapshot
+        if !snapshot.isEmpty, !snapshot.hasPrefix("/") {
+            problems.append("--snapshot: \"\(snapshot)\" is not an absolute path")
         }
         return .api(
             APIConnection(
-                kubeconfig: kubeconfig,
+                kubeconfig: client.kubeconfig.isEmpty ? nil : client.kubeconfig,
                 master: master,
-                prefersProtobuf: arguments.contentType != known[2],
-                qps: arguments.qps == 0 ? 5 : arguments.qps,
-                burst: arguments.burst == 0 ? 10 : arguments.burst,
-                snapshot: arguments.snapshot.isEmpty ? nil : arguments.snapshot
+                prefersProtobuf: client.contentType != "application/json",
+                qps: client.qps == 0 ? 5 : client.qps,
+                burst: client.burst == 0 ? 10 : client.burst,
+                snapshot: snapshot.isEmpty ? nil : snapshot
             )
         )
     }
 
-    private static func clusterCIDRs(_ text: String, _ problems: inout [String]) -> [IPFamily: CIDR] {
-        guard !text.isEmpty else { return [:] }
-        var prefixes: [IPFamily: CIDR] = [:]
-        for entry in text.split(separator: ",", omittingEmptySubsequences: false).map({ String($0).trimmed }) {
-            guard let prefix = CIDR(entry) else {
-                problems.append("--cluster-cidr: \"\(entry)\" is not a CIDR")
-                continue
-            }
-            guard prefixes.updateValue(prefix.masked, forKey: prefix.family) == nil else {
-                problems.append(
-                    "--cluster-cidr: more than one \(prefix.family) prefix; give one, or one of each family"
-                )
-                break
-            }
-        }
-        return prefixes
+    private static func clusterCIDRs(_ text: String) -> [IPFamily: CIDR] {
+        let prefixes = text.split(separator: ",").compactMap { CIDR(String($0).trimmed)?.masked }
+        return Dictionary(prefixes.map { ($0.family, $0) }) { first, _ in first }
     }
 
     public var planner: ServicePlanner {
         ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: Set(clusterCIDRs.keys))
-    }
-}
-
-extension ProxyConfiguration {
-    /// Makes a command line that kube-proxy understands one that a parser of flags without values does: Go accepts
-    /// `--flag=true` and `--flag=false` for them.
-    public static func withoutBooleanValues(_ arguments: [String], flags: Set<String>) -> [String] {
-        var result: [String] = []
-        for (index, argument) in arguments.enumerated() {
-            guard argument != "--" else { return result + arguments[index...] }
-            guard let equals = argument.firstIndex(of: "="), flags.contains(String(argument[..<equals])) else {
-                result.append(argument)
-                continue
-            }
-            switch argument[argument.index(after: equals)...].lowercased() {
-            case "true", "1", "t": result.append(String(argument[..<equals]))
-            case "false", "0", "f": break
-            default: result.append(argument)  // For the parser to complain about.
-            }
-        }
-        return result
     }
 }
 

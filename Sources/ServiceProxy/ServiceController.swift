@@ -17,17 +17,21 @@ public actor ServiceController {
         public var refusedInterval: Duration
         /// Between looks at the addresses of the node's interfaces, where node ports depend on them.
         public var addressInterval: Duration
+        /// From the end of one commit to the start of the next, at least (`minSyncPeriod`).
+        public var minimumInterval: Duration
 
         public init(
             firstDelay: Duration = .milliseconds(100),
             longestDelay: Duration = .seconds(30),
             refusedInterval: Duration = .seconds(30),
-            addressInterval: Duration = .seconds(5)
+            addressInterval: Duration = .seconds(5),
+            minimumInterval: Duration = .zero
         ) {
             self.firstDelay = firstDelay
             self.longestDelay = longestDelay
             self.refusedInterval = refusedInterval
             self.addressInterval = addressInterval
+            self.minimumInterval = minimumInterval
         }
 
         func delay(afterFailures failures: Int) -> Duration {
@@ -44,6 +48,7 @@ public actor ServiceController {
     private let localAddresses: @Sendable () -> Set<IPAddress>?
     private let makeBackend: MakeBackend
     private let retry: RetryPolicy
+    private let observer: (any ControllerObserver)?
     private let logger: Logger
 
     private var catalog: Catalog
@@ -64,17 +69,20 @@ public actor ServiceController {
     private let wakeUp: AsyncStream<Void>.Continuation
 
     /// - Parameters:
+    ///   - fixedNodeAddress: goes before the address of its family that the Node object has.
     ///   - awaited: the kinds that have to be synced before the first write.
     ///   - families: those that the node has; Services are planned for no others.
     ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
     public init(
         node: NodeFacts,
+        fixedNodeAddress: IPAddress? = nil,
         planner: ServicePlanner,
         awaiting awaited: Set<ObjectKind>,
         families: Set<IPFamily> = Set(IPFamily.allCases),
         nodePortAddresses: NodePortAddresses = .primary,
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
         retry: RetryPolicy = RetryPolicy(),
+        observer: (any ControllerObserver)? = nil,
         logger: Logger,
         makeBackend: @escaping MakeBackend
     ) {
@@ -85,8 +93,9 @@ public actor ServiceController {
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
+        self.observer = observer
         self.logger = logger
-        catalog = Catalog(node: node)
+        catalog = Catalog(node: node, fixedAddress: fixedNodeAddress)
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -103,6 +112,7 @@ public actor ServiceController {
         }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
+        report(batch)
         if awaited.isEmpty, wasWaiting || catalog.hasDirtyServices { wakeUp.yield() }
     }
 
@@ -122,11 +132,16 @@ public actor ServiceController {
         for await _ in wakeUps {
             guard awaited.isEmpty else { continue }
             while !Task.isCancelled, needsWholeState || catalog.hasDirtyServices || table.hasChanges {
+                let start = ContinuousClock.now
+                let isWhole = needsWholeState
                 do {
                     try await commit()
+                    reportCommit(isWhole, since: start, succeeded: true)
                     failures = 0
+                    if retry.minimumInterval > .zero { try? await Task.sleep(for: retry.minimumInterval) }
                 } catch {
                     failures += 1
+                    reportCommit(isWhole, since: start, succeeded: false)
                     let delay = retry.delay(afterFailures: failures)
                     logger.error(
                         "changes could not be programmed; trying again",
@@ -208,6 +223,7 @@ public actor ServiceController {
 
     private func repair(_ drift: BackendDrift) {
         driftCount += 1
+        observer?.foundDrift()
         logger.warning(
             "someone else changed what is programmed; putting it back",
             metadata: ["changed": "\(drift.what)", "by": "\(drift.by)", "count": "\(driftCount)"]
@@ -267,6 +283,36 @@ public actor ServiceController {
                 )
             }
         }
+    }
+
+    private func report(_ batch: ObjectBatch) {
+        guard let observer else { return }
+        var (services, endpoints) = (0, 0)
+        for change in batch.changes {
+            let kind: ObjectKind =
+                switch change {
+                case .set(let object): object.kind
+                case .delete(let key): key.kind
+                }
+            switch kind {
+            case .service: services += 1
+            case .endpointSlice, .endpoints: endpoints += 1
+            case .node: break
+            }
+            if case .set(.node(let node)) = change, node.metadata.name == catalog.node.name { observer.sawNode() }
+        }
+        observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
+    }
+
+    private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
+        observer?.committed(
+            CommitReport(
+                isWhole: isWhole,
+                duration: ContinuousClock.now - start,
+                succeeded: succeeded,
+                hasMore: catalog.hasDirtyServices
+            )
+        )
     }
 
     private func report(_ refusal: RefusedFrontend) {

@@ -4,18 +4,29 @@ import Logging
 import Manifests
 import ServiceLifecycle
 import ServiceProxy
+import StatusServers
 import Version
 
 /// The parts of the proxy, put together and run until a signal.
 struct ProxyDaemon {
     private let configuration: ProxyConfiguration
+    private let values: ProxyCommandLine.Values
+    private let configurationFile: ConfigurationFile?
     private let logger: Logger
 
     /// How long a commit may still take after a signal. Cutting it off is safe: the kernel does all of it or nothing.
     private static let graceInterval = DispatchTimeInterval.milliseconds(800)
 
-    init(_ configuration: ProxyConfiguration, _ log: ProxyLog) {
+    /// - Parameter configurationFile: what the configuration was read from; the run ends when it changes.
+    init(
+        _ configuration: ProxyConfiguration,
+        _ values: ProxyCommandLine.Values,
+        _ configurationFile: ConfigurationFile?,
+        _ log: ProxyLog
+    ) {
         self.configuration = configuration
+        self.values = values
+        self.configurationFile = configurationFile
         logger = log.logger
     }
 
@@ -25,14 +36,28 @@ struct ProxyDaemon {
 
     func run() async throws {
         let source = try configuration.makeObjectSource(logger: logger)
+        adjustOOMScore()
         let configuration = configuration
         let logger = logger
+        let isAPI = if case .api = configuration.source { true } else { false }
+        let status = ProxyStatus(
+            families: LocalNode.families,
+            syncPeriod: configuration.syncPeriod,
+            awaitsNode: isAPI
+        )
+        let pages = StatusPages(status: status, values: values)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
+            fixedNodeAddress: configuration.nodeAddress,
             planner: configuration.planner,
             awaiting: source.kinds,
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
+            retry: ServiceController.RetryPolicy(
+                longestDelay: configuration.syncPeriod,
+                minimumInterval: configuration.minSyncPeriod
+            ),
+            observer: status,
             logger: logger,
             makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
         )
@@ -55,13 +80,48 @@ struct ProxyDaemon {
                         }
                     ),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ],
+                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
         )
         try await group.run()
         logger.info("stopped; the rules stay")
+    }
+
+    private func servers(_ pages: StatusPages) -> [ListeningService] {
+        let servers: [(String, BindAddress?, StatusServer.Answer)] = [
+            ("healthz", configuration.healthServer, { pages.health($0) }),
+            ("metrics", configuration.statusServer, { pages.status($0) }),
+        ]
+        return servers.compactMap { name, address, answer in
+            address.map {
+                ListeningService(
+                    description: name,
+                    address: $0,
+                    failsHard: configuration.bindAddressHardFail,
+                    logger: logger,
+                    answer: answer
+                )
+            }
+        }
+    }
+
+    private var configurationWatch: [ConfigurationWatch] {
+        configurationFile.map { [ConfigurationWatch(file: $0)] } ?? []
+    }
+
+    private func adjustOOMScore() {
+        let score = "\(configuration.oomScoreAdj)"
+        let descriptor = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
+        defer { if descriptor >= 0 { close(descriptor) } }
+        guard descriptor < 0 || Array(score.utf8).withUnsafeBytes({ write(descriptor, $0.baseAddress, $0.count) }) < 0
+        else { return }
+        // Without the capability only higher scores can be set; not worth ending for.
+        logger.warning(
+            "oom_score_adj stays as it was",
+            metadata: ["wanted": "\(score)", "reason": "\(String(cString: strerror(errno)))"]
+        )
     }
 
     static func cleanUp(_ log: ProxyLog) async throws {

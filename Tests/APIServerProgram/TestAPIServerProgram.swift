@@ -30,6 +30,8 @@ struct TestAPIServerProgram: AsyncParsableCommand {
     var objects: [String] = []
     @Option(help: "A bearer token of an administrator; the kubeconfig has it in place of a certificate.")
     var token: String?
+    @Flag(help: "Take further objects from the standard input: JSON, one object a line.")
+    var followInput = false
     @Flag(help: "Refuse streaming lists, as servers without the WatchList feature do.")
     var refuseStreamingLists = false
     @Option(help: "How often watches get a bookmark, in seconds.")
@@ -58,8 +60,23 @@ struct TestAPIServerProgram: AsyncParsableCommand {
         if let kubeconfig { try server.writeKubeconfig(to: kubeconfig, token.map { .token($0) }) }
         print("listening on \(server.url)")
         fflush(nil)
+        if followInput { putLines(into: server) }
         await signal()
         await server.stop()
+    }
+
+    private func putLines(into server: TestAPIServer) {
+        // On a thread of its own, since reading waits.
+        DispatchQueue(label: "input").async {
+            while let line = readLine() {
+                do {
+                    try server.put(line)
+                } catch {
+                    print("not put: \(error)")
+                    fflush(nil)
+                }
+            }
+        }
     }
 
     /// Waits for the signal to stop.

@@ -4,118 +4,110 @@ import Testing
 @testable import ServiceProxy
 
 @Suite struct ProxyConfigurationTests {
-    typealias Arguments = ProxyConfiguration.Arguments
+    private func make(
+        _ arguments: [String] = ["--manifests=/m"],
+        hostName: String = "n",
+        manifestProblem: (String) -> String? = { _ in nil }
+    ) throws -> ProxyConfiguration {
+        try ProxyConfiguration(
+            ProxyCommandLine(arguments).values,
+            hostName: hostName,
+            manifestProblem: manifestProblem
+        )
+    }
 
     @Test func defaults() throws {
-        let configuration = try ProxyConfiguration(Arguments(manifests: "/m"), hostName: " Node-1\n")
+        let configuration = try make(hostName: " Node-1\n")
         #expect(configuration.nodeName == "node-1")
         #expect(configuration.clusterCIDRs.isEmpty)
         #expect(configuration.nodePortAddresses == .primary)
+        #expect(configuration.nodeAddress == nil)
+        #expect(configuration.masqueradeBit == 14)
+        #expect(configuration.minSyncPeriod == .zero)
+        #expect(configuration.healthServer == BindAddress("0.0.0.0:10256"))
+        #expect(configuration.statusServer == BindAddress("127.0.0.1:10249"))
         #expect(configuration.planner == ServicePlanner(masqueradeAll: false, familiesWithLocalDetection: []))
     }
 
     @Test func everythingGiven() throws {
-        let configuration = try ProxyConfiguration(
-            Arguments(
-                manifests: "/m",
-                proxyMode: "nftables",
-                hostnameOverride: "OTHER",
-                clusterCIDR: "10.244.3.4/16, fd00::/48",
-                masqueradeAll: true,
-                nodePortAddresses: ["192.168.0.0/16,fd01::/64", "10.0.0.0/8"]
-            ),
-            hostName: "n"
-        )
+        let configuration = try make([
+            "--manifests=/m", "--proxy-mode=nftables", "--hostname-override=OTHER",
+            "--cluster-cidr=10.244.3.4/16, fd00::/48", "--masquerade-all", "--bind-address=10.1.1.1",
+            "--nodeport-addresses=192.168.0.0/16,fd01::/64", "--nodeport-addresses=10.0.0.0/8", "--healthz-port=0",
+        ])
         #expect(configuration.nodeName == "other")
         #expect(configuration.clusterCIDRs == [.ipv4: CIDR("10.244.0.0/16")!, .ipv6: CIDR("fd00::/48")!])
         #expect(
             configuration.nodePortAddresses
                 == .within([CIDR("192.168.0.0/16")!, CIDR("fd01::/64")!, CIDR("10.0.0.0/8")!])
         )
+        #expect(configuration.nodeAddress == address("10.1.1.1"))
+        #expect(configuration.healthServer == nil)
         #expect(configuration.planner.familiesWithLocalDetection == [.ipv4, .ipv6])
     }
 
     @Test func allProblemsAreReportedAtOnce() {
         let error = #expect(throws: ProxyConfiguration.Invalid.self) {
-            try ProxyConfiguration(
-                Arguments(
-                    manifests: "/m",
-                    proxyMode: "ipvs",
-                    hostnameOverride: "  ",
-                    clusterCIDR: "10.0.0.0/8,11.0.0.0/8",
-                    nodePortAddresses: ["primary", "10.0.0.0/8", "all"]
-                ),
-                hostName: "n"
+            try make(
+                ["--manifests=/m", "--proxy-mode=ipvs", "--hostname-override=  ", "--nodeport-addresses=primary,all"]
             ) { _ in "not a directory" }
         }
         #expect(
             error?.problems == [
-                "--proxy-mode: \"ipvs\" is not supported; the only mode is nftables",
+                """
+                KubeProxyConfiguration.Mode: Invalid value: "ipvs": swiftlet-proxy programs nftables only; \
+                set mode: nftables, or leave it empty
+                """,
+                "KubeProxyConfiguration.NodePortAddresses[0]: Invalid value: \"primary\": can only be used alone",
+                """
+                KubeProxyConfiguration.NodePortAddresses[1]: Invalid value: "all": must be a valid CIDR block or primary
+                """,
                 "--hostname-override: the name of the node is empty",
                 "--manifests: /m: not a directory",
-                "--cluster-cidr: more than one IPv4 prefix; give one, or one of each family",
-                "--nodeport-addresses: \"primary\" cannot be combined with CIDRs",
-                "--nodeport-addresses: \"all\" is neither a CIDR nor \"primary\"",
             ]
         )
     }
 
     @Test func withoutManifestsObjectsComeFromTheAPI() throws {
-        let inCluster = try ProxyConfiguration(Arguments(), hostName: "n")
         #expect(
-            inCluster.source
+            try make([]).source
                 == .api(
-                    .init(
-                        prefersProtobuf: true,
-                        qps: 5,
-                        burst: 10,
-                        snapshot: ProxyConfiguration.defaultSnapshot
-                    )
+                    .init(prefersProtobuf: true, qps: 5, burst: 10, snapshot: ProxyConfiguration.defaultSnapshot)
                 )
         )
-        let given = try ProxyConfiguration(
-            Arguments(
-                kubeconfig: "/k",
-                master: "https://m:6443",
-                contentType: "application/json",
-                qps: 0,
-                burst: 0,
-                snapshot: ""
-            ),
-            hostName: "n"
-        )
+        let given = try make([
+            "--kubeconfig=/k", "--master=https://m:6443", "--kube-api-content-type=application/json",
+            "--kube-api-qps=0", "--kube-api-burst=0", "--snapshot=",
+        ])
         #expect(
             given.source
                 == .api(
                     .init(kubeconfig: "/k", master: "https://m:6443", prefersProtobuf: false, qps: 5, burst: 10)
                 )
         )
-        #expect(
-            try ProxyConfiguration(Arguments(manifests: "/m"), hostName: "n").source == .manifests(directory: "/m")
-        )
+        #expect(try make().source == .manifests(directory: "/m"))
     }
 
     @Test(arguments: [
-        (Arguments(manifests: "/m", kubeconfig: "/k"), "--manifests: cannot be combined with"),
-        (Arguments(manifests: "/m", master: "http://m"), "--manifests: cannot be combined with"),
-        (Arguments(manifests: ""), "--manifests: the name of the directory is empty"),
-        (Arguments(contentType: "application/cbor"), "--kube-api-content-type: \"application/cbor\" is neither"),
-        (Arguments(burst: -1), "--kube-api-burst: -1 is less than 0"),
-        (Arguments(snapshot: "here"), "--snapshot: \"here\" is not an absolute path"),
+        (["--manifests=/m", "--kubeconfig=/k"], "--manifests: cannot be combined with"),
+        (["--manifests=/m", "--master=http://m"], "--manifests: cannot be combined with"),
+        (["--manifests="], "--manifests: the name of the directory is empty"),
+        (["--kube-api-content-type=application/cbor"], "KubeProxyConfiguration.ClientConnection.ContentType: "),
+        (["--kube-api-burst=-1"], "KubeProxyConfiguration.ClientConnection.Burst: Invalid value: -1: must be non-neg"),
+        (["--snapshot=here"], "--snapshot: \"here\" is not an absolute path"),
     ])
-    func sourcesThatAreNone(_ arguments: Arguments, _ problem: String) {
-        let error = #expect(throws: ProxyConfiguration.Invalid.self) {
-            try ProxyConfiguration(arguments, hostName: "n")
-        }
+    func sourcesThatAreNone(_ arguments: [String], _ problem: String) {
+        let error = #expect(throws: ProxyConfiguration.Invalid.self) { try make(arguments) }
         #expect(error?.problems.count == 1)
         #expect(error?.problems.first?.hasPrefix(problem) == true)
     }
 
-    @Test(arguments: ["10.0.0.0", "10.0.0.0/8,", "fd00::/48,x"])
+    @Test(arguments: ["10.0.0.0", "10.0.0.0/8,", "fd00::/48,x", "10.0.0.0/8,11.0.0.0/8"])
     func clusterCIDRsThatAreNone(_ text: String) {
-        #expect(throws: ProxyConfiguration.Invalid.self) {
-            try ProxyConfiguration(Arguments(manifests: "/m", clusterCIDR: text), hostName: "n")
+        let error = #expect(throws: ProxyConfiguration.Invalid.self) {
+            try make(["--manifests=/m", "--cluster-cidr", text])
         }
+        #expect(error?.problems.first?.hasPrefix("KubeProxyConfiguration.ClusterCIDR: Invalid value: ") == true)
     }
 
     struct NodePortCase: Sendable {
@@ -144,23 +136,11 @@ import Testing
         NodePortCase(given: ["127.0.0.0/8,::1/128"], ipv4: .only([]), ipv6: .only([])),
     ])
     func nodePortAddresses(_ c: NodePortCase) throws {
-        let addresses = try ProxyConfiguration(
-            Arguments(manifests: "/m", nodePortAddresses: c.given),
-            hostName: "n"
-        ).nodePortAddresses
+        let given = c.given.map { "--nodeport-addresses=\($0)" }
+        let addresses = try make(["--manifests=/m"] + given).nodePortAddresses
         let local = Set(["127.0.0.1", "::1", "172.16.0.1", "172.16.9.9", "fd16::1", "10.0.0.1"].map { address($0) })
         #expect(addresses.selection(in: .ipv4, node: c.node, local: local) == c.ipv4)
         #expect(addresses.selection(in: .ipv6, node: c.node, local: local) == c.ipv6)
-    }
-
-    @Test func flagsWithValues() {
-        let given = [
-            "p", "--masquerade-all=true", "--cleanup=false", "--v=2", "--masquerade-all=x", "--", "--cleanup=true",
-        ]
-        #expect(
-            ProxyConfiguration.withoutBooleanValues(given, flags: ["--masquerade-all", "--cleanup"])
-                == ["p", "--masquerade-all", "--v=2", "--masquerade-all=x", "--", "--cleanup=true"]
-        )
     }
 
     @Test func thisMachine() {

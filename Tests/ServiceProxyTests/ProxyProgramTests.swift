@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 import Netlink
 import NetworkTypes
-import Synchronization
 import TestSupport
 import Testing
 
@@ -10,7 +9,7 @@ import Testing
 
 /// The program itself, as an operator runs it, on a node made of network namespaces.
 @Suite(.enabled(if: isRoot)) struct ProxyProgramTests {
-    private static func service(_ name: String, _ address: String, pods: [Int], nodePort: Int? = nil) -> String {
+    static func service(_ name: String, _ address: String, pods: [Int], nodePort: Int? = nil) -> String {
         let isIPv6 = address.contains(":")
         let endpoints = pods.map { pod in
             "- {addresses: ['\(isIPv6 ? "fd09:\(pod)::2" : "10.9.\(pod).2")'], nodeName: here}"
@@ -19,7 +18,7 @@ import Testing
             ---
             apiVersion: v1
             kind: Service
-            metadata: {name: \(name)}
+            metadata: {name: \(name), namespace: default}
             spec:
               type: \(nodePort == nil ? "ClusterIP" : "NodePort")
               clusterIP: '\(address)'
@@ -31,6 +30,7 @@ import Testing
             kind: EndpointSlice
             metadata:
               name: \(name)-1
+              namespace: default
               labels: {kubernetes.io/service-name: \(name)}
             addressType: \(isIPv6 ? "IPv6" : "IPv4")
             ports: [{name: tcp, port: 8080}, {name: udp, port: 8080, protocol: UDP}]
@@ -40,7 +40,7 @@ import Testing
     }
 
     /// Who answers in some attempts; an empty set when nobody does.
-    private func answers(
+    func answers(
         _ transport: TransportProtocol = .tcp,
         from client: NetworkNamespace,
         to target: String,
@@ -61,11 +61,12 @@ import Testing
         }.joined()
     }
 
-    private func eventually(
+    func eventually(
+        within limit: Duration = .seconds(10),
         _ condition: () throws -> Bool,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + limit
         while try !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(10)) }
         #expect(try condition(), sourceLocation: sourceLocation)
     }
@@ -85,7 +86,7 @@ import Testing
 
         try write("web.yaml", Self.service("web", "10.96.0.10", pods: [1, 2], nodePort: 30080))
         try write("web6.yaml", Self.service("web6", "fd96::10", pods: [1]))
-        var proxy = try ProxyProgram(in: node.node, arguments)
+        var proxy = try NodeProgram(in: node.node, arguments)
         defer { proxy.kill() }
         try await eventually { answers(from: client, to: "10.96.0.10") == ["pod1", "pod2"] }
         #expect(answers(.udp, from: client, to: "10.96.0.10") == ["pod1", "pod2"])
@@ -101,7 +102,7 @@ import Testing
         // A broken file is named with its line, and changes nothing.
         try write("web.yaml", Self.service("web", "10.96.0.10", pods: [1]) + "---\nkind: ]\n")
         try await eventually {
-            proxy.log.contains("file=\(directory)/web.yaml line=21 reason=not valid YAML")
+            proxy.log.contains("file=\(directory)/web.yaml line=22 reason=not valid YAML")
         }
         #expect(answers(from: client, to: "10.96.0.10") == ["pod2"])
 
@@ -125,7 +126,7 @@ import Testing
 
         // The next one takes them over as they are.
         try write("web.yaml", Self.service("web", "10.96.0.10", pods: [2], nodePort: 30081))
-        proxy = try ProxyProgram(in: node.node, arguments)
+        proxy = try NodeProgram(in: node.node, arguments)
         try await eventually { proxy.log.contains("everything is programmed") }
         #expect(try elements(on: node) == rules)
         #expect(proxy.log.contains("finding=adopted table=ip swiftlet"))
@@ -134,81 +135,33 @@ import Testing
         proxy.kill()
         #expect(answers(from: client, to: "10.96.0.10") == ["pod2"])
         try write("web.yaml", Self.service("web", "10.96.0.10", pods: [1, 2]))
-        proxy = try ProxyProgram(in: node.node, arguments)
+        proxy = try NodeProgram(in: node.node, arguments)
         try await eventually { answers(from: client, to: "10.96.0.10") == ["pod1", "pod2"] }
         #expect(answers(from: outside, to: "192.0.2.1", port: 30081) == [])
         #expect(proxy.terminate() == 0)
 
-        let cleanup = try ProxyProgram(in: node.node, ["--cleanup"])
+        let cleanup = try NodeProgram(in: node.node, ["--cleanup"])
         #expect(cleanup.wait() == 0)
         #expect(try node.node.nft("list", "tables") == "")
         // Also where there is nothing.
-        #expect(try ProxyProgram(in: node.node, ["--cleanup"]).wait() == 0)
+        #expect(try NodeProgram(in: node.node, ["--cleanup"]).wait() == 0)
     }
 
     @Test(
         arguments: [
-            (["--help"], 0, "EXIT STATUS"), (["--version"], 0, "swiftlet-proxy "), (["--nonsense"], 1, "--nonsense"),
+            (["--help"], 0, "THE API SERVER"), (["--help"], 0, "  --snapshot <file>"),
+            (["--version"], 0, "swiftlet-proxy "), (["--nonsense"], 1, "--nonsense"),
             (["--manifests", ""], 1, "--manifests: the name of the directory is empty"),
             (["--manifests", "/nonexistent"], 1, "--manifests: /nonexistent: No such file or directory"),
-            (["--proxy-mode=ipvs", "--cluster-cidr=x"], 1, "--cluster-cidr: \"x\" is not a CIDR"),
+            (["--proxy-mode=ipvs", "--cluster-cidr=x"], 1, "KubeProxyConfiguration.ClusterCIDR: Invalid value: \"x\""),
+            (["--config", "/nonexistent"], 1, "--config: /nonexistent: No such file or directory"),
+            (["--replace-kube-proxy"], 1, "--replace-kube-proxy"),
         ] as [([String], Int32, String)]
     )
     func commandLines(_ arguments: [String], _ code: Int32, _ text: String) throws {
         let namespace = try NetworkNamespace.makeContainer()
-        let program = try ProxyProgram(in: namespace, arguments)
+        let program = try NodeProgram(in: namespace, arguments)
         #expect(program.wait() == code)
         #expect(program.log.contains(text), "\(program.log)")
-    }
-}
-
-/// A running swiftlet-proxy.
-private final class ProxyProgram: Sendable {
-    /// Beside the bundle of the tests, where the build puts all programs.
-    private static let path: String? = {
-        let directory = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-            .map { ($0 as NSString).deletingLastPathComponent }
-        let candidates = [directory, (CommandLine.arguments.first as NSString?)?.deletingLastPathComponent]
-        return candidates.compactMap { $0.map { "\($0)/swiftlet-proxy" } }
-            .first { FileManager.default.isExecutableFile(atPath: $0) }
-    }()
-
-    private let process = Process()
-    private let output: String
-
-    init(in namespace: NetworkNamespace, _ arguments: [String]) throws {
-        output = NSTemporaryDirectory() + "proxy-\(UUID().uuidString).log"
-        try Data().write(to: URL(fileURLWithPath: output))
-        let log = FileHandle(forWritingAtPath: output)
-        // nsenter replaces itself, so that the process is the proxy.
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
-        let path = try #require(Self.path, "swiftlet-proxy is not built")
-        process.arguments = ["--net=\(namespace.descriptorPath)", path] + arguments
-        process.standardOutput = log
-        process.standardError = log
-        try process.run()
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: output)
-    }
-
-    var log: String { (try? String(contentsOfFile: output, encoding: .utf8)) ?? "" }
-
-    /// The exit code, or `nil` when a signal killed it.
-    func wait() -> Int32? {
-        process.waitUntilExit()
-        return process.terminationReason == .exit ? process.terminationStatus : nil
-    }
-
-    func terminate() -> Int32? {
-        process.terminate()
-        return wait()
-    }
-
-    func kill() {
-        guard process.isRunning else { return }
-        Glibc.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
     }
 }

@@ -109,6 +109,8 @@ struct MasqueradeTableTests {
             (.cluster, .cluster), (.local, .cluster), (.cluster, .local),
         ]
         let sctp = try InitProbe(pods: node.pods, family)
+        // Each UDP flow comes from a port of its own: one of an earlier column would still be translated as it was then.
+        var lastPort: UInt16 = 20_000
         for (column, policy) in policies.enumerated() {
             _ = try await backend.start(with: frontends(planner, family, eTP: policy.0, iTP: policy.1))
             for row in Self.rows(setting) {
@@ -119,10 +121,18 @@ struct MasqueradeTableTests {
                         var isMasqueraded: Set<Bool> = []
                         // Both of two are met by all but one in eight million.
                         for _ in 0..<24 where pods.count < 2 {
+                            lastPort += 1
                             let answer =
                                 transport == .sctp
                                 ? try sctp.send(from: namespace, bound: source, to: target.1, port: target.2)
-                                : try dial(transport, from: namespace, to: target.1, port: target.2, bound: source)
+                                : try dial(
+                                    transport,
+                                    from: namespace,
+                                    to: target.1,
+                                    port: target.2,
+                                    bound: source,
+                                    sourcePort: transport == .udp ? lastPort : 0
+                                )
                             pods.insert(answer.pod)
                             isMasqueraded.insert(answer.source != source)
                         }

@@ -114,10 +114,11 @@ func dial(
     to address: IPAddress,
     port: UInt16,
     bound source: IPAddress? = nil,
+    sourcePort: UInt16 = 0,
     timeout: Int = 10_000
 ) throws -> Answer {
     let any: IPAddress = source ?? (address.family == .ipv4 ? .v4(.unspecified) : .v6(.unspecified))
-    let socket = try TestSocket(transport, in: namespace, bound: any, timeout: timeout)
+    let socket = try TestSocket(transport, in: namespace, bound: any, port: sourcePort, timeout: timeout)
     try socket.connect(to: address, port: port)
     try socket.send("?")
     let words = try socket.receive().split(separator: " ").map(String.init)

@@ -1,0 +1,171 @@
+/// A flag of the command line: one of a field of the configuration, or one of its own.
+struct ProxyFlag: Sendable {
+    let name: String
+    /// What stands for the value in the help; `nil` for a flag that needs no value.
+    let valueName: String?
+    let help: String
+    /// Whether it counts beside `--config` (2.12).
+    let countsWithFile: Bool
+    /// Several texts of it are one list.
+    let isList: Bool
+    /// Takes the text, and returns what it should have been, or `nil` when all is well.
+    let apply: @Sendable (String, inout ProxyCommandLine.Values) -> String?
+
+    private init(
+        _ name: String,
+        _ valueName: String?,
+        _ help: String,
+        countsWithFile: Bool = false,
+        isList: Bool = false,
+        apply: @escaping @Sendable (String, inout ProxyCommandLine.Values) -> String?
+    ) {
+        self.name = name
+        self.valueName = valueName
+        self.help = help
+        self.countsWithFile = countsWithFile
+        self.isList = isList
+        self.apply = apply
+    }
+
+    private typealias Path<Value> = WritableKeyPath<ProxyCommandLine.Values, Value> & Sendable
+
+    private static func text(_ name: String, _ valueName: String, _ path: Path<String?>, _ help: String) -> ProxyFlag {
+        ProxyFlag(name, valueName, help, countsWithFile: true) { text, values in
+            values[keyPath: path] = text
+            return nil
+        }
+    }
+
+    private static func bool(_ name: String, _ path: Path<Bool>, _ help: String) -> ProxyFlag {
+        ProxyFlag(name, nil, help, countsWithFile: true) { text, values in
+            guard let value = Bool(goText: text) else { return "true or false" }
+            values[keyPath: path] = value
+            return nil
+        }
+    }
+
+    private static func period(_ name: String, _ path: Path<Duration>, _ help: String) -> ProxyFlag {
+        ProxyFlag(name, "duration", help) { text, values in
+            guard let value = GoDuration.parse(text) else { return "a duration like 1h0m5s" }
+            values[keyPath: path] = value
+            return nil
+        }
+    }
+
+    /// The deprecated way to say where a server listens: 0 switches it off.
+    private static func port(_ name: String, _ path: Path<String?>, loopback: Bool, _ help: String) -> ProxyFlag {
+        ProxyFlag(name, "port", help) { text, values in
+            guard let port = UInt16(text) else { return "a port number" }
+            let host =
+                switch (loopback, values.configuration.bindAddress.contains(":")) {
+                case (true, true): "[::1]"
+                case (true, false): "127.0.0.1"
+                case (false, true): "[::]"
+                case (false, false): "0.0.0.0"
+                }
+            values[keyPath: path] = port == 0 ? "" : "\(host):\(port)"
+            return nil
+        }
+    }
+
+    private static let own: [ProxyFlag] = [
+        text("config", "file", \.configurationFile, "The configuration: a KubeProxyConfiguration in YAML or JSON."),
+        text(
+            "write-config-to",
+            "file",
+            \.writeConfigurationTo,
+            "Write the configuration, defaults filled in, to this file, and exit."
+        ),
+        text(
+            "manifests",
+            "dir",
+            \.manifests,
+            "Take objects from the manifest files in this directory, and follow their changes."
+        ),
+        text("master", "url", \.master, "The address of the API server; goes before that of the kubeconfig."),
+        text(
+            "snapshot",
+            "file",
+            \.snapshot,
+            "Keep what the API server said last in this file, for a start while it is away; empty: nowhere."
+        ),
+        bool(
+            "cleanup",
+            \.cleanup,
+            """
+            Remove the nftables tables "ip swiftlet" and "ip6 swiftlet", which hold all that the proxy programs, and \
+            exit. Services stop working on this node. What other proxies programmed stays.
+            """
+        ),
+        bool(
+            "init-only",
+            \.initOnly,
+            """
+            Check the configuration, but not what the kubeconfig says, and the permission to program nftables; change \
+            nothing, and exit.
+            """
+        ),
+        bool(
+            "replace-kube-proxy",
+            \.replaceKubeProxy,
+            "Refused with an error: the proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup."
+        ),
+        bool("version", \.version, "Print the version, and exit."),
+        bool("help", \.help, "Print this, and exit."),
+        ProxyFlag("masquerade-all", nil, "Masquerade all traffic to cluster IPs, that of pods included.") {
+            text,
+            values in
+            guard let value = Bool(goText: text) else { return "true or false" }
+            values.configuration.nftables.masqueradeAll = value
+            return nil
+        },
+        period(
+            "iptables-sync-period",
+            \.configuration.nftables.syncPeriod,
+            "The longest wait before something that failed is tried again."
+        ),
+        period(
+            "iptables-min-sync-period",
+            \.configuration.nftables.minSyncPeriod,
+            "The shortest time between two changes of the rules."
+        ),
+        port(
+            "healthz-port",
+            \.configuration.healthzBindAddress,
+            loopback: false,
+            "Deprecated: use --healthz-bind-address. 0: no server."
+        ),
+        port(
+            "metrics-port",
+            \.configuration.metricsBindAddress,
+            loopback: true,
+            "Deprecated: use --metrics-bind-address. 0: no server."
+        ),
+        ProxyFlag("vmodule", "pattern=N,...", "Levels for single files.", countsWithFile: true) { text, values in
+            if !text.isEmpty { values.configuration.givenWithoutValue.insert("logging.vmodule") }
+            return nil
+        },
+    ]
+
+    private static let fields: [ProxyFlag] = ConfigurationField.all.compactMap { field in
+        guard let name = field.flag else { return nil }
+        let (valueName, isList): (String?, Bool) =
+            switch field.access {
+            case .bool: (nil, false)
+            case .integer, .real: ("number", false)
+            case .duration: ("duration", false)
+            case .address: ("ip:port", false)
+            case .strings, .gates: ("list", true)
+            case .string, .nothing: ("string", false)
+            }
+        var help = field.help
+        if let unused = field.unused { help += " No effect: \(unused)." }
+        let countsWithFile = field.path.hasPrefix("logging.") || field.path == "hostnameOverride"
+        return ProxyFlag(name, valueName, help, countsWithFile: countsWithFile, isList: isList) { text, values in
+            field.set(text, in: &values.configuration)
+        }
+    }
+
+    /// By name.
+    static let all: [ProxyFlag] = (own + fields).sorted { $0.name < $1.name }
+}

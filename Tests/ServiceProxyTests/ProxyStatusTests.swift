@@ -1,0 +1,80 @@
+import KubernetesAPI
+import NetworkTypes
+import Synchronization
+import Testing
+
+@testable import ServiceProxy
+
+/// Rules HZ-2 to HZ-5, with a clock that stands still.
+@Suite struct ProxyStatusTests {
+    private final class Clock: Sendable {
+        let seconds = Mutex<Int64>(1_000)
+        func advance(_ by: Int64) { seconds.withLock { $0 += by } }
+        var now: Timestamp { Timestamp(seconds: seconds.withLock(\.self)) }
+    }
+
+    private func make(awaitsNode: Bool = false) -> (ProxyStatus, Clock) {
+        let clock = Clock()
+        let status = ProxyStatus(
+            families: [.ipv4, .ipv6],
+            syncPeriod: .seconds(30),
+            awaitsNode: awaitsNode,
+            now: { clock.now }
+        )
+        return (status, clock)
+    }
+
+    private func commit(_ succeeded: Bool) -> CommitReport {
+        CommitReport(isWhole: false, duration: .milliseconds(3), succeeded: succeeded, hasMore: false)
+    }
+
+    @Test func aChangeThatWaitsTooLongIsUnhealthy() {
+        let (status, clock) = make()
+        #expect(status.healthz().code == 200)
+        status.received(services: 1, endpoints: 2, isQueued: true)
+        clock.advance(60)
+        #expect(status.healthz().code == 200)
+        status.received(services: 1, endpoints: 0, isQueued: true)
+        clock.advance(1)
+        #expect(status.healthz().code == 503)
+        #expect(status.livez().code == 503)
+        #expect(status.livez().body.contains("\"healthy\":false"))
+        status.committed(commit(false))
+        #expect(status.livez().code == 503)
+        status.committed(commit(true))
+        #expect(status.livez().code == 200)
+        #expect(status.healthz().code == 200)
+    }
+
+    @Test func withoutItsNodeOnlyHealthzRefuses() {
+        let (status, _) = make(awaitsNode: true)
+        #expect(status.healthz().code == 503)
+        #expect(status.healthz().body.contains("\"nodeEligible\":false,\"healthy\":true"))
+        #expect(status.livez().code == 200)
+        #expect(!status.livez().body.contains("nodeEligible"))
+        status.sawNode()
+        #expect(status.healthz().code == 200)
+    }
+
+    @Test func metricsCount() {
+        let (status, _) = make()
+        status.received(services: 1, endpoints: 2, isQueued: true)
+        #expect(status.metrics().contains("kubeproxy_sync_proxy_rules_endpoint_changes_pending 2\n"))
+        status.committed(commit(true))
+        status.committed(commit(false))
+        _ = status.livez()
+        #expect(status.metrics().contains("\nswiftlet_proxy_drift_repairs_total 0\n"))
+        for _ in 0..<2 { status.foundDrift() }
+        let text = status.metrics()
+        for line in [
+            "kubeproxy_sync_proxy_rules_endpoint_changes_pending 0", "kubeproxy_proxy_livez_total{code=\"200\"} 1",
+            "kubeproxy_sync_proxy_rules_service_changes_total 1",
+            "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.002\"} 0",
+            "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv6\",le=\"0.004\"} 2",
+            "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 2",
+            "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1000.000000000",
+            "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv6\"} 1",
+            "# TYPE swiftlet_proxy_drift_repairs_total counter", "swiftlet_proxy_drift_repairs_total 2",
+        ] { #expect(text.contains(line + "\n"), "\(line)") }
+    }
+}
