@@ -48,7 +48,7 @@ public actor ServiceController {
     private let localAddresses: @Sendable () -> Set<IPAddress>?
     private let makeBackend: MakeBackend
     private let retry: RetryPolicy
-    private let observer: (any ControllerObserver)?
+    private let observers: [any ControllerObserver]
     private let logger: Logger
 
     private var catalog: Catalog
@@ -60,6 +60,8 @@ public actor ServiceController {
     private var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
     private var needsWholeState = true
+    /// What was planned since the last commit that succeeded.
+    private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -82,7 +84,7 @@ public actor ServiceController {
         nodePortAddresses: NodePortAddresses = .primary,
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
         retry: RetryPolicy = RetryPolicy(),
-        observer: (any ControllerObserver)? = nil,
+        observers: [any ControllerObserver] = [],
         logger: Logger,
         makeBackend: @escaping MakeBackend
     ) {
@@ -93,7 +95,7 @@ public actor ServiceController {
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
-        self.observer = observer
+        self.observers = observers
         self.logger = logger
         catalog = Catalog(node: node, fixedAddress: fixedNodeAddress)
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -223,7 +225,7 @@ public actor ServiceController {
 
     private func repair(_ drift: BackendDrift) {
         driftCount += 1
-        observer?.foundDrift()
+        for observer in observers { observer.foundDrift() }
         logger.warning(
             "someone else changed what is programmed; putting it back",
             metadata: ["changed": "\(drift.what)", "by": "\(drift.by)", "count": "\(driftCount)"]
@@ -262,6 +264,7 @@ public actor ServiceController {
             if let service {
                 plan = planner.plan(service, with: catalog.slices(of: id), in: id.family, on: catalog.node)
             }
+            if !observers.isEmpty { unreportedPlans[id] = plan }
             let unreadable = plan.unreadableSourceRanges.isEmpty ? nil : plan.unreadableSourceRanges
             if unreadable != reportedRanges.updateOrRemove(unreadable, forKey: id), let unreadable {
                 logger.warning(
@@ -286,7 +289,7 @@ public actor ServiceController {
     }
 
     private func report(_ batch: ObjectBatch) {
-        guard let observer else { return }
+        guard !observers.isEmpty else { return }
         var (services, endpoints) = (0, 0)
         for change in batch.changes {
             let kind: ObjectKind =
@@ -299,20 +302,26 @@ public actor ServiceController {
             case .endpointSlice, .endpoints: endpoints += 1
             case .node: break
             }
-            if case .set(.node(let node)) = change, node.metadata.name == catalog.node.name { observer.sawNode() }
+            if case .set(.node(let node)) = change, node.metadata.name == catalog.node.name {
+                for observer in observers { observer.sawNode() }
+            }
         }
-        observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
+        for observer in observers {
+            observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
+        }
     }
 
     private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
-        observer?.committed(
-            CommitReport(
-                isWhole: isWhole,
-                duration: ContinuousClock.now - start,
-                succeeded: succeeded,
-                hasMore: catalog.hasDirtyServices
-            )
+        guard !observers.isEmpty else { return }
+        let report = CommitReport(
+            isWhole: isWhole,
+            duration: ContinuousClock.now - start,
+            succeeded: succeeded,
+            hasMore: catalog.hasDirtyServices,
+            plans: succeeded ? unreportedPlans : [:]
         )
+        if succeeded { unreportedPlans = [:] }
+        for observer in observers { observer.committed(report) }
     }
 
     private func report(_ refusal: RefusedFrontend) {

@@ -57,7 +57,7 @@ struct ProxyDaemon {
                 longestDelay: configuration.syncPeriod,
                 minimumInterval: configuration.minSyncPeriod
             ),
-            observer: status,
+            observers: [status],
             logger: logger,
             makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
         )

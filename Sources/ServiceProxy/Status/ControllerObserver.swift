@@ -1,6 +1,9 @@
 import NetworkTypes
 
-/// Is told what a ``ServiceController`` does, for probes and metrics. Must be quick: the controller waits.
+/// Is told what a ``ServiceController`` does: for probes, metrics, events, and whatever follows from what is programmed
+/// without being part of it. Must be quick, as the controller waits: long work goes into a task of the observer's own.
+///
+/// An observer implements what it wants to hear of.
 public protocol ControllerObserver: Sendable {
     /// Objects were taken in.
     ///
@@ -11,6 +14,16 @@ public protocol ControllerObserver: Sendable {
     func sawNode()
     /// Someone else changed what was programmed, and it is being put back.
     func foundDrift()
+    /// Something that people who look at the Node or the Service should read.
+    func happened(_ event: ProxyEvent)
+}
+
+extension ControllerObserver {
+    public func received(services: Int, endpoints: Int, isQueued: Bool) {}
+    public func committed(_ commit: CommitReport) {}
+    public func sawNode() {}
+    public func foundDrift() {}
+    public func happened(_ event: ProxyEvent) {}
 }
 
 /// An attempt to program what had changed.
@@ -21,4 +34,21 @@ public struct CommitReport: Hashable, Sendable {
     public let succeeded: Bool
     /// Whether something waits already for the next.
     public let hasMore: Bool
+    /// What was planned since the last attempt that succeeded, and is programmed now; ``ServicePlan/empty`` for a
+    /// Service that is gone. Empty for an attempt that failed: its plans come with the next one that succeeds.
+    public let plans: [Catalog.ServiceID: ServicePlan]
+
+    public init(
+        isWhole: Bool,
+        duration: Duration,
+        succeeded: Bool,
+        hasMore: Bool,
+        plans: [Catalog.ServiceID: ServicePlan] = [:]
+    ) {
+        self.isWhole = isWhole
+        self.duration = duration
+        self.succeeded = succeeded
+        self.hasMore = hasMore
+        self.plans = plans
+    }
 }
