@@ -135,7 +135,7 @@ let package = Package(
         library(
             "KubernetesWire",
             ["JSON", "KubernetesAPI", "NetworkTypes", protobuf],
-            exclude: ["core", "discovery", "meta"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
+            exclude: ["core", "discovery", "meta", "networking"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
         ),
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),

@@ -192,6 +192,7 @@ extension APIResource {
         case .endpointSlice: self = .endpointSlices
         case .endpoints: self = .endpoints
         case .node: self = .nodes
+        case .serviceCIDR: self = .serviceCIDRs
         }
     }
 }

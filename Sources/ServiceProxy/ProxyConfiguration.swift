@@ -5,8 +5,10 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Trimmed and in lower case (1.6); never empty.
     public let nodeName: String
     public let source: Source
-    /// The sources that are pods of this cluster, at most one prefix per family (1.8).
+    /// Where the pods of this cluster are, at most one prefix per family.
     public let clusterCIDRs: [IPFamily: CIDR]
+    /// How pods are told from other sources (1.8).
+    public let localDetection: LocalDetection
     public let masqueradeAll: Bool
     public let nodePortAddresses: NodePortAddresses
     /// The bit of the packet mark that says "masquerade me"; kube-proxy's by default: 0x4000.
@@ -82,6 +84,13 @@ public struct ProxyConfiguration: Hashable, Sendable {
         }
 
         clusterCIDRs = Self.clusterCIDRs(configuration.clusterCIDR)
+        localDetection =
+            switch configuration.detectLocalMode {
+            case "NodeCIDR": .nodeCIDR
+            case "BridgeInterface": .bridgeInterface(configuration.detectLocal.bridgeInterface)
+            case "InterfaceNamePrefix": .interfaceNamePrefix(configuration.detectLocal.interfaceNamePrefix)
+            default: .clusterCIDR(clusterCIDRs)
+            }
         masqueradeAll = configuration.nftables.masqueradeAll
         nodePortAddresses = NodePortAddresses(configuration.nodePortAddresses)
         masqueradeBit = configuration.nftables.masqueradeBit
@@ -136,7 +145,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     }
 
     public var planner: ServicePlanner {
-        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: Set(clusterCIDRs.keys))
+        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: localDetection.families)
     }
 }
 

@@ -53,13 +53,14 @@ struct ProxyDaemon {
             awaiting: source.kinds,
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
+            localDetection: configuration.localDetection,
             retry: ServiceController.RetryPolicy(
                 longestDelay: configuration.syncPeriod,
                 minimumInterval: configuration.minSyncPeriod
             ),
             observers: [status],
             logger: logger,
-            makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
+            makeBackend: { try configuration.makeNFTablesBackend($0, logger: logger) }
         )
         logger.info(
             "starting",
@@ -67,7 +68,6 @@ struct ProxyDaemon {
                 "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)",
                 "source": "\(configuration.source)",
                 "families": .array(LocalNode.families.map { .string("\($0)") }.sorted { "\($0)" < "\($1)" }),
-                "podsAreIn": .array(configuration.clusterCIDRs.values.sorted().map { .string("\($0)") }),
             ]
         )
         let group = ServiceGroup(

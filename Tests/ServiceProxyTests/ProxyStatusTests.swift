@@ -52,7 +52,7 @@ import Testing
         #expect(status.healthz().body.contains("\"nodeEligible\":false,\"healthy\":true"))
         #expect(status.livez().code == 200)
         #expect(!status.livez().body.contains("nodeEligible"))
-        status.sawNode()
+        status.sawNode(Node(metadata: ObjectMeta(name: "here")))
         #expect(status.healthz().code == 200)
     }
 

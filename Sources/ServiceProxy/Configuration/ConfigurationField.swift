@@ -236,7 +236,10 @@ struct ConfigurationField: Sendable {
             "detectLocalMode",
             .string(\.detectLocalMode),
             flag: "detect-local-mode",
-            "How traffic of pods is told from other traffic: ClusterCIDR. (default: ClusterCIDR)"
+            """
+            How traffic of pods is told from other traffic: ClusterCIDR (by --cluster-cidr), NodeCIDR (by the Node's \
+            spec.podCIDRs), BridgeInterface or InterfaceNamePrefix (by where it comes in). (default: ClusterCIDR)
+            """
         ),
         .init(
             "detectLocal.bridgeInterface",

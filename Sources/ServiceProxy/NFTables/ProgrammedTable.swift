@@ -4,7 +4,7 @@ import NetworkTypes
 
 /// The table of one family with what is known about it: the edge between plans and the kernel.
 struct ProgrammedTable: Sendable {
-    let table: ServiceTable
+    private(set) var table: ServiceTable
     private let kernel: any NFTablesKernel
     private let now: @Sendable () -> ContinuousClock.Instant
     private var state = ServiceTableState()
@@ -248,6 +248,17 @@ struct ProgrammedTable: Sendable {
         let first = try commit(changes[..<middle])
         let second = try commit(changes[middle...])
         return (first.changes + second.changes, first.refused + second.refused)
+    }
+
+    /// Makes this table another one that has the same rules: work in proportion to ``ServiceTable/fixedElements``.
+    mutating func adapt(to new: ServiceTable) throws {
+        var transaction = Transaction(table: table.table)
+        for ((set, old), (_, wanted)) in zip(table.fixedElements, new.fixedElements) where Set(old) != Set(wanted) {
+            transaction.flushSet(set.name)
+            for element in wanted { transaction.add(element, to: set, exclusively: true) }
+        }
+        try kernel.commit(transaction)
+        table = new
     }
 
     // MARK: End

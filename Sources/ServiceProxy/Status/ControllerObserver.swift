@@ -1,3 +1,4 @@
+import KubernetesAPI
 import NetworkTypes
 
 /// Is told what a ``ServiceController`` does: for probes, metrics, events, and whatever follows from what is programmed
@@ -10,8 +11,8 @@ public protocol ControllerObserver: Sendable {
     /// - Parameter isQueued: whether something has to be programmed for them, once everything is known.
     func received(services: Int, endpoints: Int, isQueued: Bool)
     func committed(_ commit: CommitReport)
-    /// The Node that the proxy runs on was seen.
-    func sawNode()
+    /// The Node that the proxy runs on was seen, or has changed; `nil` when it was deleted.
+    func sawNode(_ node: Node?)
     /// Someone else changed what was programmed, and it is being put back.
     func foundDrift()
     /// Something that people who look at the Node or the Service should read.
@@ -21,7 +22,7 @@ public protocol ControllerObserver: Sendable {
 extension ControllerObserver {
     public func received(services: Int, endpoints: Int, isQueued: Bool) {}
     public func committed(_ commit: CommitReport) {}
-    public func sawNode() {}
+    public func sawNode(_ node: Node?) {}
     public func foundDrift() {}
     public func happened(_ event: ProxyEvent) {}
 }
