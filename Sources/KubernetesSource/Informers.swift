@@ -7,6 +7,7 @@ import Logging
 /// comes; whoever delivers takes batches from it.
 actor Informers {
     private var informers: [ObjectKind: Informer]
+    private let needs: [ObjectKind: WatchedResource.Need]
     private var pending = PendingChanges()
     private var random = SystemRandomNumberGenerator()
     private let clock = ContinuousClock()
@@ -16,9 +17,11 @@ actor Informers {
     nonisolated let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
 
-    init(_ kinds: some Sequence<ObjectKind>, settings: ReflectorSettings, logger: Logger) {
+    /// - Parameter resources: at most one of a kind.
+    init(_ resources: [WatchedResource], settings: ReflectorSettings, logger: Logger) {
         informers = [:]
-        for kind in kinds { informers[kind] = Informer(kind, settings: settings) }
+        for resource in resources { informers[resource.kind] = Informer(resource.kind, settings: settings) }
+        needs = Dictionary(resources.map { ($0.kind, $0.need) }) { _, last in last }
         self.logger = logger
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -68,6 +71,13 @@ actor Informers {
         update(kind) { informer, _, random in informer.ended(end, at: clock.now, using: &random) }
     }
 
+    /// Whether a kind that the server does not have is known by what takes its place, and for how long.
+    ///
+    /// - Parameter isAbsent: whether the server has just said so.
+    func needsStandIn(_ kind: ObjectKind, isAbsent: Bool) -> Bool {
+        isAbsent && informers[kind]?.isSynced == false
+    }
+
     private func update<Value>(
         _ kind: ObjectKind,
         _ change: (inout Informer, inout PendingChanges, inout SystemRandomNumberGenerator) -> Value
@@ -75,6 +85,7 @@ actor Informers {
         // In place, as a copy of an informer would make its dictionaries be copied upon the first change.
         guard let index = informers.index(forKey: kind) else { return nil }
         let value = change(&informers.values[index], &pending, &random)
+        settleStandIns()
         let notices = informers.values[index].takeNotices()
         for notice in notices.reflector { report(notice, kind) }
         for notice in notices.objects { report(notice) }
@@ -82,16 +93,35 @@ actor Informers {
         return value
     }
 
+    /// What stands in for a kind makes it known, and goes when the server has the kind after all.
+    private func settleStandIns() {
+        for case (let kind, .standIn(let absent)) in needs {
+            guard let index = informers.index(forKey: kind), let place = informers.index(forKey: absent) else { continue }
+            if informers.values[place].isSynced {
+                if !informers.values[index].cache.objects.isEmpty { informers.values[index].clear(&pending) }
+            } else if informers.values[index].isAnnounced {
+                informers.values[place].announce(&pending)
+            }
+        }
+    }
+
     // MARK: For the snapshot
 
     /// Counts what consumers are told.
     var changeCount: UInt64 { pending.changeCount }
 
-    /// Whether the server has told everything at least once.
-    var isSynced: Bool { informers.values.allSatisfy(\.isSynced) }
+    /// Whether the server has told everything that is required at least once.
+    var isSynced: Bool {
+        let stoodIn = needs.compactMap { kind, need in
+            if case .standIn(let absent) = need, syncedKinds.contains(kind) { absent } else { nil }
+        }
+        return needs.allSatisfy { kind, need in
+            need != .required || syncedKinds.contains(kind) || stoodIn.contains(kind)
+        }
+    }
 
-    /// The kinds of which the server has told nothing.
-    var unsyncedKinds: Set<ObjectKind> { Set(informers.filter { !$0.value.isSynced }.keys) }
+    /// The kinds of which the server has told everything at least once.
+    var syncedKinds: Set<ObjectKind> { Set(informers.filter { $0.value.isSynced }.keys) }
 
     func adopt(_ snapshot: Snapshot) {
         for (kind, part) in snapshot.parts {
@@ -119,6 +149,9 @@ actor Informers {
             metadata["error"] = "\(message)"
             metadata["retryIn"] = "\(delay)"
             logger.warning("objects cannot be followed; what is known stays, and it is tried again", metadata: metadata)
+        case .absent(let message):
+            metadata["reason"] = "\(message)"
+            logger.info("the server has no such objects to show; going on without them", metadata: metadata)
         case .recovered: logger.info("objects are followed again", metadata: metadata)
         case .pagesInstead(let reason):
             metadata["reason"] = "\(reason)"

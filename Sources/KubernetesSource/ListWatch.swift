@@ -10,6 +10,9 @@ import Synchronization
 final class ListWatch: Sendable {
     private let client: KubernetesClient
     private let resource: WatchedResource
+    /// Runs while the server does not have the kind.
+    private let standIn: ListWatch?
+    private let isAbsent = Mutex(false)
     private let informers: Informers
     private let pool: StringPool
     private let logger: Logger
@@ -26,6 +29,7 @@ final class ListWatch: Sendable {
     init(
         _ client: KubernetesClient,
         _ resource: WatchedResource,
+        standIn: ListWatch? = nil,
         _ informers: Informers,
         _ settings: KubernetesSource.Settings,
         pool: StringPool,
@@ -33,6 +37,7 @@ final class ListWatch: Sendable {
     ) {
         self.client = client
         self.resource = resource
+        self.standIn = standIn
         self.informers = informers
         self.pool = pool
         self.logger = logger
@@ -42,13 +47,22 @@ final class ListWatch: Sendable {
 
     /// Until the task is cancelled.
     func run() async {
+        var substitute: Task<Void, Never>?
         while !Task.isCancelled {
+            if let standIn, await informers.needsStandIn(resource.kind, isAbsent: isAbsent.withLock { $0 }) {
+                if substitute == nil { substitute = Task { await standIn.run() } }
+            } else {
+                substitute?.cancel()
+                substitute = nil
+            }
             switch await informers.next(resource.kind) {
             case .wait(let duration): try? await Task.sleep(for: duration)  // A cancelled task leaves the loop.
             case .list(let query): await list(query)
             case .watch(let query): await watch(query)
             }
         }
+        substitute?.cancel()
+        await substitute?.value
     }
 
     // MARK: Lists
@@ -63,6 +77,7 @@ final class ListWatch: Sendable {
                 try Self.encoding(of: response.headers.first(name: "content-type")),
                 pool
             )
+            isAbsent.withLock { $0 = false }
             await informers.received(page, resource.kind)
         } catch {
             await failed(error)
@@ -87,6 +102,7 @@ final class ListWatch: Sendable {
         } catch {
             return await failed(error)
         }
+        isAbsent.withLock { $0 = false }
         let silence = Silence(await informers.opened(resource.kind))
         // The watch ends with whatever ends first: the stream, or the patience with it.
         let end = await withTaskGroup(of: WatchEnd?.self) { group in
@@ -168,11 +184,27 @@ final class ListWatch: Sendable {
                     metadata: ["kind": "\(resource.kind.rawValue)"]
                 )
             }
-            failure = ReflectorFailure(error)
+            if isAbsence(error) {
+                isAbsent.withLock { $0 = true }
+                failure = ReflectorFailure(.absent, retryAfter: error.retryAfter, "\(error)")
+            } else {
+                failure = ReflectorFailure(error)
+            }
         case let error as WireError: failure = ReflectorFailure(.unreadable, "a response cannot be read: \(error)")
         default: failure = ReflectorFailure(.other, "\(error)")
         }
         await informers.failed(failure, resource.kind)
+    }
+}
+
+extension ListWatch {
+    /// Whether an error says that there is nothing to follow, where one can do without it.
+    private func isAbsence(_ error: KubernetesError) -> Bool {
+        switch resource.need {
+        case .optional: error.reason == .notFound || error.reason == .forbidden
+        case .required: error.reason == .notFound && standIn != nil
+        case .standIn: false
+        }
     }
 }
 

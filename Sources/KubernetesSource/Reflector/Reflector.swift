@@ -46,6 +46,8 @@ struct Reflector: Sendable {
     private var failures = 0
     /// The failure that was told last.
     private var reported: String?
+    /// What is told once, in whatever words the server says it.
+    private static let absence = "absent"
 
     private var refusesStreaming = false
     private var silentLists = 0
@@ -371,7 +373,8 @@ struct Reflector: Sendable {
         using random: inout some RandomNumberGenerator
     ) {
         // Half of the longest, as up to twice as much is waited: also the longest differs from node to node.
-        let base = min(settings.firstDelay * (1 << min(failures, 20)), settings.longestDelay / 2)
+        let longest = failure.reason == .absent ? settings.longestAbsence : settings.longestDelay
+        let base = min(settings.firstDelay * (1 << min(failures, 20)), longest / 2)
         failures += 1
         var delay = base * Double.random(in: 1..<2, using: &random)
         if let retryAfter = failure.retryAfter {
@@ -379,6 +382,11 @@ struct Reflector: Sendable {
             delay = max(delay, min(retryAfter, settings.longestRetryAfter) * spread)
         }
         notBefore = now.advanced(by: delay)
+        if failure.reason == .absent {
+            if reported != Self.absence { notices.append(.absent(message: failure.message)) }
+            reported = Self.absence
+            return
+        }
         guard reported != failure.message else { return }
         reported = failure.message
         notices.append(.failing(message: failure.message, retryIn: delay))
