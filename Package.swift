@@ -97,7 +97,11 @@ let package = Package(
             testDependencies: ["TestAPIServer"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
-        library("ServiceProxy", ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library(
+            "ServiceProxy",
+            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging],
+            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
+        ),
         library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(

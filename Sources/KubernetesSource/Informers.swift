@@ -7,7 +7,9 @@ import Logging
 /// comes; whoever delivers takes batches from it.
 actor Informers {
     private var informers: [ObjectKind: Informer]
-    private let needs: [ObjectKind: WatchedResource.Need]
+    private let required: Set<ObjectKind>
+    /// Kinds that take the place of others.
+    private let standIns: [(kind: ObjectKind, absent: ObjectKind)]
     private var pending = PendingChanges()
     private var random = SystemRandomNumberGenerator()
     private let clock = ContinuousClock()
@@ -21,7 +23,10 @@ actor Informers {
     init(_ resources: [WatchedResource], settings: ReflectorSettings, logger: Logger) {
         informers = [:]
         for resource in resources { informers[resource.kind] = Informer(resource.kind, settings: settings) }
-        needs = Dictionary(resources.map { ($0.kind, $0.need) }) { _, last in last }
+        required = Set(resources.filter { $0.need == .required }.map(\.kind))
+        standIns = resources.compactMap { resource in
+            if case .standIn(let absent) = resource.need { (resource.kind, absent) } else { nil }
+        }
         self.logger = logger
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -95,7 +100,7 @@ actor Informers {
 
     /// What stands in for a kind makes it known, and goes when the server has the kind after all.
     private func settleStandIns() {
-        for case (let kind, .standIn(let absent)) in needs {
+        for (kind, absent) in standIns {
             guard let index = informers.index(forKey: kind), let place = informers.index(forKey: absent) else { continue }
             if informers.values[place].isSynced {
                 if !informers.values[index].cache.objects.isEmpty { informers.values[index].clear(&pending) }
@@ -112,11 +117,9 @@ actor Informers {
 
     /// Whether the server has told everything that is required at least once.
     var isSynced: Bool {
-        let stoodIn = needs.compactMap { kind, need in
-            if case .standIn(let absent) = need, syncedKinds.contains(kind) { absent } else { nil }
-        }
-        return needs.allSatisfy { kind, need in
-            need != .required || syncedKinds.contains(kind) || stoodIn.contains(kind)
+        let synced = syncedKinds
+        return required.subtracting(synced).allSatisfy { kind in
+            standIns.contains { $0.absent == kind && synced.contains($0.kind) }
         }
     }
 
