@@ -26,6 +26,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
     public let oomScoreAdj: Int
+    /// Whether what kube-proxy has left is removed, once our rules are in place.
+    public let replacesKubeProxy: Bool
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -77,11 +79,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         nodeName = name
 
         source = Self.source(values, manifestProblem, &problems)
-        if values.replaceKubeProxy {
-            problems.append(
-                "--replace-kube-proxy: swiftlet-proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup"
-            )
-        }
+        replacesKubeProxy = values.replaceKubeProxy
 
         clusterCIDRs = Self.clusterCIDRs(configuration.clusterCIDR)
         localDetection =

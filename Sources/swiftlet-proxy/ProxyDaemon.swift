@@ -35,6 +35,7 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
+        try StartCheck.run(logger: logger)
         let source = try configuration.makeObjectSource(logger: logger)
         adjustOOMScore()
         let configuration = configuration
@@ -45,6 +46,7 @@ struct ProxyDaemon {
             syncPeriod: configuration.syncPeriod,
             awaitsNode: isAPI
         )
+        let replacement = configuration.replacesKubeProxy ? [KubeProxyReplacement(logger: logger)] : []
         let pages = StatusPages(status: status, values: values)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
@@ -58,9 +60,18 @@ struct ProxyDaemon {
                 longestDelay: configuration.syncPeriod,
                 minimumInterval: configuration.minSyncPeriod
             ),
-            observers: [status],
+            observers: [status] + replacement,
             logger: logger,
             makeBackend: { try configuration.makeNFTablesBackend($0, logger: logger) }
+        )
+        let gate = NodeGate(
+            name: configuration.nodeName,
+            configuration: values.configuration,
+            families: LocalNode.families,
+            fixedAddress: configuration.nodeAddress,
+            patience: isAPI ? NodeGate.Patience() : .withoutNode,
+            logger: logger,
+            consumer: { await controller.receive($0) }
         )
         logger.info(
             "starting",
@@ -76,11 +87,13 @@ struct ProxyDaemon {
                     .init(service: UntilShutdown(description: "controller") { await controller.run() }),
                     .init(
                         service: UntilShutdown(description: "source") {
-                            try await source.run { await controller.receive($0) }
+                            try await source.run { await gate.receive($0) }
                         }
                     ),
+                    .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) },
+                ] + (replacement + servers(pages)).map { .init(service: $0) }
+                    + configurationWatch.map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )

@@ -107,8 +107,8 @@ enum SwiftletProxy {
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
         try requirePermission(to: "program nftables rules")
         if values.initOnly {
-            log.logger.info("the configuration is valid, and nftables rules may be programmed; nothing was changed")
-            return
+            try StartCheck.run(logger: log.logger)
+            return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
         try await ProxyDaemon(configuration, values, configurationFile, log).run()
     }

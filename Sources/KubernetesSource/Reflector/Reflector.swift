@@ -285,7 +285,7 @@ struct Reflector: Sendable {
             case .unreadable:
                 if !isHeard { countFruitless(failure.message) }
                 back(off: failure, at: now, using: &random)
-            case .other: back(off: failure, at: now, using: &random)
+            case .other, .absent: back(off: failure, at: now, using: &random)
             case .expired, .versionTooLarge, .refused: fail(failure, at: now, using: &random)
             }
         }
@@ -384,7 +384,7 @@ struct Reflector: Sendable {
         at now: ContinuousClock.Instant,
         using random: inout some RandomNumberGenerator
     ) {
-isFailing = true
+        isFailing = true
         backoff.limit = (failure.reason == .absent ? settings.longestAbsence : settings.longestDelay) / 2
         var delay = backoff.step(using: &random)
         if let retryAfter = failure.retryAfter {

@@ -54,7 +54,10 @@ struct Match {
     /// `iifname "NAME"` or, with only the beginning of a name, `iifname "NAME*"`; or the opposite.
     func cameIn(by name: String, isPrefix: Bool, _ wanted: Bool) -> [Expression] {
         var bytes = Array(name.utf8.prefix(Self.nameLimit))
-        if !isPrefix { bytes += repeatElement(0, count: Self.nameLimit + 1 - bytes.count) }
+        // As the beginning of a name of full length is the whole name, and `nft` takes no star behind it.
+        if !isPrefix || bytes.count == Self.nameLimit {
+            bytes += repeatElement(0, count: Self.nameLimit + 1 - bytes.count)
+        }
         return [.meta(.inputInterface, into: Register(0)), .compare(Register(0), wanted ? .equal : .notEqual, bytes)]
     }
 

@@ -38,7 +38,7 @@ struct ProgrammedTable: Sendable {
         switch try Self.read(table, kernel) {
         case .missing:
             var creation = Transaction(table: table.table)
-            addStructure(to: &creation)
+            table.addStructure(to: &creation)
             try kernel.commit(creation)
             let (changes, refused) = try addInBatches(frontends)
             return (.created, creation.changeCount + changes, refused)
@@ -70,7 +70,7 @@ struct ProgrammedTable: Sendable {
         var structure = Transaction(table: table.table)
         structure.addTable()
         structure.deleteTable()
-        addStructure(to: &structure)
+        table.addStructure(to: &structure)
         var whole = structure
         var plan = ServiceTransaction(table: table)
         for frontend in frontends { plan.add(.add(frontend), state) }
@@ -104,16 +104,6 @@ struct ProgrammedTable: Sendable {
             start = end
         }
         return (changes, refused)
-    }
-
-    private func addStructure(to transaction: inout Transaction) {
-        transaction.addTable()
-        for set in table.maps.all { transaction.add(set) }
-        for chain in ServiceTable.chains { transaction.add(chain) }
-        for (set, elements) in table.fixedElements {
-            for element in elements { transaction.add(element, to: set, exclusively: true) }
-        }
-        for rule in table.rules { transaction.add(rule) }
     }
 
     /// Writes what differs between what was found and what is wanted.

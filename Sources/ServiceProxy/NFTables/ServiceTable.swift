@@ -173,6 +173,17 @@ struct ServiceTable: Hashable, Sendable {
             .map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
     }
 
+    /// Writes all of the table that does not depend on which services there are.
+    func addStructure(to transaction: inout Transaction) {
+        transaction.addTable()
+        for set in maps.all { transaction.add(set) }
+        for chain in Self.chains { transaction.add(chain) }
+        for (set, elements) in fixedElements {
+            for element in elements { transaction.add(element, to: set, exclusively: true) }
+        }
+        for rule in rules { transaction.add(rule) }
+    }
+
     /// Whether the other table differs from this one by no more than ``fixedElements``.
     func hasSameRules(as other: ServiceTable) -> Bool {
         guard other.table == table, other.options.masqueradeMark == options.masqueradeMark, rules == other.rules,
