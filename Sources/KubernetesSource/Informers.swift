@@ -76,12 +76,8 @@ actor Informers {
         update(kind) { informer, _, random in informer.ended(end, at: clock.now, using: &random) }
     }
 
-    /// Whether a kind that the server does not have is known by what takes its place, and for how long.
-    ///
-    /// - Parameter isAbsent: whether the server has just said so.
-    func needsStandIn(_ kind: ObjectKind, isAbsent: Bool) -> Bool {
-        isAbsent && informers[kind]?.isSynced == false
-    }
+    /// Whether the server has told everything of a kind at least once.
+    func isSynced(_ kind: ObjectKind) -> Bool { informers[kind]?.isSynced ?? false }
 
     private func update<Value>(
         _ kind: ObjectKind,

@@ -12,7 +12,7 @@ final class ListWatch: Sendable {
     private let resource: WatchedResource
     /// Runs while the server does not have the kind.
     private let standIn: ListWatch?
-    private let isAbsent = Mutex(false)
+    private let substitute = Mutex(Substitute())
     private let informers: Informers
     private let pool: StringPool
     private let logger: Logger
@@ -47,22 +47,14 @@ final class ListWatch: Sendable {
 
     /// Until the task is cancelled.
     func run() async {
-        var substitute: Task<Void, Never>?
         while !Task.isCancelled {
-            if let standIn, await informers.needsStandIn(resource.kind, isAbsent: isAbsent.withLock { $0 }) {
-                if substitute == nil { substitute = Task { await standIn.run() } }
-            } else {
-                substitute?.cancel()
-                substitute = nil
-            }
             switch await informers.next(resource.kind) {
             case .wait(let duration): try? await Task.sleep(for: duration)  // A cancelled task leaves the loop.
             case .list(let query): await list(query)
             case .watch(let query): await watch(query)
             }
         }
-        substitute?.cancel()
-        await substitute?.value
+        await substitute.withLock { $0.stop() }?.value
     }
 
     // MARK: Lists
@@ -77,7 +69,7 @@ final class ListWatch: Sendable {
                 try Self.encoding(of: response.headers.first(name: "content-type")),
                 pool
             )
-            isAbsent.withLock { $0 = false }
+            _ = substitute.withLock { $0.stop() }
             await informers.received(page, resource.kind)
         } catch {
             await failed(error)
@@ -102,7 +94,7 @@ final class ListWatch: Sendable {
         } catch {
             return await failed(error)
         }
-        isAbsent.withLock { $0 = false }
+        _ = substitute.withLock { $0.stop() }
         let silence = Silence(await informers.opened(resource.kind))
         // The watch ends with whatever ends first: the stream, or the patience with it.
         let end = await withTaskGroup(of: WatchEnd?.self) { group in
@@ -185,7 +177,9 @@ final class ListWatch: Sendable {
                 )
             }
             if isAbsence(error) {
-                isAbsent.withLock { $0 = true }
+                if let standIn, await !informers.isSynced(resource.kind) {
+                    substitute.withLock { $0.start(standIn) }
+                }
                 failure = ReflectorFailure(.absent, retryAfter: error.retryAfter, "\(error)")
             } else {
                 failure = ReflectorFailure(error)
@@ -198,6 +192,29 @@ final class ListWatch: Sendable {
 }
 
 extension ListWatch {
+    /// The run of a stand-in.
+    private struct Substitute {
+        private var task: Task<Void, Never>?
+        private var isRunning = false
+
+        mutating func start(_ standIn: ListWatch) {
+            guard !isRunning else { return }
+            isRunning = true
+            // One at a time: they would drive the same informer.
+            task = Task { [before = task] in
+                await before?.value
+                await standIn.run()
+            }
+        }
+
+        /// - Returns: what may still be at work.
+        mutating func stop() -> Task<Void, Never>? {
+            isRunning = false
+            task?.cancel()
+            return task
+        }
+    }
+
     /// Whether an error says that there is nothing to follow, where one can do without it.
     private func isAbsence(_ error: KubernetesError) -> Bool {
         switch resource.need {

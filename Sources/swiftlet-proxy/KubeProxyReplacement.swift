@@ -22,7 +22,7 @@ struct KubeProxyReplacement: ServiceLifecycle.Service, ControllerObserver, Custo
     }
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             for await _ in commits {}
             guard !Task.isCancelled else { return }
             await remove()

@@ -92,7 +92,7 @@ struct ProxyDaemon {
                     ),
                     .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + (replacement + servers(pages)).map { .init(service: $0) }
+                ] + replacement.map { .init(service: $0) } + servers(pages).map { .init(service: $0) }
                     + configurationWatch.map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger

@@ -11,7 +11,7 @@ import Testing
 @Suite struct SnapshotTests {
     private let directory: TemporaryDirectory
     private let file: SnapshotFile
-    private let resources = WatchedResource.proxy(node: "n1")
+    private let resources: [WatchedResource] = [.services, .endpointSlices, .node(named: "n1")]
 
     init() throws {
         directory = try TemporaryDirectory()
