@@ -97,7 +97,10 @@ let package = Package(
             testDependencies: ["TestAPIServer"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
-        library("ServiceProxy", ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library(
+            "ServiceProxy",
+            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging]
+        ),
         library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(

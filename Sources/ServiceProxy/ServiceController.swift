@@ -62,6 +62,8 @@ public actor ServiceController {
     private var needsWholeState = true
     /// What was planned since the last commit that succeeded.
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
+    /// What the backend found at its start, of an earlier process, and removed.
+    private var unreportedRemovals: Set<Frontend.Key> = []
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -159,6 +161,7 @@ public actor ServiceController {
         let clock = ContinuousClock()
         let start = clock.now
         plan()
+        for observer in observers { observer.committing(unreportedPlans) }
         let backend = try currentBackend()
         let refusals: [RefusedFrontend]
         let count: Int
@@ -169,7 +172,9 @@ public actor ServiceController {
             // Before the wait: what others change meanwhile has to be looked at again.
             needsWholeState = false
             do {
-                refusals = try await backend.start(with: frontends).refused
+                let start = try await backend.start(with: frontends)
+                refusals = start.refused
+                unreportedRemovals.formUnion(start.removed)
             } catch {
                 needsWholeState = true
                 throw error
@@ -318,9 +323,10 @@ public actor ServiceController {
             duration: ContinuousClock.now - start,
             succeeded: succeeded,
             hasMore: catalog.hasDirtyServices,
-            plans: succeeded ? unreportedPlans : [:]
+            plans: succeeded ? unreportedPlans : [:],
+            removed: succeeded ? unreportedRemovals : []
         )
-        if succeeded { unreportedPlans = [:] }
+        if succeeded { (unreportedPlans, unreportedRemovals) = ([:], []) }
         for observer in observers { observer.committed(report) }
     }
 

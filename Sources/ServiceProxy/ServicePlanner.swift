@@ -33,6 +33,7 @@ public struct ServicePlanner: Hashable, Sendable {
             node: node
         )
         var frontends: [Frontend] = []
+        var servingUDP: [ServicePlan.ServingPort] = []
         for port in service.ports {
             let name = ServicePortName(
                 namespace: service.metadata.namespace,
@@ -43,8 +44,10 @@ public struct ServicePlanner: Hashable, Sendable {
             let isExternallyAccessible = port.nodePort != 0 || !loadBalancerIPs.isEmpty || !externalIPs.isEmpty
             let internalIsLocal = service.internalTrafficPolicy == .local
             let externalIsLocal = service.externalTrafficPolicy == .local && service.isExposed
+            let candidates = EndpointCandidate.matching(port, in: slices, on: node)
+            if port.transport == .udp { servingUDP.append(ServicePlan.ServingPort(name, candidates)) }
             let selection = EndpointSelection(
-                from: EndpointCandidate.matching(port, in: slices, on: node),
+                from: candidates,
                 for: EndpointSelection.Use(
                     isExternallyAccessible: isExternallyAccessible,
                     internalPolicyIsLocal: internalIsLocal,
@@ -81,7 +84,11 @@ public struct ServicePlanner: Hashable, Sendable {
                 add(.nodePort, .nodePort(family, port.transport, port.nodePort), external)
             }
         }
-        return ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        return ServicePlan(
+            frontends: frontends,
+            unreadableSourceRanges: sources.unreadable,
+            servingUDP: servingUDP
+        )
     }
 
     /// What happens to traffic for the cluster IP (FE-1).
@@ -126,6 +133,20 @@ public struct ServicePlan: Hashable, Sendable {
     public let frontends: [Frontend]
     /// Source ranges that are no CIDRs, and are left out (1.2).
     public let unreadableSourceRanges: [String]
+    /// Where the flows of the UDP service ports may go on to (CT-4).
+    public internal(set) var servingUDP: [ServingPort] = []
+
+    /// A service port and its endpoints that serve, whatever the policies make of them.
+    public struct ServingPort: Hashable, Sendable {
+        public let name: ServicePortName
+        public let endpoints: [Backend]
+
+        init(_ name: ServicePortName, _ candidates: [EndpointCandidate]) {
+            self.name = name
+            // What gets new flows keeps the old ones, also if somebody calls it ready and not serving.
+            endpoints = candidates.filter { $0.endpoint.isServing || $0.endpoint.isReady }.map(\.backend)
+        }
+    }
 
     public static let empty = ServicePlan(frontends: [], unreadableSourceRanges: [])
 }

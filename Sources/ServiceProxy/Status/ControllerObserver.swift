@@ -9,6 +9,10 @@ public protocol ControllerObserver: Sendable {
     ///
     /// - Parameter isQueued: whether something has to be programmed for them, once everything is known.
     func received(services: Int, endpoints: Int, isQueued: Bool)
+    /// Something is about to be programmed, which may take effect from now on.
+    ///
+    /// - Parameter plans: as ``CommitReport/plans`` will have them.
+    func committing(_ plans: [Catalog.ServiceID: ServicePlan])
     func committed(_ commit: CommitReport)
     /// The Node that the proxy runs on was seen.
     func sawNode()
@@ -20,6 +24,7 @@ public protocol ControllerObserver: Sendable {
 
 extension ControllerObserver {
     public func received(services: Int, endpoints: Int, isQueued: Bool) {}
+    public func committing(_ plans: [Catalog.ServiceID: ServicePlan]) {}
     public func committed(_ commit: CommitReport) {}
     public func sawNode() {}
     public func foundDrift() {}
@@ -37,18 +42,22 @@ public struct CommitReport: Hashable, Sendable {
     /// What was planned since the last attempt that succeeded, and is programmed now; ``ServicePlan/empty`` for a
     /// Service that is gone. Empty for an attempt that failed: its plans come with the next one that succeeds.
     public let plans: [Catalog.ServiceID: ServicePlan]
+    /// Frontends that an earlier process had left and that nothing wants; those of a whole commit only.
+    public let removed: Set<Frontend.Key>
 
     public init(
         isWhole: Bool,
         duration: Duration,
         succeeded: Bool,
         hasMore: Bool,
-        plans: [Catalog.ServiceID: ServicePlan] = [:]
+        plans: [Catalog.ServiceID: ServicePlan] = [:],
+        removed: Set<Frontend.Key> = []
     ) {
         self.isWhole = isWhole
         self.duration = duration
         self.succeeded = succeeded
         self.hasMore = hasMore
         self.plans = plans
+        self.removed = removed
     }
 }
