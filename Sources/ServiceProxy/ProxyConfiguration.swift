@@ -24,6 +24,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
     public let oomScoreAdj: Int
+    /// The kernel's settings of connection tracking.
+    public let conntrack: ConntrackSettings
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -92,6 +94,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
@@ -144,7 +147,7 @@ extension String? {
     fileprivate var nonEmpty: String? { flatMap { $0.isEmpty ? nil : $0 } }
 }
 
-extension String {
+extension StringProtocol where SubSequence == Substring {
     var trimmed: String {
         let start = drop(while: \.isWhitespace)
         return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.endIndex)])
