@@ -99,7 +99,8 @@ let package = Package(
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
-            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging]
+            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging],
+            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
         ),
         library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
