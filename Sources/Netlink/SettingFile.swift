@@ -9,6 +9,12 @@ public struct SysctlError: Error, Hashable, Sendable, CustomStringConvertible {
     /// An error number of `errno.h`.
     public let code: Int32
 
+    public init(path: String, value: String?, code: Int32) {
+        self.path = path
+        self.value = value
+        self.code = code
+    }
+
     public var description: String {
         let action = value.map { "write \"\($0)\" to" } ?? "read"
         return "\(action) \(path): \(errorText(code))"

@@ -318,15 +318,17 @@ public actor ServiceController {
 
     private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
         guard !observers.isEmpty else { return }
-        let report = CommitReport(
+        var report = CommitReport(
             isWhole: isWhole,
             duration: ContinuousClock.now - start,
             succeeded: succeeded,
             hasMore: catalog.hasDirtyServices,
-            plans: succeeded ? unreportedPlans : [:],
-            removed: succeeded ? unreportedRemovals : []
+            plans: succeeded ? unreportedPlans : [:]
         )
-        if succeeded { (unreportedPlans, unreportedRemovals) = ([:], []) }
+        if succeeded {
+            report.removed = unreportedRemovals
+            (unreportedPlans, unreportedRemovals) = ([:], [])
+        }
         for observer in observers { observer.committed(report) }
     }
 

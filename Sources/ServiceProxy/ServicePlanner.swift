@@ -33,7 +33,7 @@ public struct ServicePlanner: Hashable, Sendable {
             node: node
         )
         var frontends: [Frontend] = []
-        var servingUDP: [ServicePlan.ServingPort] = []
+        var servingUDP: [ServingPort] = []
         for port in service.ports {
             let name = ServicePortName(
                 namespace: service.metadata.namespace,
@@ -45,7 +45,7 @@ public struct ServicePlanner: Hashable, Sendable {
             let internalIsLocal = service.internalTrafficPolicy == .local
             let externalIsLocal = service.externalTrafficPolicy == .local && service.isExposed
             let candidates = EndpointCandidate.matching(port, in: slices, on: node)
-            if port.transport == .udp { servingUDP.append(ServicePlan.ServingPort(name, candidates)) }
+            if port.transport == .udp { servingUDP.append(ServingPort(name, candidates)) }
             let selection = EndpointSelection(
                 from: candidates,
                 for: EndpointSelection.Use(
@@ -84,11 +84,9 @@ public struct ServicePlanner: Hashable, Sendable {
                 add(.nodePort, .nodePort(family, port.transport, port.nodePort), external)
             }
         }
-        return ServicePlan(
-            frontends: frontends,
-            unreadableSourceRanges: sources.unreadable,
-            servingUDP: servingUDP
-        )
+        var plan = ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        plan.servingUDP = servingUDP
+        return plan
     }
 
     /// What happens to traffic for the cluster IP (FE-1).
@@ -134,19 +132,7 @@ public struct ServicePlan: Hashable, Sendable {
     /// Source ranges that are no CIDRs, and are left out (1.2).
     public let unreadableSourceRanges: [String]
     /// Where the flows of the UDP service ports may go on to (CT-4).
-    public internal(set) var servingUDP: [ServingPort] = []
-
-    /// A service port and its endpoints that serve, whatever the policies make of them.
-    public struct ServingPort: Hashable, Sendable {
-        public let name: ServicePortName
-        public let endpoints: [Backend]
-
-        init(_ name: ServicePortName, _ candidates: [EndpointCandidate]) {
-            self.name = name
-            // What gets new flows keeps the old ones, also if somebody calls it ready and not serving.
-            endpoints = candidates.filter { $0.endpoint.isServing || $0.endpoint.isReady }.map(\.backend)
-        }
-    }
+    public var servingUDP: [ServingPort] = []
 
     public static let empty = ServicePlan(frontends: [], unreadableSourceRanges: [])
 }

@@ -39,6 +39,7 @@ struct ProxyDaemon {
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
+        configuration.conntrack.apply(logger: logger)
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
             families: LocalNode.families,
@@ -46,6 +47,11 @@ struct ProxyDaemon {
             awaitsNode: isAPI
         )
         let pages = StatusPages(status: status, values: values)
+        let retry = ServiceController.RetryPolicy(
+            longestDelay: configuration.syncPeriod,
+            minimumInterval: configuration.minSyncPeriod
+        )
+        let conntrack = ConntrackCleaner(retry: retry, logger: logger)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -53,11 +59,8 @@ struct ProxyDaemon {
             awaiting: source.kinds,
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
-            retry: ServiceController.RetryPolicy(
-                longestDelay: configuration.syncPeriod,
-                minimumInterval: configuration.minSyncPeriod
-            ),
-            observers: [status],
+            retry: retry,
+            observers: [status, conntrack],
             logger: logger,
             makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
         )
@@ -74,6 +77,7 @@ struct ProxyDaemon {
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(service: UntilShutdown(description: "controller") { await controller.run() }),
+                    .init(service: UntilShutdown(description: "conntrack") { await conntrack.run() }),
                     .init(
                         service: UntilShutdown(description: "source") {
                             try await source.run { await controller.receive($0) }

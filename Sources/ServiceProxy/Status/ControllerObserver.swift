@@ -43,21 +43,19 @@ public struct CommitReport: Hashable, Sendable {
     /// Service that is gone. Empty for an attempt that failed: its plans come with the next one that succeeds.
     public let plans: [Catalog.ServiceID: ServicePlan]
     /// Frontends that an earlier process had left and that nothing wants; those of a whole commit only.
-    public let removed: Set<Frontend.Key>
+    public var removed: Set<Frontend.Key> = []
 
     public init(
         isWhole: Bool,
         duration: Duration,
         succeeded: Bool,
         hasMore: Bool,
-        plans: [Catalog.ServiceID: ServicePlan] = [:],
-        removed: Set<Frontend.Key> = []
+        plans: [Catalog.ServiceID: ServicePlan] = [:]
     ) {
         self.isWhole = isWhole
         self.duration = duration
         self.succeeded = succeeded
         self.hasMore = hasMore
         self.plans = plans
-        self.removed = removed
     }
 }
