@@ -1,8 +1,6 @@
 import ClusterClient
 import Glibc
 import KubernetesAPI
-import Logging
-import NFTables
 import Netlink
 import NetworkTypes
 import TestSupport
@@ -59,34 +57,8 @@ struct UDPFlowTests {
         _ changes: [ClusterClient.ObjectChange],
         _ body: (ServiceController) async throws -> Void
     ) async throws {
-        let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let (namespace, pods) = (node.node, TestNode.podNetworks)
-        let cleaner = ConntrackCleaner(
-            table: KernelConntrackTable(namespace: namespace),
-            localAddresses: { (try? namespace.run { LocalNode.addresses() }) ?? nil },
-            logger: silent
-        )
-        let controller = ServiceController(
-            node: NodeFacts(name: "here"),
-            planner: ServicePlanner(familiesWithLocalDetection: [.ipv4, .ipv6]),
-            awaiting: [.service, .endpointSlice],
-            observers: [cleaner],
-            logger: silent
-        ) { nodePorts in
-            NFTablesBackend(
-                kernel: try NetfilterSocket(in: namespace),
-                options: NFTablesOptions(localSources: pods, nodePortAddresses: nodePorts),
-                logger: silent
-            )
-        }
-        try await withThrowingTaskGroup { group in
-            group.addTask { await controller.run() }
-            group.addTask { await cleaner.run() }
-            await controller.receive(ObjectBatch(changes: changes, synced: [.service, .endpointSlice]))
-            try await body(controller)
-            group.cancelAll()
-            try await group.waitForAll()
-        }
+        let proxy = TestProxy(on: node)
+        try await proxy.run(changes) { try await body(proxy.controller) }
     }
 
     /// What a client with a port of its own hears.
