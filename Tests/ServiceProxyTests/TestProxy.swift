@@ -1,6 +1,5 @@
 import ClusterClient
 import KubernetesAPI
-import Logging
 import NFTables
 import NetworkTypes
 import Synchronization
@@ -24,7 +23,6 @@ struct TestProxy: Sendable {
     }
 
     init(on node: TestNode) {
-        let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (namespace, pods) = (node.node, TestNode.podNetworks)
         let plans = Plans()
         let cleaner = ConntrackCleaner(

@@ -93,9 +93,7 @@ final class PacedLoad: Sendable {
         try socket.send(question)
         let answer = try socket.receive()
         let words = answer.split(separator: " ", maxSplits: 1)
-        guard words.count == 2, words[1] == question, try socket.receive().isEmpty else {
-            throw WrongAnswer(text: answer)
-        }
+        guard words.count == 2, words[1] == question else { throw WrongAnswer(text: answer) }
         return (String(words[0]), isRetransmitted)
     }
 
