@@ -40,6 +40,7 @@ struct UDPServices: Sendable {
 
     /// Notes what a commit is about to program. Flows to it may exist before the commit is known to have succeeded.
     mutating func willProgram(_ plans: [Catalog.ServiceID: ServicePlan]) {
+        upcoming = [:]
         for plan in plans.values where !plan.servingUDP.isEmpty {
             for (key, endpoints) in plan.udpFrontends { upcoming[key, default: []].formUnion(endpoints) }
         }
