@@ -99,7 +99,7 @@ let package = Package(
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
-            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging],
+            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging],
             testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
         ),
         library("StatusServers", ["NetworkTypes", logging] + nio),

@@ -28,6 +28,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let oomScoreAdj: Int
     /// Whether what kube-proxy has left is removed, once our rules are in place.
     public let replacesKubeProxy: Bool
+    /// The kernel's settings of connection tracking.
+    public let conntrack: ConntrackSettings
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -99,6 +101,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
@@ -151,7 +154,7 @@ extension String? {
     fileprivate var nonEmpty: String? { flatMap { $0.isEmpty ? nil : $0 } }
 }
 
-extension String {
+extension StringProtocol where SubSequence == Substring {
     var trimmed: String {
         let start = drop(while: \.isWhitespace)
         return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.endIndex)])

@@ -69,6 +69,8 @@ public struct BackendStart: Sendable {
     /// How many things (chains, rules, elements) had to be written or removed; 0 when all was as it should be.
     public var changes = 0
     public var refused: [RefusedFrontend] = []
+    /// Frontends that were found and are wanted no longer.
+    public var removed: Set<Frontend.Key> = []
 }
 
 /// A frontend that could not be programmed.

@@ -63,6 +63,8 @@ public actor ServiceController {
     private var needsWholeState = true
     /// What was planned since the last commit that succeeded.
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
+    /// What the backend found at its start, of an earlier process, and removed.
+    private var unreportedRemovals: Set<Frontend.Key> = []
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -168,6 +170,7 @@ public actor ServiceController {
         let clock = ContinuousClock()
         let start = clock.now
         plan()
+        for observer in observers { observer.committing(unreportedPlans) }
         let backend = try await currentBackend()
         let refusals: [RefusedFrontend]
         let count: Int
@@ -178,7 +181,9 @@ public actor ServiceController {
             // Before the wait: what others change meanwhile has to be looked at again.
             needsWholeState = false
             do {
-                refusals = try await backend.start(with: frontends).refused
+                let start = try await backend.start(with: frontends)
+                refusals = start.refused
+                unreportedRemovals.formUnion(start.removed)
             } catch {
                 needsWholeState = true
                 throw error
@@ -317,14 +322,17 @@ public actor ServiceController {
 
     private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
         guard !observers.isEmpty else { return }
-        let report = CommitReport(
+        var report = CommitReport(
             isWhole: isWhole,
             duration: ContinuousClock.now - start,
             succeeded: succeeded,
             hasMore: catalog.hasDirtyServices,
             plans: succeeded ? unreportedPlans : [:]
         )
-        if succeeded { unreportedPlans = [:] }
+        if succeeded {
+            report.removed = unreportedRemovals
+            (unreportedPlans, unreportedRemovals) = ([:], [])
+        }
         for observer in observers { observer.committed(report) }
     }
 

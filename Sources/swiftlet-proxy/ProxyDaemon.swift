@@ -40,6 +40,7 @@ struct ProxyDaemon {
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
+        configuration.conntrack.apply(logger: logger)
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
             families: LocalNode.families,
@@ -48,6 +49,11 @@ struct ProxyDaemon {
         )
         let replacement = configuration.replacesKubeProxy ? [KubeProxyReplacement(logger: logger)] : []
         let pages = StatusPages(status: status, values: values)
+        let retry = ServiceController.RetryPolicy(
+            longestDelay: configuration.syncPeriod,
+            minimumInterval: configuration.minSyncPeriod
+        )
+        let conntrack = ConntrackCleaner(retry: retry, logger: logger)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -56,11 +62,8 @@ struct ProxyDaemon {
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
             localDetection: configuration.localDetection,
-            retry: ServiceController.RetryPolicy(
-                longestDelay: configuration.syncPeriod,
-                minimumInterval: configuration.minSyncPeriod
-            ),
-            observers: [status] + replacement,
+            retry: retry,
+            observers: [status, conntrack] + replacement,
             logger: logger,
             makeBackend: { try configuration.makeNFTablesBackend($0, logger: logger) }
         )
@@ -85,6 +88,7 @@ struct ProxyDaemon {
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(service: UntilShutdown(description: "controller") { await controller.run() }),
+                    .init(service: UntilShutdown(description: "conntrack") { await conntrack.run() }),
                     .init(
                         service: UntilShutdown(description: "source") {
                             try await source.run { await gate.receive($0) }

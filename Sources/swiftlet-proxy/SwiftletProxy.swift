@@ -43,6 +43,14 @@ enum SwiftletProxy {
           its last good version stay. An object that two files define is taken from
           the first of them by name.
 
+        CONNECTION TRACKING
+          At the start the kernel's settings of connection tracking are written where they
+          differ from the --conntrack-... flags. One that cannot be written is named in a
+          warning with what to do about it, and the proxy goes on. UDP flows to endpoints
+          that serve no longer, and to addresses and node ports that are gone, are removed
+          from the kernel's table, so that their clients are served anew; TCP connections
+          are never cut.
+
         SIGNALS
           SIGTERM and SIGINT end the proxy within a second. Its rules stay, so that
           connections and Services keep working; the next start takes them over and
@@ -108,6 +116,7 @@ enum SwiftletProxy {
         try requirePermission(to: "program nftables rules")
         if values.initOnly {
             try StartCheck.run(logger: log.logger)
+            configuration.conntrack.apply(logger: log.logger)
             return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
         try await ProxyDaemon(configuration, values, configurationFile, log).run()

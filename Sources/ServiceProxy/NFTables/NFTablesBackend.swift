@@ -40,6 +40,7 @@ public actor NFTablesBackend: ServiceBackend {
             let start = try table.start(with: frontends.filter { $0.key.family == family })
             result.findings[family] = start.finding
             result.changes += start.changes
+            result.removed.formUnion(start.removed)
             logger.info(
                 "nftables table is in place",
                 metadata: [

@@ -30,8 +30,10 @@ struct ProgrammedTable: Sendable {
 
     // MARK: Start
 
-    /// What ``start(with:)`` found, how many things it wrote, and who was refused.
-    typealias Start = (finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend])
+    /// What ``start(with:)`` found, how many things it wrote, who was refused, and what was there without being wanted.
+    typealias Start = (
+        finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend], removed: Set<Frontend.Key>
+    )
 
     mutating func start(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
@@ -41,15 +43,18 @@ struct ProgrammedTable: Sendable {
             table.addStructure(to: &creation)
             try kernel.commit(creation)
             let (changes, refused) = try addInBatches(frontends)
-            return (.created, creation.changeCount + changes, refused)
+            return (.created, creation.changeCount + changes, refused, [])
         case .foreign:
             return try replace(with: frontends)
         case .readable(let observed):
             do {
-                return (.adopted, try adopt(observed, frontends), [])
+                let (changes, removed) = try adopt(observed, frontends)
+                return (.adopted, changes, [], removed)
             } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
                 // Whatever is wrong, a table made from scratch is right.
-                return try replace(with: frontends)
+                var start = try replace(with: frontends)
+                start.removed = Set(observed.entries.keys).subtracting(frontends.lazy.map(\.key))
+                return start
             }
         }
     }
@@ -83,10 +88,10 @@ struct ProgrammedTable: Sendable {
             try kernel.commit(whole)
             state = fresh
             state.apply(plan.effects)
-            return (.replaced, whole.changeCount, [])
+            return (.replaced, whole.changeCount, [], [])
         } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
             try kernel.commit(structure)
-            return (.replaced, whole.changeCount, try addInBatches(frontends).refused)
+            return (.replaced, whole.changeCount, try addInBatches(frontends).refused, [])
         }
     }
 
@@ -107,7 +112,10 @@ struct ProgrammedTable: Sendable {
     }
 
     /// Writes what differs between what was found and what is wanted.
-    private mutating func adopt(_ observed: ObservedTable, _ frontends: [Frontend]) throws -> Int {
+    private mutating func adopt(
+        _ observed: ObservedTable,
+        _ frontends: [Frontend]
+    ) throws -> (changes: Int, removed: Set<Frontend.Key>) {
         var change = Transaction(table: table.table)
         let stale = repairStructure(observed, &change)
         state = ServiceTableState(
@@ -139,7 +147,7 @@ struct ProgrammedTable: Sendable {
             try kernel.commit(cleanup)
             state.apply(nothing.effects)
         }
-        return changes + cleanup.changeCount
+        return (changes + cleanup.changeCount, Set(left.keys))
     }
 
     /// Mends chains, rules and fixed elements.

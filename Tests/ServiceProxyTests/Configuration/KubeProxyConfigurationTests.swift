@@ -162,13 +162,13 @@ import Testing
     @Test func whatChangesNothingIsNamedOnce() throws {
         let reading = try Self.read(
             #"""
-            ,"clusterCIDR":"10.0.0.0/8","iptables":{"masqueradeBit":15},"conntrack":{"min":1},
+            ,"clusterCIDR":"10.0.0.0/8","iptables":{"masqueradeBit":15},"conntrack":{"min":1,"maxPerCore":2},
             "featureGates":{"A":true},"logging":{"vmodule":[]},"portRange":""
             """#
         )
         #expect(
             reading.configuration.warnings.map { String($0.split(separator: " ")[0]) }
-                == ["logging.vmodule", "iptables.masqueradeBit", "conntrack.min", "featureGates.A"]
+                == ["logging.vmodule", "iptables.masqueradeBit", "featureGates.A"]
         )
     }
 
