@@ -45,6 +45,7 @@ public actor ServiceController {
     private let planner: ServicePlanner
     private let families: Set<IPFamily>
     private let survey: Survey
+    private let addressChanges: AsyncStream<Void>?
     private let makeBackend: MakeBackend
     private let retry: RetryPolicy
     private let observers: [any ControllerObserver]
@@ -79,6 +80,7 @@ public actor ServiceController {
     ///   - families: those that the node has; Services are planned for no others.
     ///   - localDetection: how pods are told from other sources.
     ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
+    ///   - addressChanges: when they may have changed; `nil` looks from time to time.
     public init(
         node: NodeFacts,
         fixedNodeAddress: IPAddress? = nil,
@@ -88,6 +90,7 @@ public actor ServiceController {
         nodePortAddresses: NodePortAddresses = .primary,
         localDetection: LocalDetection = .clusterCIDR([:]),
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
+        addressChanges: AsyncStream<Void>? = nil,
         retry: RetryPolicy = RetryPolicy(),
         observers: [any ControllerObserver] = [],
         logger: Logger,
@@ -101,6 +104,7 @@ public actor ServiceController {
             localDetection: localDetection,
             localAddresses: localAddresses
         )
+        self.addressChanges = addressChanges
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
@@ -112,7 +116,7 @@ public actor ServiceController {
 
     /// Takes in what a source delivers.
     public func receive(_ batch: ObjectBatch) {
-        let (node, serviceCIDRs) = (catalog.node, catalog.serviceCIDRs)
+        let surroundingsChanges = catalog.surroundingsChanges
         for change in batch.changes {
             if case .set(.endpointSlice(let slice)) = change, slice.serviceName == nil {
                 logger.warning(
@@ -122,7 +126,7 @@ public actor ServiceController {
             }
             catalog.apply(change)
         }
-        if catalog.node != node || catalog.serviceCIDRs != serviceCIDRs { needsSurvey = true }
+        if catalog.surroundingsChanges != surroundingsChanges { needsSurvey = true }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
         report(batch)
@@ -259,11 +263,17 @@ public actor ServiceController {
 
     private func followLocalAddresses() async {
         guard survey.nodePortAddresses != .primary else { return }  // Those come with the Node object.
-        while (try? await Task.sleep(for: retry.addressInterval)) != nil {
-            guard backend != nil, survey.surroundings(of: catalog, after: surroundings) != surroundings else { continue }
-            needsSurvey = true
-            wakeUp.yield()
+        if let addressChanges {
+            for await _ in addressChanges { lookAround() }
+        } else {
+            while (try? await Task.sleep(for: retry.addressInterval)) != nil { lookAround() }
         }
+    }
+
+    private func lookAround() {
+        guard backend != nil, survey.surroundings(of: catalog, after: surroundings) != surroundings else { return }
+        needsSurvey = true
+        wakeUp.yield()
     }
 
     private func plan() {

@@ -43,7 +43,7 @@ struct Survey: Sendable {
             let blind = families.filter { !new.localSources.detects($0) }.sorted { $0.rawValue < $1.rawValue }
             if !blind.isEmpty {
                 // Without it the marks of MQ-2 and the way of FE-6 (a) are missing.
-                logger.warning(
+                logger.info(
                     "pods cannot be told from other sources: traffic from outside to cluster IPs is not masqueraded",
                     metadata: ["families": .array(blind.map { .string("\($0)") })]
                 )

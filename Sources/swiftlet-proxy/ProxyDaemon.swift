@@ -54,6 +54,9 @@ struct ProxyDaemon {
             minimumInterval: configuration.minSyncPeriod
         )
         let conntrack = ConntrackCleaner(retry: retry, logger: logger)
+        // Without it addresses are looked at every few seconds.
+        let addressWatch = try? AddressWatch()
+        defer { withExtendedLifetime(addressWatch) {} }
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -62,6 +65,7 @@ struct ProxyDaemon {
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
             localDetection: configuration.localDetection,
+            addressChanges: addressWatch?.changes,
             retry: retry,
             observers: [status, conntrack] + replacement,
             logger: logger,

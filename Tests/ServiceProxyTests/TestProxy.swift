@@ -38,10 +38,10 @@ struct TestProxy: Sendable {
             awaiting: [.service, .endpointSlice],
             observers: [cleaner, plans],
             logger: silent
-        ) { nodePorts in
+        ) { surroundings in
             NFTablesBackend(
                 kernel: try NetfilterSocket(in: namespace),
-                options: NFTablesOptions(localSources: pods, nodePortAddresses: nodePorts),
+                options: NFTablesOptions(localSources: pods, nodePortAddresses: surroundings.nodePorts),
                 logger: silent
             )
         }

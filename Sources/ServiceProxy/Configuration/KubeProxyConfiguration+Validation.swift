@@ -55,6 +55,13 @@ extension KubeProxyConfiguration {
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
         warnings += featureGates.keys.sorted().map { "featureGates.\($0) has no effect: no such gate is known" }
+        let loopback = nodePortAddresses.filter { CIDR($0)?.address.isLoopback ?? false }
+        if !loopback.isEmpty {
+            warnings.append(
+                "nodePortAddresses has loopback addresses, which never serve node ports: "
+                    + loopback.joined(separator: ", ")
+            )
+        }
         if clusterCIDR.isEmpty, ["", "ClusterCIDR"].contains(detectLocalMode) {
             warnings.append(
                 "clusterCIDR is empty: traffic to cluster IPs from outside of the cluster is not masqueraded"
