@@ -78,8 +78,8 @@ let package = Package(
             "swiftlet-proxy",
             [
                 "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
-                "KubernetesWire", "Manifests", "NetworkTypes", "StatusServers", "Version", "YAML", logging,
-                serviceLifecycle,
+                "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers", "Version", "YAML",
+                logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -97,8 +97,12 @@ let package = Package(
             testDependencies: ["TestAPIServer"]
         ),
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
-        library("ServiceProxy", ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
-        library("StatusServers", ["NetworkTypes", logging] + nio),
+        library(
+            "ServiceProxy",
+            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", "PrometheusText", logging],
+            testDependencies: ["StatusServers"]
+        ),
+        library("StatusServers", ["JSON", "NetworkTypes", "PrometheusText", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",
@@ -140,6 +144,7 @@ let package = Package(
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
+        library("PrometheusText"),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("YAML", ["CYAML", "JSON"]),

@@ -81,7 +81,9 @@ public struct ServicePlanner: Hashable, Sendable {
                 add(.nodePort, .nodePort(family, port.transport, port.nodePort), external)
             }
         }
-        return ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        var plan = ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        plan.healthCheck = HealthCheck(service, slices, on: node)
+        return plan
     }
 
     /// What happens to traffic for the cluster IP (FE-1).
@@ -126,6 +128,8 @@ public struct ServicePlan: Hashable, Sendable {
     public let frontends: [Frontend]
     /// Source ranges that are no CIDRs, and are left out (1.2).
     public let unreadableSourceRanges: [String]
+    /// What load balancers are told that ask this node; `nil` when none does.
+    public var healthCheck: HealthCheck?
 
     public static let empty = ServicePlan(frontends: [], unreadableSourceRanges: [])
 }
