@@ -77,7 +77,7 @@ let package = Package(
         program(
             "swiftlet-proxy",
             [
-                "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
+                "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
                 "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers", "Version", "YAML",
                 logging, serviceLifecycle,
             ],
@@ -102,7 +102,8 @@ let package = Package(
             ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", "PrometheusText", logging],
             testDependencies: ["StatusServers"]
         ),
-        library("StatusServers", ["JSON", "NetworkTypes", "PrometheusText", logging] + nio),
+        library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
+        library("ComponentLogs", ["JSON", logging]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",

@@ -24,6 +24,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
     public let oomScoreAdj: Int
+    public let featureGates: FeatureGates
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -92,6 +93,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        featureGates = FeatureGates(configuration.featureGates)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
@@ -136,7 +138,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
     }
 
     public var planner: ServicePlanner {
-        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: Set(clusterCIDRs.keys))
+        var planner = ServicePlanner(
+            masqueradeAll: masqueradeAll,
+            familiesWithLocalDetection: Set(clusterCIDRs.keys)
+        )
+        planner.servesExternalIPs = featureGates.isEnabled(.allowServiceExternalIPs)
+        return planner
     }
 }
 

@@ -7,6 +7,8 @@ public struct ServicePlanner: Hashable, Sendable {
     public let masqueradeAll: Bool
     /// The families in which the source of a packet tells whether it is a pod of this cluster (1.8).
     public let familiesWithLocalDetection: Set<IPFamily>
+    /// Whether external IPs of Services are served (1.2).
+    public var servesExternalIPs = true
 
     public init(masqueradeAll: Bool = false, familiesWithLocalDetection: Set<IPFamily> = []) {
         self.masqueradeAll = masqueradeAll
@@ -24,7 +26,7 @@ public struct ServicePlanner: Hashable, Sendable {
             let clusterIP = service.clusterIPs.first(where: { $0.family == family })
         else { return .empty }
 
-        let externalIPs = service.externalIPs.filter { $0.family == family }
+        let externalIPs = servesExternalIPs ? service.externalIPs.filter { $0.family == family } : []
         let loadBalancerIPs = service.ingress.filter(\.isVIP).map(\.address).filter { $0.family == family }
         let sources = AllowedSources(
             of: service.loadBalancerSourceRanges,

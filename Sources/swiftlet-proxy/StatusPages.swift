@@ -1,5 +1,6 @@
 import JSON
 import Logging
+import PrometheusText
 import ServiceLifecycle
 import ServiceProxy
 import StatusServers
@@ -27,8 +28,8 @@ struct StatusPages: Sendable {
         case "/healthz": return StatusAnswer(headers: ["X-Content-Type-Options": "nosniff"], body: "ok")
         case "/metrics":
             return StatusAnswer(
-                contentType: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
-                body: status.metrics()
+                contentType: MetricFamily.contentType,
+                body: MetricFamily.text(status.metrics())
             )
         case "/proxyMode":
             return StatusAnswer(headers: ["X-Content-Type-Options": "nosniff"], body: "nftables")

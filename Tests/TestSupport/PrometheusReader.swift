@@ -140,8 +140,11 @@ public struct PrometheusReader {
 
     /// The one sample of that name with at least these labels; `nil` when there is none.
     public func value(_ name: String, _ labels: [String: String] = [:]) -> Double? {
-        let family = families.keys.first { name == $0 || ["_bucket", "_sum", "_count"].contains { suffix in name == "\($0)\(suffix)" } }
-        return family.flatMap { families[$0] }?.samples.first { sample in
+        let suffixes = ["", "_bucket", "_sum", "_count"]
+        let family = suffixes.lazy.compactMap { suffix in
+            name.hasSuffix(suffix) ? families[String(name.dropLast(suffix.count))] : nil
+        }.first
+        return family?.samples.first { sample in
             sample.name == name && labels.allSatisfy { sample.labels[$0.key] == $0.value }
         }?.value
     }
