@@ -8,6 +8,7 @@ extension ProxyConfiguration {
     /// - Throws: when the kernel cannot be spoken to.
     public func makeNFTablesBackend(
         _ nodePorts: NodePortSelections,
+        onCleanupFailures: @escaping @Sendable (IPFamily, Int) -> Void = { _, _ in },
         logger: Logger
     ) throws -> some ServiceBackend {
         let socket = try NetfilterSocket()
@@ -26,6 +27,7 @@ extension ProxyConfiguration {
                 families: families,
                 try RulesetMonitor(ignoring: socket.portID)
             ),
+            onCleanupFailures: onCleanupFailures,
             logger: logger
         )
     }

@@ -24,6 +24,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
     public let oomScoreAdj: Int
+    public let featureGates: FeatureGates
     /// The kernel's settings of connection tracking.
     public let conntrack: ConntrackSettings
 
@@ -94,6 +95,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        featureGates = FeatureGates(configuration.featureGates)
         conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
@@ -139,7 +141,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
     }
 
     public var planner: ServicePlanner {
-        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: Set(clusterCIDRs.keys))
+        var planner = ServicePlanner(
+            masqueradeAll: masqueradeAll,
+            familiesWithLocalDetection: Set(clusterCIDRs.keys)
+        )
+        planner.servesExternalIPs = featureGates.isEnabled(.allowServiceExternalIPs)
+        return planner
     }
 }
 

@@ -44,10 +44,10 @@ public actor ServiceController {
 
     private let planner: ServicePlanner
     private let families: Set<IPFamily>
-    private let nodePortAddresses: NodePortAddresses
+    private var nodePortAddresses: NodePortAddresses
     private let localAddresses: @Sendable () -> Set<IPAddress>?
     private let makeBackend: MakeBackend
-    private let retry: RetryPolicy
+    private var retry: RetryPolicy
     private let observers: [any ControllerObserver]
     private let logger: Logger
 
@@ -64,6 +64,8 @@ public actor ServiceController {
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
     /// What the backend found at its start, of an earlier process, and removed.
     private var unreportedRemovals: Set<Frontend.Key> = []
+    private var triggers = ChangeTriggers()
+    private var faults = FrontendFaults()
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -113,11 +115,22 @@ public actor ServiceController {
                 )
             }
             catalog.apply(change)
+            if catalog.hasDirtyServices { triggers.take(change) }
         }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
         report(batch)
         if awaited.isEmpty, wasWaiting || catalog.hasDirtyServices { wakeUp.yield() }
+    }
+
+    /// Goes on with other settings, without losing anything.
+    public func reconfigure(_ retry: RetryPolicy, nodePortAddresses: NodePortAddresses) {
+        self.retry = retry
+        self.nodePortAddresses = nodePortAddresses
+        // Other addresses make another backend, once everything is known.
+        guard backend != nil, selectNodePorts() != nodePorts else { return }
+        needsWholeState = true
+        wakeUp.yield()
     }
 
     /// Commits what there is to commit, until the task is cancelled. What is programmed then stays.
@@ -140,12 +153,12 @@ public actor ServiceController {
                 let isWhole = needsWholeState
                 do {
                     try await commit()
-                    reportCommit(isWhole, since: start, succeeded: true)
+                    reportCommit(isWhole, since: start, failure: nil)
                     failures = 0
                     if retry.minimumInterval > .zero { try? await Task.sleep(for: retry.minimumInterval) }
                 } catch {
                     failures += 1
-                    reportCommit(isWhole, since: start, succeeded: false)
+                    reportCommit(isWhole, since: start, failure: error)
                     let delay = retry.delay(afterFailures: failures)
                     logger.error(
                         "changes could not be programmed; trying again",
@@ -195,6 +208,9 @@ public actor ServiceController {
         for refusal in refusals {
             table.refuse(refusal.change)
             report(refusal)
+        }
+        for fault in faults.committed(refusals, table) {
+            happened(ProxyEvent(fault, uid: uid(of: fault.servicePort.service)))
         }
         logger.log(
             level: isWhole ? .info : .debug,
@@ -254,15 +270,16 @@ public actor ServiceController {
     }
 
     private func followLocalAddresses() async {
-        guard nodePortAddresses != .primary else { return }  // Those come with the Node object.
         while (try? await Task.sleep(for: retry.addressInterval)) != nil {
-            guard backend != nil, selectNodePorts() != nodePorts else { continue }
+            // Primary addresses come with the Node object.
+            guard nodePortAddresses != .primary, backend != nil, selectNodePorts() != nodePorts else { continue }
             needsWholeState = true
             wakeUp.yield()
         }
     }
 
     private func plan() {
+        triggers.beginCommit()
         for id in catalog.takeDirtyServices() where families.contains(id.family) {
             var plan = ServicePlan.empty
             let service = catalog.service(id.name)
@@ -289,6 +306,7 @@ public actor ServiceController {
                         "owner": "\(conflict.owner.name)",
                     ]
                 )
+                happened(ProxyEvent(conflict, uid: uid(of: conflict.frontend.servicePort.service)))
             }
         }
     }
@@ -316,8 +334,10 @@ public actor ServiceController {
         }
     }
 
-    private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
+    /// - Parameter failure: why the commit did not succeed.
+    private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, failure: (any Error)?) {
         guard !observers.isEmpty else { return }
+        let succeeded = failure == nil
         var report = CommitReport(
             isWhole: isWhole,
             duration: ContinuousClock.now - start,
@@ -325,12 +345,23 @@ public actor ServiceController {
             hasMore: catalog.hasDirtyServices,
             plans: succeeded ? unreportedPlans : [:]
         )
+        if let failure { report.failedFamilies = (failure as? FamilyFailure)?.families ?? families }
+        report.nodePorts = nodePorts
+        report.frontends = table.counts
+        for key in table.refusedKeys { report.refusedFrontends[key.family, default: 0] += 1 }
         if succeeded {
             report.removed = unreportedRemovals
             (unreportedPlans, unreportedRemovals) = ([:], [])
+            report.triggers = triggers.commitSucceeded()
         }
         for observer in observers { observer.committed(report) }
     }
+
+    private func happened(_ event: ProxyEvent) {
+        for observer in observers { observer.happened(event) }
+    }
+
+    private func uid(of service: ObjectName) -> String { catalog.service(service)?.metadata.uid ?? "" }
 
     private func report(_ refusal: RefusedFrontend) {
         logger.error(

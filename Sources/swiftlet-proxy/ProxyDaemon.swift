@@ -4,28 +4,27 @@ import Logging
 import Manifests
 import ServiceLifecycle
 import ServiceProxy
-import StatusServers
 import Version
 
 /// The parts of the proxy, put together and run until a signal.
 struct ProxyDaemon {
     private let configuration: ProxyConfiguration
-    private let values: ProxyCommandLine.Values
+    private let running: RunningConfiguration
     private let configurationFile: ConfigurationFile?
     private let logger: Logger
 
     /// How long a commit may still take after a signal. Cutting it off is safe: the kernel does all of it or nothing.
     private static let graceInterval = DispatchTimeInterval.milliseconds(800)
 
-    /// - Parameter configurationFile: what the configuration was read from; the run ends when it changes.
+    /// - Parameter configurationFile: what the configuration was read from; its changes are followed.
     init(
         _ configuration: ProxyConfiguration,
-        _ values: ProxyCommandLine.Values,
+        _ running: RunningConfiguration,
         _ configurationFile: ConfigurationFile?,
         _ log: ProxyLog
     ) {
         self.configuration = configuration
-        self.values = values
+        self.running = running
         self.configurationFile = configurationFile
         logger = log.logger
     }
@@ -35,7 +34,8 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
-        let source = try configuration.makeObjectSource(logger: logger)
+        let access = try configuration.makeClusterAccess(logger: logger)
+        let source = access.source
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
@@ -46,12 +46,10 @@ struct ProxyDaemon {
             syncPeriod: configuration.syncPeriod,
             awaitsNode: isAPI
         )
-        let pages = StatusPages(status: status, values: values)
-        let retry = ServiceController.RetryPolicy(
-            longestDelay: configuration.syncPeriod,
-            minimumInterval: configuration.minSyncPeriod
-        )
-        let conntrack = ConntrackCleaner(retry: retry, logger: logger)
+        let view = OperatorServices(configuration, running, access, status, logger: logger)
+        let conntrack = ConntrackCleaner(retry: configuration.retryPolicy, logger: logger) {
+            status.cleanedConntrack($0, $1, deleted: $2)
+        }
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -59,10 +57,16 @@ struct ProxyDaemon {
             awaiting: source.kinds,
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
-            retry: retry,
-            observers: [status, conntrack],
+            retry: configuration.retryPolicy,
+            observers: view.observers + [conntrack],
             logger: logger,
-            makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
+            makeBackend: { nodePorts in
+                try configuration.makeNFTablesBackend(
+                    nodePorts,
+                    onCleanupFailures: { status.cleanupFailed($0, $1) },
+                    logger: logger
+                )
+            }
         )
         logger.info(
             "starting",
@@ -84,35 +88,13 @@ struct ProxyDaemon {
                         }
                     ),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) },
+                ] + view.services(following: configurationFile, controller).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
         )
         try await group.run()
         logger.info("stopped; the rules stay")
-    }
-
-    private func servers(_ pages: StatusPages) -> [ListeningService] {
-        let servers: [(String, BindAddress?, StatusServer.Answer)] = [
-            ("healthz", configuration.healthServer, { pages.health($0) }),
-            ("metrics", configuration.statusServer, { pages.status($0) }),
-        ]
-        return servers.compactMap { name, address, answer in
-            address.map {
-                ListeningService(
-                    description: name,
-                    address: $0,
-                    failsHard: configuration.bindAddressHardFail,
-                    logger: logger,
-                    answer: answer
-                )
-            }
-        }
-    }
-
-    private var configurationWatch: [ConfigurationWatch] {
-        configurationFile.map { [ConfigurationWatch(file: $0)] } ?? []
     }
 
     private func adjustOOMScore() {
@@ -135,7 +117,7 @@ struct ProxyDaemon {
 }
 
 /// A part of the daemon that ends by cancellation.
-private struct UntilShutdown: ServiceLifecycle.Service, CustomStringConvertible {
+struct UntilShutdown: ServiceLifecycle.Service, CustomStringConvertible {
     let description: String
     let body: @Sendable () async throws -> Void
 

@@ -118,7 +118,8 @@ enum SwiftletProxy {
             log.logger.info("the configuration is valid, and nftables rules may be programmed; nothing was changed")
             return
         }
-        try await ProxyDaemon(configuration, values, configurationFile, log).run()
+        let running = RunningConfiguration(commandLine, values, log)
+        try await ProxyDaemon(configuration, running, configurationFile, log).run()
     }
 
     private static func requirePermission(to purpose: String) throws {

@@ -54,7 +54,7 @@ extension KubeProxyConfiguration {
             let isSet = givenWithoutValue.contains(field.path) || field.text(in: self) != field.text(in: standard)
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
-        warnings += featureGates.keys.sorted().map { "featureGates.\($0) has no effect: no such gate is known" }
+        warnings += FeatureGates(featureGates).withoutEffect.map { "featureGates.\($0) has no effect here" }
         if clusterCIDR.isEmpty {
             warnings.append(
                 "clusterCIDR is empty: traffic to cluster IPs from outside of the cluster is not masqueraded"
