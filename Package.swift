@@ -77,9 +77,9 @@ let package = Package(
         program(
             "swiftlet-proxy",
             [
-                "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
-                "KubernetesWire", "Manifests", "NetworkTypes", "StatusServers", "Version", "YAML", logging,
-                serviceLifecycle,
+                "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
+                "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers", "Version", "YAML",
+                logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -99,10 +99,16 @@ let package = Package(
         library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
-            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging],
-            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
+            [
+                "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
+                logging,
+            ],
+            testDependencies: [
+                "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
+            ]
         ),
-        library("StatusServers", ["NetworkTypes", logging] + nio),
+        library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
+        library("ComponentLogs", ["JSON", logging]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",
@@ -144,6 +150,7 @@ let package = Package(
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
+        library("PrometheusText"),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("YAML", ["CYAML", "JSON"]),

@@ -28,6 +28,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let oomScoreAdj: Int
     /// Whether what kube-proxy has left is removed, once our rules are in place.
     public let replacesKubeProxy: Bool
+    public let featureGates: FeatureGates
     /// The kernel's settings of connection tracking.
     public let conntrack: ConntrackSettings
 
@@ -101,6 +102,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        featureGates = FeatureGates(configuration.featureGates)
         conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
@@ -146,7 +148,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
     }
 
     public var planner: ServicePlanner {
-        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: localDetection.families)
+        var planner = ServicePlanner(
+            masqueradeAll: masqueradeAll,
+            familiesWithLocalDetection: localDetection.families
+        )
+        planner.servesExternalIPs = featureGates.isEnabled(.allowServiceExternalIPs)
+        return planner
     }
 }
 

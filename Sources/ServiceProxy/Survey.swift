@@ -4,7 +4,7 @@ import NetworkTypes
 /// Finds out what the surroundings of the backend are.
 struct Survey: Sendable {
     let families: Set<IPFamily>
-    let nodePortAddresses: NodePortAddresses
+    var nodePortAddresses: NodePortAddresses
     let localDetection: LocalDetection
     /// The addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
     let localAddresses: @Sendable () -> Set<IPAddress>?

@@ -133,7 +133,8 @@ enum SwiftletProxy {
             configuration.conntrack.apply(logger: log.logger)
             return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
-        try await ProxyDaemon(configuration, values, configurationFile, log).run()
+        let running = RunningConfiguration(commandLine, values, log)
+        try await ProxyDaemon(configuration, running, configurationFile, log).run()
     }
 
     private static func requirePermission(to purpose: String) throws {

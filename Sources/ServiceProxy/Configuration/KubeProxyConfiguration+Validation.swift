@@ -54,7 +54,7 @@ extension KubeProxyConfiguration {
             let isSet = givenWithoutValue.contains(field.path) || field.text(in: self) != field.text(in: standard)
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
-        warnings += featureGates.keys.sorted().map { "featureGates.\($0) has no effect: no such gate is known" }
+        warnings += FeatureGates(featureGates).withoutEffect.map { "featureGates.\($0) has no effect here" }
         let loopback = nodePortAddresses.filter { CIDR($0)?.address.isLoopback ?? false }
         if !loopback.isEmpty {
             warnings.append(
