@@ -360,7 +360,7 @@ public actor ServiceController {
             plans: succeeded ? unreportedPlans : [:]
         )
         if let failure { report.failedFamilies = (failure as? FamilyFailure)?.families ?? families }
-        report.nodePorts = nodePorts
+        report.nodePorts = surroundings.nodePorts
         report.frontends = table.counts
         for key in table.refusedKeys { report.refusedFrontends[key.family, default: 0] += 1 }
         if succeeded {
