@@ -55,7 +55,10 @@ import Testing
     @Test func conflictsNameTheOwner() {
         var table = FrontendTable()
         let shared = "203.0.113.1"
-        #expect(table.set([frontend("old", shared, kind: .externalIP)], of: id("old"), created: Timestamp(seconds: 1)).isEmpty)
+        #expect(
+            table.set([frontend("old", shared, kind: .externalIP)], of: id("old"), created: Timestamp(seconds: 1))
+                .isEmpty
+        )
         let conflicts = table.set(
             [frontend("new", shared, kind: .externalIP)],
             of: id("new"),
