@@ -96,15 +96,6 @@ private final class Listeners: Sendable {
         return report
     }
 
-    private func eventually(
-        _ condition: () -> Bool,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
-        #expect(condition(), sourceLocation: sourceLocation)
-    }
-
     @Test func portsFollowCommits() async throws {
         try await withPorts { ports, listeners in
             ports.committed(commit(["web": HealthCheck(port: 31000, localEndpoints: 1)], succeeded: false))
