@@ -77,7 +77,8 @@ let package = Package(
         program(
             "swiftlet-proxy",
             [
-                "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
+                "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
+                "KubernetesSource",
                 "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers", "Version", "YAML",
                 logging, serviceLifecycle,
             ],

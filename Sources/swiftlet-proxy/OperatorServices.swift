@@ -50,7 +50,8 @@ struct OperatorServices {
     /// - Parameters:
     ///   - file: what the configuration was read from.
     ///   - controller: follows what changes in it.
-    func services(following file: ConfigurationFile?, _ controller: ServiceController) -> [any ServiceLifecycle.Service] {
+    func services(following file: ConfigurationFile?, _ controller: ServiceController) -> [any ServiceLifecycle.Service]
+    {
         let healthChecks = healthChecks
         var services: [any ServiceLifecycle.Service] = [
             UntilShutdown(description: "health checks") { await healthChecks.run() }
