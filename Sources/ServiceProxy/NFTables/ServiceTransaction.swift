@@ -125,8 +125,6 @@ struct ServiceTransaction {
         }
     }
 
-    /// A new chain costs more than anything else in a transaction: when a rule begins to use a map, the kernel walks
-    /// all of the map's elements. Lists change their lengths to and fro, so some chains may wait for their next use.
     /// Makes the chains that verdicts will need. In a transaction before that of the verdicts: a packet that is under
     /// way when the kernel changes generations can find a new verdict, and must not find its chain empty.
     func writeNewPicks(to transaction: inout Transaction, _ state: ServiceTableState) -> [PickChain] {
