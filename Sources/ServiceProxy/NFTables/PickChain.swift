@@ -26,12 +26,73 @@ struct PickChain: Hashable, Sendable {
 
     var verdict: Verdict { .goto(name) }
 
+    /// Stands for the chain where its scope is known: `m-3`. At most 15 bytes, as there are fewer than a million backends.
+    var code: String {
+        let letters =
+            switch marking {
+            case .never: ""
+            case .always: "m"
+            case .unlessLocal: "u"
+            }
+        let kind = letters + (isNear ? "n" : "")
+        return (kind.isEmpty ? "" : "\(kind)-") + "\(count)" + (memory == 0 ? "" : "-\(memory)")
+    }
+
     init(marking: Marking, scope: Scope, isNear: Bool, count: Int, memory: UInt32 = 0) {
         self.marking = marking
         self.scope = scope
         self.isNear = isNear
         self.count = UInt32(count)
         self.memory = memory
+    }
+
+    /// The chain for a list of a frontend; `nil` when the list is empty.
+    init?(_ route: Route, of frontend: Frontend, isNear: Bool, hasLocalDetector: Bool) {
+        guard !route.backends.isEmpty else { return nil }
+        let marking: Marking =
+            switch route.masquerade {
+            case .never: .never
+            case .always: .always
+            // Without a detector nothing is known to be local: traffic of services is left alone (1.8), and what
+            // is near can only come from the node itself (FE-6).
+            case .unlessLocal: hasLocalDetector ? .unlessLocal : isNear ? .always : .never
+            }
+        self.init(
+            marking: marking,
+            scope: frontend.key.scope,
+            isNear: isNear,
+            count: route.backends.count,
+            memory: frontend.affinityTimeout ?? 0
+        )
+    }
+
+    /// The chains for the lists of a frontend.
+    static func all(for frontend: Frontend, hasLocalDetector: Bool) -> [PickChain] {
+        [(frontend.route, false), (frontend.nearRoute, true)].compactMap { route, isNear in
+            route.flatMap { PickChain($0, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector) }
+        }
+    }
+
+    init?(code: String, scope: Scope) {
+        var words = code.split(separator: "-", omittingEmptySubsequences: false)[...]
+        var kind = Substring()
+        if let first = words.first, UInt32(first) == nil {
+            kind = first
+            words = words.dropFirst()
+        }
+        isNear = kind.hasSuffix("n")
+        switch isNear ? kind.dropLast() : kind {
+        case "": marking = .never
+        case "m": marking = .always
+        case "u": marking = .unlessLocal
+        default: return nil
+        }
+        let numbers = words.map { UInt32($0) ?? 0 }
+        guard (1...2).contains(numbers.count), !numbers.contains(0) else { return nil }
+        count = numbers[0]
+        memory = numbers.count > 1 ? numbers[1] : 0
+        self.scope = scope
+        guard self.code == code else { return nil }
     }
 
     init?(name: String) {

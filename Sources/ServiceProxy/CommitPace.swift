@@ -1,0 +1,21 @@
+/// When the next commit may begin. An idle proxy need not wait; only commits that follow each other keep a distance.
+struct CommitPace: Hashable, Sendable {
+    /// From the end of one commit to the start of the next, at least (`minSyncPeriod`).
+    let minimumInterval: Duration
+    private var earliest: ContinuousClock.Instant?
+
+    init(minimumInterval: Duration) {
+        self.minimumInterval = minimumInterval
+    }
+
+    /// A commit has ended.
+    mutating func committed(at now: ContinuousClock.Instant) {
+        earliest = minimumInterval > .zero ? now.advanced(by: minimumInterval) : nil
+    }
+
+    /// How long a commit that could begin now has to wait; `nil` when it need not.
+    func wait(at now: ContinuousClock.Instant) -> Duration? {
+        guard let earliest, earliest > now else { return nil }
+        return earliest - now
+    }
+}
