@@ -46,16 +46,6 @@ public struct Concatenation: Hashable, Sendable {
         }
     }
 
-    /// Appends a name as `meta iifname` produces it: sixteen bytes, of which at least the last is zero; a longer one is
-    /// cut.
-    public mutating func append(name: String) {
-        precondition(count + 16 <= Self.maximumLength, "a concatenation has at most 64 bytes")
-        withUnsafeMutableBytes(of: &words) { bytes in
-            for (index, byte) in name.utf8.prefix(15).enumerated() { bytes[count + index] = byte }
-        }
-        count += 16
-    }
-
     public mutating func append(_ transport: TransportProtocol) {
         append(transport.rawValue)
     }

@@ -9,8 +9,7 @@ struct ObservedTable {
     /// What frontends have, by their keys.
     var entries: [Frontend.Key: Entry] = [:]
     var counted = CountedSets()
-    /// The elements that follow from the options and the chains (``ServiceTable/fixedElements``,
-    /// ``ServiceTable/chainElements(of:)``), by set.
+    /// The elements that follow from the options (``ServiceTable/fixedElements``), by set.
     var fixed: [String: Set<Element>] = [:]
 
     /// The numbers of affinity scopes, by the frontends that have them.
@@ -79,15 +78,14 @@ struct ObservedTable {
         }
         for scope in Scope.allCases {
             let maps = table.maps[scope]
-            let names: [(NamedSet, WritableKeyPath<Entry, Entry.Dispatch?>)] = [
+            let verdicts: [(NamedSet, WritableKeyPath<Entry, Entry.Dispatch?>)] = [
                 (maps.frontends, \.front), (maps.farFrontends, \.far), (maps.nearFrontends, \.near),
                 (maps.noEndpoints, \.refusal),
             ]
-            for (map, field) in names {
+            for (map, field) in verdicts {
                 try each(map) { observed, element in
                     guard let key = KeyReader(element.key).frontend(scope, table.family),
-                        case .data(let data) = element.value, let name = KeyReader(data).dispatchName(),
-                        let verdict = DispatchName.verdict(of: name, in: scope)
+                        case .verdict(let verdict) = element.value
                     else { return false }
                     observed.entries[key, default: .nothing][keyPath: field] = Entry.Dispatch(
                         verdict: verdict,
@@ -117,7 +115,7 @@ struct ObservedTable {
         try each(table.maps.clusterIPs) { $0.counted.clusterIPs.insert($1.key).inserted }
         try each(table.maps.hairpin) { $0.counted.hairpins.insert($1.key).inserted }
         try each(table.maps.affinityEndpoints) { $0.counted.members.insert($1.key).inserted }
-        for (set, _) in table.fixedElements + table.chainElements(of: []) {
+        for (set, _) in table.fixedElements {
             try each(set) { $0.fixed[set.name, default: []].insert($1).inserted }
         }
         guard isUnderstood else { return false }
@@ -197,12 +195,6 @@ struct KeyReader {
         var reader = self
         guard let address = reader.address(family), let port = reader.port() else { return nil }
         return Destination(address: address, port: port)
-    }
-
-    func dispatchName() -> String? {
-        var reader = self
-        guard reader.next(4) != nil, let bytes = reader.next(16) else { return nil }
-        return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
 
     private mutating func number() -> UInt32? {

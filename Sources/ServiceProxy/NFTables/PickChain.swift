@@ -26,18 +26,6 @@ struct PickChain: Hashable, Sendable {
 
     var verdict: Verdict { .goto(name) }
 
-    /// Stands for the chain where its scope is known: `m-3`. At most 15 bytes, as there are fewer than a million backends.
-    var code: String {
-        let letters =
-            switch marking {
-            case .never: ""
-            case .always: "m"
-            case .unlessLocal: "u"
-            }
-        let kind = letters + (isNear ? "n" : "")
-        return (kind.isEmpty ? "" : "\(kind)-") + "\(count)" + (memory == 0 ? "" : "-\(memory)")
-    }
-
     init(marking: Marking, scope: Scope, isNear: Bool, count: Int, memory: UInt32 = 0) {
         self.marking = marking
         self.scope = scope
@@ -71,28 +59,6 @@ struct PickChain: Hashable, Sendable {
         [(frontend.route, false), (frontend.nearRoute, true)].compactMap { route, isNear in
             route.flatMap { PickChain($0, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector) }
         }
-    }
-
-    init?(code: String, scope: Scope) {
-        var words = code.split(separator: "-", omittingEmptySubsequences: false)[...]
-        var kind = Substring()
-        if let first = words.first, UInt32(first) == nil {
-            kind = first
-            words = words.dropFirst()
-        }
-        isNear = kind.hasSuffix("n")
-        switch isNear ? kind.dropLast() : kind {
-        case "": marking = .never
-        case "m": marking = .always
-        case "u": marking = .unlessLocal
-        default: return nil
-        }
-        let numbers = words.map { UInt32($0) ?? 0 }
-        guard (1...2).contains(numbers.count), !numbers.contains(0) else { return nil }
-        count = numbers[0]
-        memory = numbers.count > 1 ? numbers[1] : 0
-        self.scope = scope
-        guard self.code == code else { return nil }
     }
 
     init?(name: String) {

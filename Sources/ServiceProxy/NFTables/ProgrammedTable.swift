@@ -97,7 +97,7 @@ struct ProgrammedTable: Sendable {
     ) throws -> (changes: Int, refused: [RefusedFrontend]) {
         let cold = ColdStart(frontends, hasLocalDetector: table.hasLocalDetector)
         var transaction = Transaction(table: table.table)
-        ServiceTransaction(table: table).write(new: cold.chains, to: &transaction, state)
+        ServiceTransaction(table: table).write(new: cold.chains, to: &transaction)
         try kernel.commit(transaction)
         state.addIdle(cold.chains)
         var changes = transaction.changeCount
@@ -114,7 +114,7 @@ struct ProgrammedTable: Sendable {
         transaction.addTable()
         for set in table.maps.all { transaction.add(set) }
         for chain in ServiceTable.chains { transaction.add(chain) }
-        for (set, elements) in table.fixedElements + table.chainElements(of: []) {
+        for (set, elements) in table.fixedElements {
             for element in elements { transaction.add(element, to: set, exclusively: true) }
         }
         for rule in table.rules { transaction.add(rule) }
@@ -178,8 +178,7 @@ struct ProgrammedTable: Sendable {
             if observed.rules[name] != nil { change.flushChain(name) }
             for rule in rules { change.add(rule) }
         }
-        let picks = observed.chains.compactMap { PickChain(name: $0.name) }
-        for (set, elements) in table.fixedElements + table.chainElements(of: picks) {
+        for (set, elements) in table.fixedElements {
             // Ranges are compared as the kernel holds them, with the ends it has for those of one field.
             let wanted = Set(elements.flatMap { Array(set.kernelElements(of: $0)) })
             guard wanted != observed.fixed[set.name] ?? [] else { continue }

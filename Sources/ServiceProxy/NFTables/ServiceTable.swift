@@ -4,17 +4,15 @@ import NetworkTypes
 /// The table of one family: every set, chain and rule that does not depend on which services there are.
 ///
 /// ```
-/// prerouting, output ─> services ─ @frontends, vmap @frontend-chains ─> pick-N: dnat to … map @backends
-///                                └ @nodeport-frontends, … ─> nodeport-pick-N: dnat to … map @nodeport-backends
+/// prerouting, output ─> services ─ vmap @frontends ─> pick-N: dnat to … map @backends
+///                                └ vmap @nodeport-frontends ─> nodeport-pick-N: dnat to … map @nodeport-backends
 /// ```
-///
-/// `frontends` has the name of a chain for each frontend (``DispatchName``), and `frontend-chains` the chain of each name.
 ///
 /// A frontend whose traffic from this node and its pods goes elsewhere (``Frontend/nearRoute``) points at `by-source`,
 /// which looks into `near-frontends` for such sources and into `far-frontends` for the others.
 struct ServiceTable: Hashable, Sendable {
     /// Raised whenever a table of an older make cannot be changed into one of this make by comparing.
-    static let layoutVersion = 2
+    static let layoutVersion = 1
 
     let family: IPFamily
     let table: Table
@@ -45,12 +43,8 @@ struct ServiceTable: Hashable, Sendable {
     let maps: Maps
 
     struct Maps: Hashable, Sendable {
-        /// The maps of each scope.
+        /// Verdict maps and data maps of each scope.
         struct Scoped: Hashable, Sendable {
-            /// The chains of the names in `frontends`.
-            let frontendChains: NamedSet
-            /// The chains of the names in `far-frontends` and `near-frontends`.
-            let bySourceChains: NamedSet
             let frontends: NamedSet
             let farFrontends: NamedSet
             let nearFrontends: NamedSet
@@ -65,8 +59,7 @@ struct ServiceTable: Hashable, Sendable {
 
             var all: [NamedSet] {
                 [
-                    frontendChains, bySourceChains, frontends, farFrontends, nearFrontends, noEndpoints, backends,
-                    nearBackends, affinity,
+                    frontends, farFrontends, nearFrontends, noEndpoints, backends, nearBackends, affinity,
                     nearAffinity, affinityBackends, nearAffinityBackends,
                 ]
             }
@@ -80,8 +73,6 @@ struct ServiceTable: Hashable, Sendable {
 
         let service: Scoped
         let nodePort: Scoped
-        /// The verdicts of the names in `no-endpoints`.
-        let refusals: NamedSet
         /// Connections of local endpoints to themselves (MQ-5).
         let hairpin: NamedSet
         let clusterIPs: NamedSet
@@ -105,10 +96,7 @@ struct ServiceTable: Hashable, Sendable {
                 let ports: [Field] = [.transport, .destinationPort]
                 let key = scope == .service ? [destination] + ports : ports
                 func verdicts(_ name: String) -> NamedSet {
-                    NamedSet(scope.prefix + name, key: [.inputInterface], content: .verdict)
-                }
-                func names(_ name: String) -> NamedSet {
-                    NamedSet(scope.prefix + name, key: key, content: .fields(DispatchName.fields))
+                    NamedSet(scope.prefix + name, key: key, content: .verdict)
                 }
                 func scopes(_ name: String) -> NamedSet {
                     NamedSet(scope.prefix + name, key: key, content: .fields(Array(remembered.prefix(2))))
@@ -122,12 +110,10 @@ struct ServiceTable: Hashable, Sendable {
                     )
                 }
                 return Scoped(
-                    frontendChains: verdicts("frontend-chains"),
-                    bySourceChains: verdicts("by-source-chains"),
-                    frontends: names("frontends"),
-                    farFrontends: names("far-frontends"),
-                    nearFrontends: names("near-frontends"),
-                    noEndpoints: names("no-endpoints"),
+                    frontends: verdicts("frontends"),
+                    farFrontends: verdicts("far-frontends"),
+                    nearFrontends: verdicts("near-frontends"),
+                    noEndpoints: verdicts("no-endpoints"),
                     backends: endpoints("backends"),
                     nearBackends: endpoints("near-backends"),
                     affinity: scopes("affinity"),
@@ -138,7 +124,6 @@ struct ServiceTable: Hashable, Sendable {
             }
             service = scoped(.service)
             nodePort = scoped(.nodePort)
-            refusals = NamedSet("refusals", key: [.inputInterface], content: .verdict)
             hairpin = NamedSet("hairpin", key: [source, destination, .transport, .destinationPort])
             clusterIPs = NamedSet("cluster-ips", key: [destination])
             nodePortAddresses = NamedSet("nodeport-addresses", key: [destination])
@@ -172,8 +157,7 @@ struct ServiceTable: Hashable, Sendable {
         var all: [NamedSet] {
             service.all + nodePort.all
                 + [
-                    refusals, hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources,
-                    affinityMemory,
+                    hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources, affinityMemory,
                     affinityEndpoints,
                 ]
         }
@@ -187,28 +171,8 @@ struct ServiceTable: Hashable, Sendable {
             addresses = Set(wanted.filter { $0.family == family && !$0.isLoopback }).map { Element(Key.address($0)) }
         }
         let sources = localSources.map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
-        let refusals = [Verdict.drop, .goto("refuse")].compactMap(Self.dispatch)
-        return [(maps.nodePortAddresses, addresses), (maps.localSources, sources), (maps.refusals, refusals)]
+        return [(maps.nodePortAddresses, addresses), (maps.localSources, sources)]
     }
-
-    /// The elements of the maps of chains, when there are these chains.
-    func chainElements(of picks: some Sequence<PickChain>) -> [(set: NamedSet, elements: [Element])] {
-        let chains = Dictionary(grouping: picks, by: \.scope)
-        return Scope.allCases.flatMap { scope in
-            let all = chains[scope] ?? []
-            let bySource = Self.dispatch(.goto(scope.prefix + DispatchName.bySource)).map { [$0] } ?? []
-            return [
-                (maps[scope].frontendChains, bySource + Self.dispatch(all.filter { !$0.isNear })),
-                (maps[scope].bySourceChains, Self.dispatch(all)),
-            ]
-        }
-    }
-
-    private static func dispatch(_ verdict: Verdict) -> Element? {
-        DispatchName.name(of: verdict).map { Element(DispatchName.key($0), .verdict(verdict)) }
-    }
-
-    private static func dispatch(_ picks: [PickChain]) -> [Element] { picks.compactMap { dispatch($0.verdict) } }
 
     /// Joins ranges that overlap or touch: the kernel refuses overlaps (FW-6).
     static func merge(_ ranges: [ClosedRange<IPAddress>]) -> [ClosedRange<IPAddress>] {
@@ -253,16 +217,8 @@ struct ServiceTable: Hashable, Sendable {
     var rules: [Rule] {
         let new = Match.newConnection
         return [
-            Rule(
-                chain: "services",
-                dispatch(.service, maps.service.frontends, through: maps.service.frontendChains),
-                comment: comment(.service, maps.service.frontends)
-            ),
-            Rule(
-                chain: "services",
-                nodePort + dispatch(.nodePort, maps.nodePort.frontends, through: maps.nodePort.frontendChains),
-                comment: comment(.nodePort, maps.nodePort.frontends)
-            ),
+            Rule(chain: "services", match.service + [match.verdict(in: maps.service.frontends)]),
+            Rule(chain: "services", nodePort + match.ports + [match.verdict(in: maps.nodePort.frontends)]),
         ] + bySource(.service) + bySource(.nodePort) + [
             // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
             Rule(
@@ -278,11 +234,7 @@ struct ServiceTable: Hashable, Sendable {
                 match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
                     + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
             ),
-            Rule(
-                chain: "check-endpoints",
-                dispatch(.service, maps.service.noEndpoints, through: maps.refusals),
-                comment: comment(.service, maps.service.noEndpoints)
-            ),
+            Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
             Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
             Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
             Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
@@ -304,8 +256,7 @@ struct ServiceTable: Hashable, Sendable {
             // Node ports are checked where they are delivered (FE-3).
             Rule(
                 chain: "filter-input",
-                new + nodePort + dispatch(.nodePort, maps.nodePort.noEndpoints, through: maps.refusals),
-                comment: comment(.nodePort, maps.nodePort.noEndpoints)
+                new + nodePort + match.ports + [match.verdict(in: maps.nodePort.noEndpoints)]
             ),
         ]
             + ["filter-input", "filter-forward", "filter-output"].map { chain in
@@ -325,39 +276,15 @@ struct ServiceTable: Hashable, Sendable {
 
     /// FE-6: local pods first, then the node itself, then everyone else.
     private func bySource(_ scope: Scope) -> [Rule] {
+        let key = scope == .service ? match.service : match.ports
         let maps = maps[scope]
-        func rule(_ sources: [Expression], _ map: NamedSet) -> Rule {
-            Rule(
-                chain: scope.prefix + DispatchName.bySource,
-                sources + dispatch(scope, map, through: maps.bySourceChains),
-                comment: comment(scope, map)
-            )
-        }
-        let isPod: [Expression] = [match.source(into: 0), .lookup(Register(0), in: self.maps.localSources.name)]
-        let isNode: [Expression] = [
-            .addressType(.source, into: Register(0)), .compare(Register(0), .equal, hostOrder: Match.localType),
-        ]
-        return [rule(isPod, maps.nearFrontends), rule(isNode, maps.nearFrontends), rule([], maps.farFrontends)]
-    }
-
-    /// Looks up the name that a map has for a packet's frontend, and goes where the name leads.
-    ///
-    /// `nft` (1.0.6) cannot list a key that comes out of a map. It follows only the first word of what a look-up
-    /// returns; in the others it sees what was loaded there before. So the name comes behind a word of nothing, to where
-    /// `meta iifname` was loaded, and the rule is listed as `iifname vmap @frontend-chains`; its comment says more.
-    private func dispatch(_ scope: Scope, _ map: NamedSet, through chains: NamedSet) -> [Expression] {
-        let keyWords = scope == .service ? match.addressWords + 2 : 2
-        // The name begins where a register of sixteen bytes does.
-        let name = (keyWords + 4) / 4 * 4
-        return [.meta(.inputInterface, into: Register(name))] + match.frontend(scope, from: 0) + [
-            .lookup(Register(0), in: map.name, into: Register(name - 1)),
-            .verdict(of: Register(name), in: chains.name),
-        ]
-    }
-
-    private func comment(_ scope: Scope, _ map: NamedSet) -> String {
-        let address = scope == .service ? "\(table.family == .ip6 ? "ip6" : "ip") daddr . " : ""
-        return "the name that \(map.name) has for \(address)meta l4proto . th dport"
+        return [
+            [match.source(into: 0), .lookup(Register(0), in: self.maps.localSources.name)] + key
+                + [match.verdict(in: maps.nearFrontends)],
+            [.addressType(.source, into: Register(0)), .compare(Register(0), .equal, hostOrder: Match.localType)]
+                + key + [match.verdict(in: maps.nearFrontends)],
+            key + [match.verdict(in: maps.farFrontends)],
+        ].map { Rule(chain: scope.prefix + "by-source", $0) }
     }
 
     /// Whether the packet is for an address that serves node ports.

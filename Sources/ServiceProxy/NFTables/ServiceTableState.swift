@@ -22,10 +22,8 @@ struct ServiceTableState: Sendable {
         let remembersClients: Bool
     }
 
-    /// How many frontends name each chain. A chain that none names waits for its next use.
+    /// How many verdicts go to each chain. A chain with none still exists until the batch after.
     private(set) var picks: [PickChain: Int] = [:]
-    /// Chains that exist and have no names any more, to be deleted.
-    private(set) var retired: Set<PickChain> = []
     private(set) var clusterIPs: [IPAddress: Int] = [:]
     private(set) var hairpins: [LocalDestination: Int] = [:]
     private(set) var members: [AffinityMember: Int] = [:]
@@ -43,7 +41,7 @@ struct ServiceTableState: Sendable {
         for chain in idle { picks[chain] = 0 }
     }
 
-    /// Chains that exist and that no frontend names.
+    /// Chains that exist and that no verdict goes to.
     var idlePicks: [PickChain] { picks.filter { $0.value == 0 }.map(\.key) }
 
     /// What a frontend that was programmed has in the table.
@@ -78,9 +76,8 @@ struct ServiceTableState: Sendable {
         var surplus: [Frontend.Key: Surplus?] = [:]
         /// Frontends whose surplus the transaction deletes.
         var trimmed: [Frontend.Key] = []
-        /// Chains that the transaction deletes, and those whose names it deletes.
+        /// Chains that the transaction deletes.
         var deletedPicks: [PickChain] = []
-        var retiredPicks: [PickChain] = []
 
         /// Counts what a frontend uses, for +1, or no longer uses, for -1.
         mutating func count(_ frontend: Frontend, _ entry: Entry, _ difference: Int) {
@@ -151,13 +148,10 @@ struct ServiceTableState: Sendable {
     /// Remembers chains that were made and are not used yet.
     mutating func addIdle(_ chains: [PickChain]) {
         for chain in chains { picks[chain] = 0 }
-        retired.subtract(chains)
     }
 
     mutating func apply(_ effects: Effects) {
-        retired.subtract(effects.deletedPicks)
-        for chain in effects.retiredPicks { picks[chain] = nil }
-        retired.formUnion(effects.retiredPicks)
+        for chain in effects.deletedPicks { picks[chain] = nil }
         for (chain, difference) in effects.picks { picks[chain, default: 0] += difference }
         Self.add(effects.clusterIPs, to: &clusterIPs)
         Self.add(effects.hairpins, to: &hairpins)

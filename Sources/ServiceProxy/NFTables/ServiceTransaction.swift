@@ -106,10 +106,10 @@ struct ServiceTransaction {
                 writeEndpoints(isNear: true, maps, changes, isDeletion, &transaction)
                 writeAffinity(maps.affinity, \.affinity, changes, isDeletion, &transaction)
                 writeAffinity(maps.nearAffinity, \.nearAffinity, changes, isDeletion, &transaction)
-                writeNames(maps.farFrontends, \.far, changes, isDeletion, &transaction)
-                writeNames(maps.nearFrontends, \.near, changes, isDeletion, &transaction)
-                writeNames(maps.frontends, \.front, changes, isDeletion, &transaction)
-                writeNames(maps.noEndpoints, \.refusal, changes, isDeletion, &transaction)
+                writeVerdicts(maps.farFrontends, \.far, changes, isDeletion, &transaction)
+                writeVerdicts(maps.nearFrontends, \.near, changes, isDeletion, &transaction)
+                writeVerdicts(maps.frontends, \.front, changes, isDeletion, &transaction)
+                writeVerdicts(maps.noEndpoints, \.refusal, changes, isDeletion, &transaction)
             }
         }
         writeAllowed(isDeletion: true, &transaction)
@@ -130,43 +130,29 @@ struct ServiceTransaction {
     /// way when the kernel changes generations can find a new verdict, and must not find its chain empty.
     func writeNewPicks(to transaction: inout Transaction, _ state: ServiceTableState) -> [PickChain] {
         let new = effects.picks.filter { $0.value > 0 && state.picks[$0.key] == nil }.keys
-        write(new: new.sorted { $0.name < $1.name }, to: &transaction, state)
+        write(new: new.sorted { $0.name < $1.name }, to: &transaction)
         return Array(new)
     }
 
-    /// Makes chains, and gives them their names.
-    func write(new picks: [PickChain], to transaction: inout Transaction, _ state: ServiceTableState) {
-        for chain in picks where !state.retired.contains(chain) {
+    /// Makes chains that nothing goes to yet.
+    func write(new picks: [PickChain], to transaction: inout Transaction) {
+        for chain in picks {
             transaction.add(Chain(chain.name), exclusively: true)
             for rule in table.rules(of: chain) { transaction.add(rule) }
         }
-        for (set, element) in elements(of: picks) { transaction.add(element, to: set, exclusively: true) }
     }
 
-    /// The elements that lead to chains that pick.
-    private func elements(of picks: [PickChain]) -> [(NamedSet, Element)] {
-        let others = Set(table.chainElements(of: []).flatMap(\.elements))
-        return table.chainElements(of: picks).flatMap { set, elements in
-            elements.filter { !others.contains($0) }.map { (set, $0) }
-        }
-    }
-
-    /// Those that are idle since an earlier batch lose their names when they are many, and go with the next batch:
-    /// kernels before 6.2 still count a jump that the same transaction removed.
+    /// Those that are idle since an earlier batch go when they are many.
     private mutating func deletePicks(
         from transaction: inout Transaction,
         _ state: ServiceTableState,
         _ retained: Int
     ) {
-        guard retained < .max else { return }
-        let doomed = state.retired.filter { effects.picks[$0, default: 0] == 0 }
-        for chain in doomed.sorted(by: { $0.name < $1.name }) { transaction.deleteChain(chain.name) }
-        effects.deletedPicks = Array(doomed)
         let idle = state.idlePicks.filter { effects.picks[$0, default: 0] == 0 }
         guard idle.count > retained else { return }
-        effects.retiredPicks = idle
-        for (set, element) in elements(of: idle.sorted(by: { $0.name < $1.name })) {
-            transaction.delete(element, from: set)
+        for chain in idle.sorted(by: { $0.name < $1.name }) {
+            transaction.deleteChain(chain.name)
+            effects.deletedPicks.append(chain)
         }
     }
 
@@ -196,7 +182,7 @@ struct ServiceTransaction {
         }
     }
 
-    private func writeNames(
+    private func writeVerdicts(
         _ map: NamedSet,
         _ value: KeyPath<Entry, Entry.Dispatch?>,
         _ changes: [Change],
@@ -206,12 +192,7 @@ struct ServiceTransaction {
         for change in changes {
             let (old, new) = (change.old[keyPath: value], change.new[keyPath: value])
             guard old != new, let dispatch = isDeletion ? old : new else { continue }
-            guard let name = DispatchName.name(of: dispatch.verdict) else { continue }
-            let element = Element(
-                Key.frontend(change.key),
-                .data(DispatchName.data(name)),
-                comment: dispatch.comment
-            )
+            let element = Element(Key.frontend(change.key), .verdict(dispatch.verdict), comment: dispatch.comment)
             if isDeletion {
                 transaction.delete(element, from: map)
             } else {

@@ -160,7 +160,7 @@ struct NFTablesBackendTests {
         // Someone else's element is in the way of one of them.
         var obstacle = Transaction(table: table().table)
         obstacle.add(
-            Element(Key.frontend(frontends[16].key), .data(DispatchName.data("drop"))),
+            Element(Key.frontend(frontends[16].key), .verdict(.drop)),
             to: table().maps.service.frontends
         )
         try kernel.commit(obstacle)
