@@ -196,7 +196,9 @@ let package = Package(
             ),
             .executableTarget(
                 name: "ProxyBenchmark",
-                dependencies: ["ServiceProxy", "NFTables", "Netlink", "NetworkTypes", logging],
+                dependencies: [
+                    "ServiceProxy", "NFTables", "Netlink", "NetworkTypes", "TestAPIServer", argumentParser, logging,
+                ],
                 path: "Benchmarks/ProxyBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained

@@ -344,6 +344,20 @@ public final class FakeKernel: NFTablesKernel {
         for element in elements ?? [] { body(element) }
     }
 
+    public func find(_ runs: [[Concatenation]], in set: NamedSet, of table: Table, _ body: (Element) -> Void) throws {
+        let found = read(table) { contents in
+            runs.flatMap { keys in
+                var run: [Element] = []
+                for key in keys {
+                    guard let element = contents.sets[set.name]?.elements[ElementKey(Element(key))] else { break }
+                    run.append(element)
+                }
+                return run
+            }
+        }
+        for element in found ?? [] { body(element) }
+    }
+
     private func read<Result: Sendable>(_ table: Table, _ body: (TableContents) -> Result) -> Result? {
         contents.withLock { contents in
             contents.tables[TableKey(family: table.family, name: table.name)].map(body)

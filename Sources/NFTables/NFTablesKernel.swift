@@ -29,6 +29,13 @@ public protocol NFTablesKernel: Sendable {
         restart: () -> Void,
         _ body: (Element) -> Void
     ) throws
+
+    /// Calls `body` with the elements that have these keys: of each run of keys, those before the first one that is
+    /// missing.
+    ///
+    /// For large sets, of which a listing takes quadratic time: the kernel lists in pieces of at most 32 KiB, and goes
+    /// through the set from its beginning for each. A run should have few hundred keys at most.
+    func find(_ runs: [[Concatenation]], in set: NamedSet, of table: Table, _ body: (Element) -> Void) throws
 }
 
 extension NFTablesKernel {

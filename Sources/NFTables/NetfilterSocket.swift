@@ -304,10 +304,39 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
                 mnl_attr_put_strz($0, UInt16(NFTA_SET_ELEM_LIST_SET.rawValue), set)
             }
         ) { message in
-            for attribute in message.attributes
-            where UInt32(attribute.type) == NFTA_SET_ELEM_LIST_ELEMENTS.rawValue {
-                for nest in attribute.nested {
-                    if let element = ElementCoding.read(nest.nested) { body(element) }
+            message.forEachElement(body)
+        }
+    }
+
+    /// Sends requests together, which are numbered from the returned sequence on, and passes on what the kernel answers.
+    ///
+    /// - Parameters:
+    ///   - count: how many requests `make` writes; each must ask for an acknowledgement.
+    ///   - make: writes them, given the number of the first.
+    func exchange(
+        _ count: Int,
+        make: (_ first: UInt32) -> MessageBuffer,
+        _ body: (_ request: Int, Message) throws -> Void
+    ) throws {
+        try lock.withLock { _ in
+            while try Self.receive(&state, flags: CInt(MSG_DONTWAIT)) != nil {}
+            let first = state.sequence &+ 1
+            state.sequence &+= UInt32(truncatingIfNeeded: count)
+            try make(first).withBytes { bytes in
+                let part = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+                try Self.send([part], state.descriptor)
+            }
+            // The kernel works inside sendmsg, so every answer is there now.
+            var open = count
+            while open > 0 {
+                guard let answer = try Self.receive(&state, flags: CInt(MSG_DONTWAIT)) else {
+                    throw NFTablesError.answerLost
+                }
+                for message in MessageSequence(answer) {
+                    let request = Int(message.sequence &- first)
+                    guard request < count else { continue }
+                    if Acknowledgement(message) != nil { open -= 1 }
+                    try body(request, message)
                 }
             }
         }

@@ -41,9 +41,20 @@ public struct FrontendTable: Sendable {
 
     public init() {}
 
-    /// Everything that is wanted.
+    /// Everything that is wanted, Service by Service in the order in which they should be served (``StartOrder``).
     public var frontends: [Frontend] {
-        owners.values.compactMap { owner in claims[owner.service]?.frontends[owner.index] }
+        let services = claims.map { StartOrder(service: $0.key, created: $0.value.created, $0.value.frontends) }
+            .sorted()
+        var result: [Frontend] = []
+        result.reserveCapacity(owners.count)
+        for service in services {
+            for (index, frontend) in (claims[service.service]?.frontends ?? []).enumerated() {
+                if let owner = owners[frontend.key], owner.service == service.service, owner.index == index {
+                    result.append(frontend)
+                }
+            }
+        }
+        return result
     }
 
     public var count: Int { owners.count }

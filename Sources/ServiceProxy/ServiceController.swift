@@ -158,16 +158,22 @@ public actor ServiceController {
 
     private func commitLoop() async {
         var failures = 0
+        var pace = CommitPace()
         for await _ in wakeUps {
             guard awaited.isEmpty else { continue }
             while !Task.isCancelled, needsWholeState || needsSurvey || catalog.hasDirtyServices || table.hasChanges {
+                if let wait = pace.wait(at: .now) {
+                    // More may come in meanwhile, or a signal to stop.
+                    try? await Task.sleep(for: wait)
+                    continue
+                }
                 let start = ContinuousClock.now
                 let isWhole = needsWholeState
                 do {
                     try await commit()
                     reportCommit(isWhole, since: start, failure: nil)
                     failures = 0
-                    if retry.minimumInterval > .zero { try? await Task.sleep(for: retry.minimumInterval) }
+                    pace.committed(at: .now, minimumInterval: retry.minimumInterval)
                 } catch {
                     failures += 1
                     reportCommit(isWhole, since: start, failure: error)

@@ -20,8 +20,23 @@ public struct Workload: Hashable, Sendable {
         }
     }
 
+    /// The cluster IP of a Service, in host byte order.
+    public static func clusterIP(_ index: Int) -> UInt32 {
+        10 << 24 | UInt32(96 + index >> 16 & 15) << 16 | UInt32(index & 0xffff)
+    }
+
+    /// The address of an endpoint, in host byte order. Those of Service `index` have the numbers from `index *
+    /// endpoints`; there are 8 million.
+    public static func endpointAddress(_ number: Int) -> UInt32 {
+        10 << 24 | UInt32(128 + number >> 16 & 127) << 16 | UInt32(number & 0xffff)
+    }
+
+    private static func text(_ address: UInt32) -> String {
+        [24, 16, 8, 0].map { "\(address >> $0 & 255)" }.joined(separator: ".")
+    }
+
     public func service(_ index: Int) -> String {
-        let address = "10.\(96 + (index >> 16) & 15).\(index >> 8 & 255).\(index & 255)"
+        let address = Self.text(Self.clusterIP(index))
         return """
             {"apiVersion":"v1","kind":"Service","metadata":{"name":"service-\(index)","namespace":"default","labels":\
             {"app":"app-\(index)"}},"spec":{"ports":[{"name":"http","protocol":"TCP","port":80,"targetPort":8080}],\
@@ -31,14 +46,15 @@ public struct Workload: Hashable, Sendable {
             """
     }
 
-    public func slice(_ index: Int) -> String {
-        let list = (0..<endpoints).map { number in
-            let host = index * endpoints + number
-            let node = number % nodes
+    /// - Parameter numbers: which endpoints it has (``endpointAddress(_:)``), in place of its own ones.
+    public func slice(_ index: Int, numbers: [Int]? = nil) -> String {
+        let own = index * endpoints
+        let list = (numbers ?? Array(own..<own + endpoints)).map { host in
+            let node = host % nodes
             return """
-                {"addresses":["10.\(128 + (host >> 16) & 127).\(host >> 8 & 255).\(host & 255)"],"conditions":{"ready":\
+                {"addresses":["\(Self.text(Self.endpointAddress(host)))"],"conditions":{"ready":\
                 true,"serving":true,"terminating":false},"nodeName":"node-\(node)","targetRef":{"kind":"Pod",\
-                "name":"service-\(index)-\(number)","namespace":"default"},"zone":"zone-\(node % 3)"}
+                "name":"service-\(index)-\(host - own)","namespace":"default"},"zone":"zone-\(node % 3)"}
                 """
         }
         return """

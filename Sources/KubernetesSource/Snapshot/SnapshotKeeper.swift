@@ -62,15 +62,22 @@ struct SnapshotKeeper: Sendable {
 
     // MARK: From then on
 
+    /// Writing takes at most this share of the time, where that makes files rarer than
+    /// ``KubernetesSource/Settings/snapshotInterval``: a file has all objects, and a large cluster always changes.
+    private static let share = 0.01
+
     /// Keeps the file up to date, at most every ``KubernetesSource/Settings/snapshotInterval``, and when the task is
     /// cancelled.
     func run() async {
         var written: UInt64?
+        var interval = settings.snapshotInterval
         while !Task.isCancelled {
-            try? await Task.sleep(for: settings.snapshotInterval)
+            try? await Task.sleep(for: interval)
             // Also the last one is written in a task that is not cancelled, so that nothing in it gives up.
             let known = written
+            let start = ContinuousClock.now
             written = await Task { await writeIfChanged(since: known) }.value
+            if written != known { interval = max(settings.snapshotInterval, (.now - start) / Self.share) }
         }
     }
 

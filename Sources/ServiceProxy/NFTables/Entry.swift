@@ -46,23 +46,9 @@ struct Entry: Hashable, Sendable {
         let comment = Element.fitting(frontend.servicePort.description)
         func dispatch(_ verdict: Verdict) -> Dispatch { Dispatch(verdict: verdict, comment: comment) }
         func pick(_ route: Route, isNear: Bool) -> Dispatch? {
-            guard !route.backends.isEmpty else { return nil }
-            let marking: PickChain.Marking =
-                switch route.masquerade {
-                case .never: .never
-                case .always: .always
-                // Without a detector nothing is known to be local: traffic of services is left alone (1.8), and what
-                // is near can only come from the node itself (FE-6).
-                case .unlessLocal: hasLocalDetector ? .unlessLocal : isNear ? .always : .never
-                }
-            let chain = PickChain(
-                marking: marking,
-                scope: scope,
-                isNear: isNear,
-                count: route.backends.count,
-                memory: frontend.affinityTimeout ?? 0
-            )
-            return dispatch(chain.verdict)
+            PickChain(route, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector).map {
+                dispatch($0.verdict)
+            }
         }
         let route = pick(frontend.route, isNear: false)
         if let nearRoute = frontend.nearRoute, let near = pick(nearRoute, isNear: true) {

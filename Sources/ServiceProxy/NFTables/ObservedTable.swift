@@ -35,7 +35,12 @@ struct ObservedTable {
     }
 
     /// - Throws: ``NFTablesError``
-    static func read(_ table: ServiceTable, from kernel: some NFTablesKernel) throws -> Reading {
+    static func read(
+        _ table: ServiceTable,
+        from kernel: some NFTablesKernel,
+        expecting frontends: [Frontend] = [],
+        listingLimit: Int = ListReader.listingLimit
+    ) throws -> Reading {
         try kernel.consistently {
             guard let found = try kernel.table(table.table) else { return .missing }
             let sets = try kernel.sets(of: table.table)
@@ -47,7 +52,7 @@ struct ObservedTable {
             else { return .foreign }
             let rules = Dictionary(grouping: try kernel.rules(of: table.table).map(\.rule), by: \.chain)
             var observed = ObservedTable(chains: chains, rules: rules, sets: sets)
-            return try observed.readElements(table, kernel) ? .readable(observed) : .foreign
+            return try observed.readElements(table, kernel, frontends, listingLimit) ? .readable(observed) : .foreign
         }
     }
 
@@ -58,7 +63,12 @@ struct ObservedTable {
     }
 
     /// Whether every element made sense.
-    private mutating func readElements(_ table: ServiceTable, _ kernel: some NFTablesKernel) throws -> Bool {
+    private mutating func readElements(
+        _ table: ServiceTable,
+        _ kernel: some NFTablesKernel,
+        _ frontends: [Frontend],
+        _ listingLimit: Int
+    ) throws -> Bool {
         var isUnderstood = true
         func each(_ set: NamedSet, _ body: (inout ObservedTable, Element) -> Bool) throws {
             // `consistently` starts all over when anything changed, so a restart cannot happen half-way unnoticed.
@@ -81,18 +91,6 @@ struct ObservedTable {
                         verdict: verdict,
                         comment: element.comment
                     )
-                    return true
-                }
-            }
-            let slots: [(NamedSet, WritableKeyPath<Entry, [Destination?]>)] = [
-                (maps.backends, \.backends), (maps.nearBackends, \.nearBackends),
-            ]
-            for (map, field) in slots {
-                try each(map) { observed, element in
-                    guard let (key, index) = KeyReader(element.key).slot(scope, table.family), index < 1 << 20,
-                        case .data(let data) = element.value, let endpoint = KeyReader(data).endpoint(table.family)
-                    else { return false }
-                    observed.entries[key, default: .nothing][keyPath: field].set(endpoint, at: index)
                     return true
                 }
             }
@@ -120,34 +118,28 @@ struct ObservedTable {
         for (set, _) in table.fixedElements {
             try each(set) { $0.fixed[set.name, default: []].insert($1).inserted }
         }
-        return isUnderstood
+        guard isUnderstood else { return false }
+        var lists = ListReader(entries, table)
+        entries = [:]  // Not shared while it changes.
+        try lists.read(kernel, expecting: frontends, listingLimit: listingLimit)
+        entries = lists.entries
+        return lists.isUnderstood
     }
 
     private typealias Reader = (NamedSet, (inout ObservedTable, Element) -> Bool) throws -> Void
 
-    /// Session affinity: the scopes first, as the backends have to agree with them.
+    /// The scopes of session affinity.
     private static func readAffinity(_ table: ServiceTable, _ each: Reader) throws {
-        let sides: [(isNear: Bool, WritableKeyPath<Entry, UInt32?>, WritableKeyPath<Entry, [Destination?]>)] = [
-            (false, \.affinity, \.backends), (true, \.nearAffinity, \.nearBackends),
-        ]
         for scope in Scope.allCases {
-            let maps = table.maps[scope]
-            for (isNear, affinity, backends) in sides {
-                try each(isNear ? maps.nearAffinity : maps.affinity) { observed, element in
+            let sides: [(NamedSet, WritableKeyPath<Entry, UInt32?>)] = [
+                (table.maps[scope].affinity, \.affinity), (table.maps[scope].nearAffinity, \.nearAffinity),
+            ]
+            for (map, field) in sides {
+                try each(map) { observed, element in
                     guard let key = KeyReader(element.key).frontend(scope, table.family),
-                        case .data(let data) = element.value, let number = KeyReader(data).affinity(),
-                        observed.entries[key]?[keyPath: backends].isEmpty ?? true
+                        case .data(let data) = element.value, let number = KeyReader(data).affinity()
                     else { return false }
-                    observed.entries[key, default: .nothing][keyPath: affinity] = number
-                    return true
-                }
-                try each(maps.backends(isNear: isNear, remembersClients: true)) { observed, element in
-                    guard let (key, index) = KeyReader(element.key).slot(scope, table.family), index < 1 << 20,
-                        case .data(let data) = element.value,
-                        let member = KeyReader(data).member(table.family),
-                        observed.entries[key]?[keyPath: affinity] == member.scope
-                    else { return false }
-                    observed.entries[key, default: .nothing][keyPath: backends].set(member.endpoint, at: index)
+                    observed.entries[key, default: .nothing][keyPath: field] = number
                     return true
                 }
             }
@@ -155,16 +147,8 @@ struct ObservedTable {
     }
 }
 
-extension [Destination?] {
-    /// Elements come in the order of a hash table.
-    fileprivate mutating func set(_ endpoint: Destination, at index: Int) {
-        while count <= index { append(nil) }
-        self[index] = endpoint
-    }
-}
-
 /// Takes apart keys that were read back; every step is `nil` when there are not enough bytes.
-private struct KeyReader {
+struct KeyReader {
     private let value: Concatenation
     private var offset = 0
 

@@ -34,6 +34,33 @@ struct PickChain: Hashable, Sendable {
         self.memory = memory
     }
 
+    /// The chain for a list of a frontend; `nil` when the list is empty.
+    init?(_ route: Route, of frontend: Frontend, isNear: Bool, hasLocalDetector: Bool) {
+        guard !route.backends.isEmpty else { return nil }
+        let marking: Marking =
+            switch route.masquerade {
+            case .never: .never
+            case .always: .always
+            // Without a detector nothing is known to be local: traffic of services is left alone (1.8), and what
+            // is near can only come from the node itself (FE-6).
+            case .unlessLocal: hasLocalDetector ? .unlessLocal : isNear ? .always : .never
+            }
+        self.init(
+            marking: marking,
+            scope: frontend.key.scope,
+            isNear: isNear,
+            count: route.backends.count,
+            memory: frontend.affinityTimeout ?? 0
+        )
+    }
+
+    /// The chains for the lists of a frontend.
+    static func all(for frontend: Frontend, hasLocalDetector: Bool) -> [PickChain] {
+        [(frontend.route, false), (frontend.nearRoute, true)].compactMap { route, isNear in
+            route.flatMap { PickChain($0, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector) }
+        }
+    }
+
     init?(name: String) {
         var words = name.split(separator: "-", omittingEmptySubsequences: false)
         var memory: UInt32 = 0

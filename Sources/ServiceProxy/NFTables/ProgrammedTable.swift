@@ -27,9 +27,6 @@ struct ProgrammedTable: Sendable {
     /// No packet is under way in a table for so long.
     private static let surplusAge = Duration.seconds(1)
 
-    /// How many frontends go into one transaction of a cold start, so that the kernel's lock is not held for long.
-    private static let batch = 5000
-
     /// How often something that nothing uses could not be removed since the last call.
     mutating func takeCleanupFailures() -> Int {
         defer { cleanupFailures = 0 }
@@ -45,7 +42,7 @@ struct ProgrammedTable: Sendable {
 
     mutating func start(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
-        switch try Self.read(table, kernel) {
+        switch try Self.read(table, kernel, expecting: frontends) {
         case .missing:
             var creation = Transaction(table: table.table)
             table.addStructure(to: &creation)
@@ -67,17 +64,22 @@ struct ProgrammedTable: Sendable {
         }
     }
 
-    private static func read(_ table: ServiceTable, _ kernel: some NFTablesKernel) throws -> ObservedTable.Reading {
+    private static func read(
+        _ table: ServiceTable,
+        _ kernel: some NFTablesKernel,
+        expecting frontends: [Frontend]
+    ) throws -> ObservedTable.Reading {
         do {
-            return try ObservedTable.read(table, from: kernel)
+            return try ObservedTable.read(table, from: kernel, expecting: frontends)
         } catch NFTablesError.unsteady {
             // Others commit faster than a table can be read. Nothing has to be read to replace it.
             return .foreign
         }
     }
 
-    /// Everything in one transaction, so that there is no gap; if that is refused because of some frontends, without
-    /// them.
+    /// Everything in one transaction, however large: the old table, which serves until then, goes with the transaction
+    /// that begins the new one, since both have the same name, and a new table that is not full yet would be a gap. If
+    /// it is refused because of some frontends, without them.
     private mutating func replace(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
         var structure = Transaction(table: table.table)
@@ -106,15 +108,17 @@ struct ProgrammedTable: Sendable {
     private mutating func addInBatches(
         _ frontends: [Frontend]
     ) throws -> (changes: Int, refused: [RefusedFrontend]) {
-        var changes = 0
+        let cold = ColdStart(frontends, hasLocalDetector: table.hasLocalDetector)
+        var transaction = Transaction(table: table.table)
+        ServiceTransaction(table: table).write(new: cold.chains, to: &transaction)
+        try kernel.commit(transaction)
+        state.addIdle(cold.chains)
+        var changes = transaction.changeCount
         var refused: [RefusedFrontend] = []
-        var start = 0
-        while start < frontends.count {
-            let end = min(start + Self.batch, frontends.count)
-            let batch = try commit(frontends[start..<end].map { .add($0) }[...])
-            changes += batch.changes
-            refused += batch.refused
-            start = end
+        for batch in cold.batches {
+            let outcome = try commit(frontends[batch].map { .add($0) }[...])
+            changes += outcome.changes
+            refused += outcome.refused
         }
         return (changes, refused)
     }
@@ -150,7 +154,7 @@ struct ProgrammedTable: Sendable {
         let own = Set(table.maps.all.map(\.name))
         for set in observed.sets where !own.contains(set.name) && !set.isAnonymous { cleanup.deleteSet(set.name) }
         var nothing = ServiceTransaction(table: table)
-        nothing.write(to: &cleanup, state, retainedChains: 0)
+        nothing.write(to: &cleanup, state)
         if !cleanup.isEmpty {
             do {
                 try kernel.commit(cleanup)
@@ -254,6 +258,11 @@ struct ProgrammedTable: Sendable {
             throw ServiceBackendError.lost("\(missing.object)")
         }
         guard let change = changes.first else { throw error }
+        // And we add only what is not there: a slot that is was not seen when the table was read.
+        let slots = table.maps.slots
+        if let strange = refusals.first(where: { $0.code == EEXIST && $0.object.isElement(ofAny: slots) }) {
+            throw ServiceBackendError.lost("\(strange.object)")
+        }
         if changes.count == 1 { return (0, [RefusedFrontend(change: change, reason: error.description)]) }
         let middle = changes.startIndex + changes.count / 2
         let first = try commit(changes[..<middle])
@@ -283,6 +292,13 @@ struct ProgrammedTable: Sendable {
         } catch NFTablesError.refused(let refusals) where refusals.allSatisfy({ $0.code == ENOENT }) {
             // Someone else was faster.
         }
+    }
+}
+
+extension ObjectName {
+    fileprivate func isElement(ofAny sets: [NamedSet]) -> Bool {
+        guard case .element(let set, _) = self else { return false }
+        return sets.contains { $0.name == set.name }
     }
 }
 

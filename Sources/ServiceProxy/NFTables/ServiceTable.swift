@@ -142,6 +142,13 @@ struct ServiceTable: Hashable, Sendable {
             affinityEndpoints = NamedSet("affinity-endpoints", key: [.mark, destination, .destinationPort])
         }
 
+        /// Those that have the slots of lists.
+        var slots: [NamedSet] {
+            [service, nodePort].flatMap {
+                [$0.backends, $0.nearBackends, $0.affinityBackends, $0.nearAffinityBackends]
+            }
+        }
+
         subscript(scope: Scope) -> Scoped { scope == .service ? service : nodePort }
 
         var all: [NamedSet] {

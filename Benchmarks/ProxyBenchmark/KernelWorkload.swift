@@ -1,8 +1,8 @@
 import NetworkTypes
 import ServiceProxy
 
-/// Services with the same number of endpoints each, none of them on this node but one in ten.
-struct Workload {
+/// Frontends of Services with the same number of endpoints each, none of them on this node but one in ten.
+struct KernelWorkload {
     let services: Int
     let endpoints: Int
 
