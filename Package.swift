@@ -85,7 +85,11 @@ let package = Package(
         ),
         program(
             "swiftletctl",
-            ["Reports", "IPAM", "Stores", "ClusterClient", "NetworkTypes", "Version", argumentParser],
+            [
+                "Reports", "IPAM", "Stores", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes", "Version",
+                "YAML",
+                argumentParser,
+            ],
             linkerSettings: selfContained
         ),
         library(
@@ -96,7 +100,7 @@ let package = Package(
             ],
             testDependencies: ["TestAPIServer"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
+        library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
             ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging],
