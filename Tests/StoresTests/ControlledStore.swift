@@ -2,6 +2,7 @@ import ClusterClient
 import Foundation
 import TestAPIServer
 import TestSupport
+import Testing
 
 @testable import Stores
 
