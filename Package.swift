@@ -86,7 +86,11 @@ let package = Package(
         ),
         program(
             "swiftletctl",
-            ["Reports", "IPAM", "Stores", "ClusterClient", "NetworkTypes", "Version", argumentParser],
+            [
+                "Reports", "IPAM", "Stores", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes", "Version",
+                "YAML",
+                argumentParser,
+            ],
             linkerSettings: selfContained
         ),
         library(
@@ -97,7 +101,7 @@ let package = Package(
             ],
             testDependencies: ["TestAPIServer"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
+        library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
             [
