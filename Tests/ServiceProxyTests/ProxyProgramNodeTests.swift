@@ -57,9 +57,9 @@ extension ProxyProgramTests {
         func healthz() throws -> String { try get("/healthz", from: node.node, port: 10256) }
 
         // Nothing is written before the Node has what is needed, and the log says what that is.
-        try await eventually { proxy.log.contains("for=the Node object node=here") }
+        try await eventually { proxy.log.contains("for=\"the Node object\" node=\"here\"") }
         try server.put(Self.node(address: "192.0.2.1", spec: ""))
-        try await eventually { proxy.log.contains("for=spec.podCIDRs of the Node node=here") }
+        try await eventually { proxy.log.contains("for=\"spec.podCIDRs of the Node\" node=\"here\"") }
         #expect(try node.node.nft("list", "tables") == "")
         try server.put(Self.node(address: "192.0.2.1", spec: #""podCIDRs":["10.9.3.0/24"]"#))
         try await eventually { answers(from: client, to: "10.96.0.10") == ["pod1"] }
@@ -155,7 +155,7 @@ extension ProxyProgramTests {
         let tables = try node.node.nft("list", "tables")
         #expect(!tables.contains("kube-proxy") && tables.contains("table ip mine") && tables.contains("table ip6 mine"))
         for tool in tools {
-            try await eventually { proxy.log.contains("chains=2 tool=\(tool)") }
+            try await eventually { proxy.log.contains("chains=2 tool=\"\(tool)\"") }
             let rules = try node.node.run("/usr/sbin/\(tool)-save", [])
             #expect(
                 !rules.contains("KUBE-S") && rules.contains("KUBE-MARK-MASQ") && rules.contains("-j MINE"),
