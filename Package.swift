@@ -86,7 +86,11 @@ let package = Package(
         ),
         program(
             "swiftletctl",
-            ["Reports", "IPAM", "Stores", "ClusterClient", "NetworkTypes", "Version", argumentParser],
+            [
+                "Reports", "IPAM", "Stores", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes", "Version",
+                "YAML",
+                argumentParser,
+            ],
             linkerSettings: selfContained
         ),
         library(
@@ -97,11 +101,11 @@ let package = Package(
             ],
             testDependencies: ["TestAPIServer"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
+library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
             ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", "PrometheusText", logging],
-            testDependencies: ["StatusServers"]
+            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
         ),
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
         library("ComponentLogs", ["JSON", logging]),

@@ -7,8 +7,8 @@ import Reports
 struct IPAMCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ipam",
-        abstract: "Look at the assignment of addresses.",
-        subcommands: [Show.self]
+        abstract: "Look at the assignment of addresses, and put it right.",
+        subcommands: [Show.self, Check.self, Release.self, Configure.self]
     )
 }
 
@@ -60,7 +60,7 @@ extension IPAMCommand {
         func run() async throws {
             let address = try address()
             let store = try Store.open()
-            do {
+            try await Failure.translating {
                 if let address {
                     let report = try await AddressReport.read(address, from: store)
                     Output.print(output == .json ? try report.json() : report.text)
@@ -79,12 +79,6 @@ extension IPAMCommand {
                     let configuration = try record.map { try IPAMConfiguration($0) } ?? IPAMConfiguration()
                     Output.print(output == .json ? try configuration.json() : configuration.table)
                 }
-            } catch IPAMError.datastore(let error) {
-                throw Failure(error)
-            } catch let error as DatastoreError {
-                throw Failure(error)
-            } catch let error as IPAMError {
-                throw Failure(status: .error, message: error.description)
             }
         }
     }

@@ -49,6 +49,8 @@ final class RecordInput {
     /// A record is up to some hundred kilobytes.
     private static let longestLine = 16 << 20
 
+    private static let largestFile = 256 << 20
+
     private let descriptor: Int32
     private let name: String
     private var pending: [UInt8] = []
@@ -59,6 +61,19 @@ final class RecordInput {
         name = path == "-" ? "stdin" : path
         descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Failure.systemCall("read", path) }
+    }
+
+    /// Everything that is left, up to some hundred megabytes.
+    func all() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let line = try next() {
+            bytes += line
+            bytes.append(UInt8(ascii: "\n"))
+            guard bytes.count <= Self.largestFile else {
+                throw Failure(status: .error, message: "\(name) is larger than 256 MiB")
+            }
+        }
+        return bytes
     }
 
     /// The next line without its end.

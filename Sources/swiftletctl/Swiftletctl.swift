@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClusterClient
 import Glibc
+import IPAM
 import Reports
 import Stores
 
@@ -9,7 +10,7 @@ import Stores
 struct Swiftletctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftletctl",
-        abstract: "Shows what Swiftlet has assigned, and moves it between stores.",
+        abstract: "Shows what Swiftlet has assigned, puts it right, and moves it between stores.",
         discussion: """
             ENVIRONMENT
               DATASTORE_TYPE     Which store: "local", "etcdv3" or "kubernetes". Default:
@@ -31,10 +32,14 @@ struct Swiftletctl: AsyncParsableCommand {
               0  done
               1  an error; what is wrong is on stderr
               2  the command line is wrong
+              3  ipam check found problems
               4  the address asked for is not assigned
               5  the store cannot be reached, or is busy
             """,
-        subcommands: [IPAMCommand.self, DatastoreCommand.self, VersionCommand.self]
+        subcommands: [
+            IPAMCommand.self, GetCommand.self, ApplyCommand.self, CreateCommand.self, DeleteCommand.self,
+            DatastoreCommand.self, VersionCommand.self,
+        ]
     )
 
     static func main() async {
@@ -62,6 +67,7 @@ struct Failure: Error {
     enum Status: Int32 {
         case error = 1
         case usage = 2
+        case problemsFound = 3
         case notAssigned = 4
         case storeUnreachable = 5
     }
@@ -88,6 +94,10 @@ extension Failure {
             try await body()
         } catch let error as DatastoreError {
             throw Failure(error)
+        } catch IPAMError.datastore(let error) {
+            throw Failure(error)
+        } catch let error as IPAMError {
+            throw Failure(status: .error, message: error.description)
         } catch let error as ImportRecords.Problem {
             throw Failure(status: .error, message: error.description)
         }

@@ -9,83 +9,9 @@ import Testing
 
 /// `swiftletctl` as a person runs it, on each store.
 @Suite struct ControlProgramTests {
-    enum Kind: String, CaseIterable, CustomTestStringConvertible, Sendable {
-        case local, etcdv3, kubernetes
-        var testDescription: String { rawValue }
-    }
-
-    /// A store, and the environment that selects it.
-    private struct Place: Sendable {
-        let environment: [String: String]
-        let keeper: any Sendable
-
-        init(_ kind: Kind) async throws {
-            let directory = try TemporaryDirectory()
-            switch kind {
-            case .local:
-                environment = ["SWIFTLET_DATA_DIR": directory.path]
-                keeper = directory
-            case .etcdv3:
-                let etcd = try await EtcdServer()
-                environment = ["DATASTORE_TYPE": "etcdv3", "ETCD_ENDPOINTS": etcd.endpoint]
-                keeper = etcd
-            case .kubernetes:
-                let server = try await TestAPIServer()
-                try server.put(
-                    #"""
-                    {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "cart"},
-                     "spec": {"nodeName": "node-a", "containers": [{"name": "c", "image": "i"}]}}
-                    """#
-                )
-                try server.writeKubeconfig(to: directory.path + "/kubeconfig")
-                environment = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": directory.path + "/kubeconfig"]
-                keeper = (server, directory)
-            }
-        }
-
-        func store() throws -> any Datastore {
-            try StoreSelection(environment: environment).open(environment: environment, program: "test/1")
-        }
-
-        func run(_ arguments: String...) async throws -> Outcome {
-            try await ControlProgramTests.run(environment, arguments)
-        }
-    }
-
-    private struct Outcome: Sendable {
-        let status: Int32
-        let output: String
-        let errors: String
-    }
-
-    private static func run(_ environment: [String: String], _ arguments: [String]) async throws -> Outcome {
-        let program = try ChildProcess.sibling("swiftletctl")
-        return try await withCheckedThrowingContinuation { continuation in
-            Thread {
-                continuation.resume(
-                    with: Result {
-                        let process = Process()
-                        process.executableURL = URL(fileURLWithPath: program)
-                        process.arguments = arguments
-                        process.environment = environment
-                        let (output, errors) = (Pipe(), Pipe())
-                        process.standardInput = FileHandle.nullDevice
-                        process.standardOutput = output
-                        process.standardError = errors
-                        try process.run()
-                        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                        let other = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                        process.waitUntilExit()
-                        return Outcome(status: process.terminationStatus, output: text, errors: other)
-                    }
-                )
-            }.start()
-        }
-    }
-
-    @Test(arguments: Kind.allCases)
-    func showsWhatIsAssigned(_ kind: Kind) async throws {
-        let place = try await Place(kind)
+    @Test(arguments: ControlledStore.Kind.allCases)
+    func showsWhatIsAssigned(_ kind: ControlledStore.Kind) async throws {
+        let place = try await ControlledStore(kind)
         try await MigrationTests.fill(place.store())
         let table = try await place.run("ipam", "show", "--show-blocks")
         #expect(table.status == 0, "\(table.errors)")
@@ -111,8 +37,8 @@ import Testing
     }
 
     /// Refused, and a host that takes connections and never answers.
-    @Test(arguments: [Kind.etcdv3, .kubernetes], [false, true])
-    func aStoreThatIsAwayEndsItSoon(_ kind: Kind, _ isHanging: Bool) async throws {
+    @Test(arguments: [ControlledStore.Kind.etcdv3, .kubernetes], [false, true])
+    func aStoreThatIsAwayEndsItSoon(_ kind: ControlledStore.Kind, _ isHanging: Bool) async throws {
         let silence = try SilentPort()
         let port = isHanging ? silence.port : try EtcdServer.freePort()
         let directory = try TemporaryDirectory()
@@ -127,7 +53,7 @@ import Testing
             ["ipam", "show"], ["ipam", "show", "--ip", "10.80.0.1"], ["datastore", "migrate", "export"],
         ] {
             let start = ContinuousClock.now
-            let outcome = try await Self.run(environment, arguments)
+            let outcome = try await ControlledStore.run(environment, arguments)
             #expect(ContinuousClock.now - start < .seconds(10), "\(arguments)")
             #expect(outcome.status == 5, "\(arguments): \(outcome.output) \(outcome.errors)")
             #expect(outcome.errors.contains("127.0.0.1:\(port)"), "\(outcome.errors)")
@@ -138,13 +64,13 @@ import Testing
 
     /// A node's store goes into a cluster, into the other kind of cluster, and home again.
     @Test func exportAndImportFromStoreToStore() async throws {
-        let home = try await Place(.local)
+        let home = try await ControlledStore(.local)
         let directory = try TemporaryDirectory()
         try await MigrationTests.fill(home.store())
         let before = try await home.run("ipam", "show", "--show-blocks", "-o", "json")
         var source = home
         var places = [home]
-        for (number, kind) in [Kind.etcdv3, .kubernetes, .local].enumerated() {
+        for (number, kind) in [ControlledStore.Kind.etcdv3, .kubernetes, .local].enumerated() {
             let file = directory.path + "/\(number).jsonl"
             #expect(try await source.run("datastore", "migrate", "lock").status == 0)
             let exported = try await source.run("datastore", "migrate", "export", "-f", file)
@@ -153,7 +79,7 @@ import Testing
             let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
             #expect(mode == 0o600)
 
-            let place = try await Place(kind)
+            let place = try await ControlledStore(kind)
             let imported = try await place.run("datastore", "migrate", "import", "-f", file)
             #expect(imported.status == 0, "\(imported.errors)")
             #expect(imported.errors.contains("0 were left out"), "\(imported.errors)")

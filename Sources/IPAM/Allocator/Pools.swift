@@ -59,7 +59,7 @@ extension Allocator {
         return missing
     }
 
-    private static func requireApart(_ pool: IPPool, _ other: IPPool) throws(IPAMError) {
+    static func requireApart(_ pool: IPPool, _ other: IPPool) throws(IPAMError) {
         guard pool.name != other.name else { throw .invalidPool(name: pool.name, "it is configured twice") }
         guard !pool.cidr.overlaps(other.cidr) else {
             throw .invalidPool(name: pool.name, "\(pool.cidr) overlaps \(other.cidr) of pool \(other.name)")
@@ -67,7 +67,7 @@ extension Allocator {
     }
 
     /// A prefix in which blocks of another size exist cannot become a pool.
-    private func requireBlocksFit(_ pools: [IPPool]) async throws(AttemptError) {
+    func requireBlocksFit(_ pools: [IPPool]) async throws(AttemptError) {
         for family in Set(pools.map(\.family)) {
             for case .block(let block) in try await keys(.blocks(family)) {
                 for pool in pools where pool.cidr.overlaps(block) && pool.spec.blockSize != block.prefixLength {

@@ -111,7 +111,7 @@ extension Block {
         return true
     }
 
-    private mutating func removeUnusedAttributes() {
+    mutating func removeUnusedAttributes() {
         var isUsed = [Bool](repeating: false, count: attributes.count)
         for case let index? in allocations where isUsed.indices.contains(index) { isUsed[index] = true }
         guard isUsed.contains(false) else { return }

@@ -1,3 +1,5 @@
+import KubernetesClient
+
 /// Decides which requests keep up with the objects of one kind: the list/watch protocol as a value, without I/O.
 ///
 /// A driver asks for the ``next(at:using:)`` step, takes it, and tells what came of it. The rules are those of client-go's
@@ -43,7 +45,9 @@ struct Reflector: Sendable {
     private let settings: ReflectorSettings
     private var state = State.unlisted
     private var notBefore: ContinuousClock.Instant?
-    private var failures = 0
+    /// Nothing new has come since the last failure.
+    private var isFailing = false
+    private var backoff: Backoff
     /// The failure that was told last.
     private var reported: String?
 
@@ -60,6 +64,8 @@ struct Reflector: Sendable {
 
     init(settings: ReflectorSettings = ReflectorSettings()) {
         self.settings = settings
+        // Half of the longest, as up to twice as much is waited: also the longest differs from node to node.
+        backoff = Backoff(initial: settings.firstDelay, limit: settings.longestDelay / 2)
     }
 
     /// Takes over what an earlier process knew.
@@ -217,7 +223,7 @@ struct Reflector: Sendable {
         case .watching(let since, let isProductive, let isHeard):
             if isHeard { fruitlessWatches = 0 }
             let isShort = !isProductive && since.duration(to: now) < settings.shortestWatch
-            if !isShort { failures = 0 }
+            if !isShort { forgiveFailures() }
             watchEnded(end, isHeard: isHeard, isShort: isShort, at: now, using: &random)
         default: break  // It was given up, and what comes next is decided.
         }
@@ -335,8 +341,13 @@ struct Reflector: Sendable {
         var isProductive = isNews
         if case .watching(_, true, _) = state { isProductive = true }
         state = .watching(since: since, isProductive: isProductive, isHeard: true)
-        if isNews { failures = 0 }
+        if isNews { forgiveFailures() }
         recover()
+    }
+
+    private mutating func forgiveFailures() {
+        isFailing = false
+        backoff.reset()
     }
 
     private mutating func recover() {
@@ -357,8 +368,9 @@ struct Reflector: Sendable {
         if wasListed {
             notices.append(.listingAnew(reason: failure.message))
             // The first time at once; a server that says so after each list is not hurried.
-            if failure.reason == .expired, failures == 0 {
-                failures = 1
+            if failure.reason == .expired, !isFailing {
+                isFailing = true
+                _ = backoff.step(using: &random)
                 return
             }
         }
@@ -370,10 +382,8 @@ struct Reflector: Sendable {
         at now: ContinuousClock.Instant,
         using random: inout some RandomNumberGenerator
     ) {
-        // Half of the longest, as up to twice as much is waited: also the longest differs from node to node.
-        let base = min(settings.firstDelay * (1 << min(failures, 20)), settings.longestDelay / 2)
-        failures += 1
-        var delay = base * Double.random(in: 1..<2, using: &random)
+        isFailing = true
+        var delay = backoff.step(using: &random)
         if let retryAfter = failure.retryAfter {
             let spread = Double.random(in: 1..<1.1, using: &random)
             delay = max(delay, min(retryAfter, settings.longestRetryAfter) * spread)

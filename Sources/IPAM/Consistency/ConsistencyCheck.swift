@@ -1,0 +1,180 @@
+import ClusterClient
+import KubernetesAPI
+import NetworkTypes
+
+/// Whether what IPAM has recorded agrees with itself and with what is in use (7.3). A pure function of the records.
+public struct ConsistencyCheck: Sendable {
+    public struct Allocation: Hashable, Sendable {
+        public let address: IPAddress
+        public let block: CIDR
+        public let handle: String?
+        public let attributes: [String: String]
+        public let alternateOwner: [String: String]
+        public let sequenceNumber: UInt64
+        public let use: Use
+        /// Whether another node has it than the one that owns the block.
+        public let isBorrowed: Bool
+
+        public var isLeaked: Bool { use == .none }
+    }
+
+    /// What an assigned address is for.
+    public enum Use: Hashable, Sendable {
+        /// A recorded endpoint has it.
+        case endpoint(String)
+        /// A node has it for a tunnel.
+        case tunnel(node: String)
+        /// A Service has it, which IPAM's records do not tell more of.
+        case loadBalancer
+        /// Assigned so short a time ago that its endpoint may be about to be recorded.
+        case recent
+        case coolingDown
+        /// Nobody: it has leaked.
+        case none
+    }
+
+    public struct BlockSummary: Hashable, Sendable {
+        public let cidr: CIDR
+        public let affinity: BlockOwner?
+        /// B1 to B5 (2.2).
+        public let violations: [String]
+    }
+
+    /// An endpoint's address that IPAM knows nothing of.
+    public struct UnknownAddress: Hashable, Sendable {
+        public let address: IPAddress
+        public let owner: String
+    }
+
+    public struct LeakedHandle: Hashable, Sendable {
+        public let id: String
+        public let revision: Revision
+
+        public init(id: String, revision: Revision) {
+            self.id = id
+            self.revision = revision
+        }
+    }
+
+    /// By prefix.
+    public let blocks: [BlockSummary]
+    /// By address; cooling ones too.
+    public let allocations: [Allocation]
+    /// The pools that addresses are assigned from, by name.
+    public let pools: [CIDR]
+    public let endpointCount: Int
+    /// How many addresses endpoints and nodes use.
+    public let usedCount: Int
+    public let usedOutsidePools: [UnknownAddress]
+    public let usedWithoutAllocation: [UnknownAddress]
+    /// Handles that no address has.
+    public let leakedHandles: [LeakedHandle]
+    public let matchedHandleCount: Int
+    /// Handles of addresses that have no record, so that a DEL would not find them.
+    public let missingHandles: [String]
+    public let unreadable: [IPAMRecords.Unreadable]
+    /// How many addresses each node has, the most first.
+    public let allocationsPerNode: [(node: String, count: Int)]
+    public let information: ClusterInformation?
+    public let informationRevision: Revision?
+
+    /// How long an ADD may take to record the endpoint for the address that it has.
+    public static let gracePeriod = Duration.seconds(120)
+
+    public init(_ records: IPAMRecords, now: Timestamp) {
+        var allocations: [Allocation] = []
+        var perNode: [String: Int] = [:]
+        var usedHandles: Set<String> = []
+        for block in records.blocks {
+            for ordinal in block.allocations.indices {
+                guard let attribute = block.attribute(ordinal) else { continue }
+                if attribute.releasedAt == nil, let handle = attribute.handle { usedHandles.insert(handle) }
+                let allocation = Allocation(block, ordinal, attribute, records, now)
+                allocations.append(allocation)
+                guard let node = attribute.secondary["node"], allocation.use != .coolingDown else { continue }
+                perNode[node, default: 0] += 1
+            }
+        }
+        self.allocations = allocations
+        allocationsPerNode = perNode.map { (node: $0.key, count: $0.value) }
+            .sorted { ($1.count, $0.node) < ($0.count, $1.node) }
+        blocks = records.blocks.map {
+            BlockSummary(cidr: $0.cidr, affinity: $0.affinity, violations: $0.violations(now: now))
+        }
+        let active = records.pools.filter(\.isEnabled)
+        pools = active.map(\.cidr)
+        endpointCount = records.endpointCount
+
+        let assigned = Set(allocations.lazy.filter { $0.use != .coolingDown }.map(\.address))
+        let unknown = records.endpoints.filter { !assigned.contains($0.key) }
+            .map { UnknownAddress(address: $0.key, owner: $0.value) }.sorted { $0.address < $1.address }
+        usedOutsidePools = unknown.filter { item in !active.contains { $0.cidr.contains(item.address) } }
+        usedWithoutAllocation = unknown.filter { item in active.contains { $0.cidr.contains(item.address) } }
+        usedCount = records.endpoints.count + allocations.count { if case .tunnel = $0.use { true } else { false } }
+
+        leakedHandles = records.handles.filter { !usedHandles.contains($0.key) }
+            .map { LeakedHandle(id: $0.key, revision: $0.value.revision) }.sorted { $0.id < $1.id }
+        matchedHandleCount = records.handles.count - leakedHandles.count
+        missingHandles = usedHandles.filter { records.handles[$0] == nil }.sorted()
+        unreadable = records.unreadable
+        information = records.information
+        informationRevision = records.informationRevision
+    }
+
+    public var leaks: [Allocation] { allocations.filter(\.isLeaked) }
+    public var invalidBlocks: [BlockSummary] { blocks.filter { !$0.violations.isEmpty } }
+
+    /// calicoctl leaves out missing handles, which keep a DEL from finding an address; here they count.
+    public var problemCount: Int {
+        leaks.count + usedOutsidePools.count + usedWithoutAllocation.count + leakedHandles.count
+            + missingHandles.count + invalidBlocks.count + unreadable.count
+    }
+}
+
+extension ConsistencyCheck.Allocation {
+    fileprivate init(
+        _ block: Block,
+        _ ordinal: Int,
+        _ attribute: Block.Attribute,
+        _ records: IPAMRecords,
+        _ now: Timestamp
+    ) {
+        address = block.address(ordinal)
+        self.block = block.cidr
+        handle = attribute.handle
+        attributes = attribute.secondary
+        alternateOwner = attribute.alternateOwner
+        sequenceNumber = block.sequenceNumber(of: ordinal)
+        let node = attribute.secondary["node"]
+        isBorrowed = node.map { block.affinity != .host($0) } ?? false
+        if attribute.releasedAt != nil {
+            use = .coolingDown
+        } else if let owner = records.endpoints[address] {
+            use = .endpoint(owner)
+        } else if attribute.secondary["type"]?.hasSuffix("TunnelAddress") == true, let node,
+            records.nodes.contains(node)
+        {
+            use = .tunnel(node: node)
+        } else if block.affinity == .virtual("load-balancer") || attribute.handle == "windows-reserved-ipam-handle" {
+            use = .loadBalancer
+        } else if let since = attribute.secondary["timestamp"].flatMap(Timestamp.init(attribute:)),
+            now - since < ConsistencyCheck.gracePeriod
+        {
+            use = .recent
+        } else {
+            use = .none
+        }
+    }
+}
+
+extension Timestamp {
+    /// As Go prints a time, which Calico notes beside an address: `2026-11-20 08:14:03.120045 +0000 UTC`; RFC 3339 too.
+    init?(attribute text: String) {
+        let words = text.split(separator: " ")
+        guard words.count >= 3, words[2] == "+0000" else {
+            self.init(text)
+            return
+        }
+        self.init("\(words[0])T\(words[1])Z")
+    }
+}

@@ -1,0 +1,128 @@
+import ClusterClient
+import FoundationEssentials
+import JSON
+import KubernetesAPI
+import NetworkTypes
+
+/// All that a store has of IPAM, as it was read at one time. What cannot be read is kept as such, so that one bad record
+/// hides nothing.
+public struct IPAMRecords: Sendable {
+    /// A record that is not what its key says.
+    public struct Unreadable: Hashable, Sendable {
+        public let key: RecordKey
+        public let problem: String
+    }
+
+    struct IndexedHandle: Sendable {
+        let handle: Handle
+        let revision: Revision
+    }
+
+    let pools: [IPPool]
+    let blocks: [Block]
+    let handles: [String: IndexedHandle]
+    /// The addresses that recorded endpoints have (contract: "in use"), with a name for each owner.
+    let endpoints: [IPAddress: String]
+    let endpointCount: Int
+    let nodes: Set<String>
+    let information: ClusterInformation?
+    let informationRevision: Revision?
+    let unreadable: [Unreadable]
+
+    public static func read(from datastore: any Datastore) async throws(DatastoreError) -> IPAMRecords {
+        // Blocks before endpoints: an ADD that ends in between is then seen with its endpoint, or not at all. Handles
+        // last, as they are written with or before their blocks.
+        let kinds: [ResourceKind] = [.ipPools, .nodes, .clusterInformations]
+        let settings = try await datastore.read(kinds.map { .collection(.resources($0)) })
+        let blocks = try await datastore.read([.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))])
+        let handles = try await datastore.list(.handles)
+        let endpoints = try await datastore.list(.resources(.workloadEndpoints))
+        return IPAMRecords(settings: settings, blocks: blocks.flatMap { $0 }, handles: handles, endpoints: endpoints)
+    }
+
+    /// The endpoint that has an address; `nil` when none is recorded.
+    public func owner(of address: IPAddress) -> String? { endpoints[address] }
+
+    init(settings: [[Record]], blocks: [Record], handles: [Record], endpoints: [Record]) {
+        var unreadable: [Unreadable] = []
+        func readable<Value>(_ records: [Record], _ read: (Record) throws(IPAMError) -> Value) -> [Value] {
+            records.compactMap { record in
+                do throws(IPAMError) {
+                    return try read(record)
+                } catch {
+                    unreadable.append(Unreadable(key: record.key, problem: error.description))
+                    return nil
+                }
+            }
+        }
+        pools = readable(settings[0]) { (record) throws(IPAMError) in try IPPool(record) }.sorted { $0.name < $1.name }
+        nodes = Set(
+            settings[1].compactMap { record in
+                if case .resource(_, _, let name) = record.key { name } else { nil }
+            }
+        )
+        let informationRecord = settings[2].first { $0.key == ClusterInformation.recordKey("default") }
+        information =
+            readable(informationRecord.map { [$0] } ?? []) { (record) throws(IPAMError) in
+                try ClusterInformation(record)
+            }.first
+        informationRevision = informationRecord?.revision
+        self.blocks = readable(blocks) { (record) throws(IPAMError) in try Block(record) }.sorted { $0.cidr < $1.cidr }
+        let indexed = readable(handles) { (record) throws(IPAMError) -> (String, IndexedHandle)? in
+            guard case .handle(let id) = record.key else { return nil }
+            let stored = try StoredHandle(id: id, record)
+            return (id, IndexedHandle(handle: stored.handle, revision: record.revision))
+        }
+        self.handles = Dictionary(indexed.compactMap(\.self)) { first, _ in first }
+        var used: [IPAddress: String] = [:]
+        var count = 0
+        for endpoint in readable(endpoints, EndpointAddresses.init) {
+            count += 1
+            for address in endpoint.addresses { used[address] = endpoint.owner }
+        }
+        self.endpoints = used
+        endpointCount = count
+        self.unreadable = unreadable
+    }
+}
+
+/// As much of a WorkloadEndpoint as says which addresses are in use, and by whom.
+struct EndpointAddresses {
+    let owner: String
+    let addresses: [IPAddress]
+
+    init(_ record: Record) throws(IPAMError) {
+        guard case .resource(_, let namespace, let name) = record.key else {
+            throw .inconsistent("\(record.key) is no endpoint")
+        }
+        var addresses: [IPAddress] = []
+        var workload: String?
+        var node: String?
+        do throws(MalformedRecord) {
+            try JSONReader.record(record.value) { (reader) throws(JSONReader.Failure) in
+                try reader.members { (member, reader) throws(JSONReader.Failure) in
+                    guard member == "spec", !reader.null() else { return try reader.skip() }
+                    try reader.members { (member, reader) throws(JSONReader.Failure) in
+                        switch member {
+                        case "ipNetworks":
+                            try reader.optionalArray { (reader) throws(JSONReader.Failure) in
+                                let text = try reader.string()
+                                guard let address = CIDR(text)?.address ?? IPAddress(text) else {
+                                    throw reader.failure("\"\(text)\" is not a CIDR")
+                                }
+                                addresses.append(address)
+                            }
+                        case "pod", "workload": workload = try reader.optionalString() ?? workload
+                        case "node": node = try reader.optionalString()
+                        default: try reader.skip()
+                        }
+                    }
+                }
+            }
+        } catch {
+            throw .inconsistent("\(record.key): \(error)")
+        }
+        self.addresses = addresses
+        owner = "\(namespace)/\(workload ?? name)" + (node.map { " on \($0)" } ?? "")
+    }
+}

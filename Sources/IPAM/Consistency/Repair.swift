@@ -1,0 +1,123 @@
+import ClusterClient
+import KubernetesAPI
+import NetworkTypes
+
+/// What became of things that were to be cleaned up, which others may have changed meanwhile.
+public struct CleanupCount: Hashable, Sendable {
+    public var done = 0
+    /// Changed or gone by now, so that they were left alone.
+    public var skipped = 0
+    /// What could not be done, one clause each.
+    public var errors: [String] = []
+
+    public init() {}
+}
+
+extension Allocator {
+    /// Releases addresses that have leaked, each only if it is still the assignment that was looked at (G5).
+    public func release(
+        leaks: [ReleaseOptions],
+        progress: (CleanupCount) -> Void = { _ in }
+    ) async throws(IPAMError) -> CleanupCount {
+        var count = CleanupCount()
+        for leak in leaks {
+            do throws(IPAMError) {
+                let result = try await release([leak])
+                if result.released.isEmpty { count.skipped += 1 } else { count.done += 1 }
+            } catch {
+                switch error {
+                case .staleRelease: count.skipped += 1
+                case .datastore, .deadlineExceeded: throw error
+                default: count.errors.append("\(leak.address): \(error)")
+                }
+            }
+            progress(count)
+        }
+        return count
+    }
+
+    /// Deletes handles that no address has, each only if nobody has written it since it was looked at.
+    public func delete(
+        handles: [ConsistencyCheck.LeakedHandle],
+        progress: (CleanupCount) -> Void = { _ in }
+    ) async throws(IPAMError) -> CleanupCount {
+        var count = CleanupCount()
+        for handle in handles {
+            do throws(DatastoreError) {
+                _ = try await datastore.commit([.delete(.handle(handle.id), handle.revision)])
+                count.done += 1
+            } catch {
+                switch error.reason {
+                case .conflict, .notFound: count.skipped += 1
+                case .unavailable: throw .datastore(error)
+                default: count.errors.append("\(error)")
+                }
+            }
+            progress(count)
+        }
+        return count
+    }
+
+    /// Writes the record of a handle that addresses of these blocks have, so that a DEL finds them again.
+    public func restore(handle id: String, of blocks: Set<CIDR>) async throws(IPAMError) {
+        try await attempting { () async throws(AttemptError) in
+            let blocks = blocks.sorted()
+            let answers = try await read([.record(.handle(id))] + blocks.map { .record(.block($0)) })
+            let change = try deciding { () throws(IPAMError) -> RecordChange? in
+                var stored = try StoredHandle(id: id, answers[0].first)
+                for (cidr, records) in zip(blocks, answers.dropFirst()) {
+                    guard let record = records.first else { continue }
+                    stored.handle.blocks[cidr] = try Block(record).ordinals(handle: id, interface: nil).count
+                }
+                return stored.change
+            }
+            if let change { try await commit([change]) }
+        }
+    }
+
+    /// Mends a block's queue and indices (B1 to B5) by what its allocations say; whether there was something to mend.
+    @discardableResult
+    public func mend(block cidr: CIDR) async throws(IPAMError) -> Bool {
+        try await attempting { () async throws(AttemptError) in
+            guard let record = try await read([.record(.block(cidr))]).first?.first else { return false }
+            let now = clock.now()
+            let mended = try deciding { () throws(IPAMError) -> Block? in
+                var block = try Block(record)
+                guard !block.violations(now: now).isEmpty else { return nil }
+                block.mend(now: now)
+                return block
+            }
+            guard var mended else { return false }
+            mended.beginWrite()
+            try await commit([.update(.block(cidr), mended.json, record.revision)])
+            return true
+        }
+    }
+}
+
+extension Block {
+    /// Makes B1 to B5 hold: what has an owner keeps it, everything else is free, in the order that the queue had.
+    mutating func mend(now: Timestamp) {
+        for ordinal in allocations.indices {
+            // Without an attribute nobody could ever release it.
+            if let index = allocations[ordinal], !attributes.indices.contains(index) { allocations[ordinal] = nil }
+        }
+        for index in attributes.indices {
+            if let releasedAt = attributes[index].releasedAt, releasedAt > now {
+                attributes[index].releasedAt = now.wholeSecond
+            }
+        }
+        var queue: [Int] = []
+        var isQueued = allocations.map { $0 != nil }
+        for ordinal in unallocated + Array(allocations.indices)
+        where isQueued.indices.contains(ordinal) && !isQueued[ordinal] {
+            isQueued[ordinal] = true
+            queue.append(ordinal)
+        }
+        unallocated = queue
+        sequenceNumberForAllocation = sequenceNumberForAllocation.filter { ordinal, _ in
+            allocations.indices.contains(ordinal) && allocations[ordinal] != nil
+        }
+        removeUnusedAttributes()
+    }
+}

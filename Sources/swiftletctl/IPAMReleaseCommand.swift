@@ -1,0 +1,153 @@
+import ArgumentParser
+import ClusterClient
+import IPAM
+import KubernetesAPI
+import NetworkTypes
+import Reports
+import Stores
+import Version
+
+extension IPAMCommand {
+    struct Release: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Release addresses that nobody uses.",
+            discussion: """
+                With --ip, one address; it is refused while an endpoint is recorded for it, unless --force is given.
+
+                With --from-report, what ipam check -o has found leaked. Of several reports only what all of them have \
+                counts, so that an address that a pod was just getting is not taken away. The reports have to be of this \
+                cluster, at least one of them of its present state, and the store has to be locked, so that nothing \
+                is assigned meanwhile; --force does without the lock and with reports of another version.
+
+                EXAMPLES
+                  swiftletctl ipam release --ip 10.80.0.1
+                  swiftletctl ipam check -o a.json; sleep 300; swiftletctl datastore migrate lock
+                  swiftletctl ipam check -o b.json
+                  swiftletctl ipam release --from-report a.json --from-report b.json
+                  swiftletctl datastore migrate unlock
+                """
+        )
+
+        @Option(help: ArgumentHelp("The address to release.", valueName: "address"))
+        var ip: String?
+
+        @Option(help: ArgumentHelp("A report of ipam check; may be repeated.", valueName: "file"))
+        var fromReport: [String] = []
+
+        @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")
+        var force = false
+
+        func validate() throws {
+            guard (ip == nil) != fromReport.isEmpty else {
+                throw ValidationError("Give either --ip or --from-report.")
+            }
+        }
+
+        func run() async throws {
+            var address: IPAddress?
+            if let ip {
+                address = IPAddress(ip)
+                guard address != nil else {
+                    throw Failure(status: .usage, message: "invalid IP address specified: \(ip)")
+                }
+            }
+            let reports = try fromReport.map(read)
+            let store = try Store.open()
+            try await Failure.translating {
+                if let address {
+                    try await release(address, store)
+                } else {
+                    try await release(reports, store)
+                }
+            }
+        }
+
+        private func read(_ path: String) throws -> ConsistencyReport {
+            do {
+                return try ConsistencyReport(parsing: try RecordInput(path).all())
+            } catch let problem as ConsistencyReport.Malformed {
+                throw Failure(status: .error, message: "\(path): \(problem)")
+            }
+        }
+
+        private func release(_ address: IPAddress, _ store: any Datastore) async throws {
+            let report = try await AddressReport.read(address, from: store)
+            guard case .assigned(let assignment) = report.state else {
+                throw Failure(status: .notAssigned, message: "IP address \(address) is not assigned")
+            }
+            if !force, let owner = try await IPAMRecords.read(from: store).owner(of: address) {
+                throw Failure(
+                    status: .error,
+                    message: "IP address \(address) is in use by \(owner); delete the pod, or give --force"
+                )
+            }
+            // What was looked at, and nothing that took its place meanwhile.
+            let options = ReleaseOptions(
+                address: address,
+                handle: assignment.handle,
+                sequenceNumber: assignment.sequenceNumber
+            )
+            let result = try await Allocator(datastore: store, host: "").release([options])
+            guard !result.released.isEmpty else {
+                throw Failure(status: .notAssigned, message: "IP address \(address) is not assigned")
+            }
+            Output.print("Successfully released IP address \(address)")
+        }
+
+        private func release(_ reports: [ConsistencyReport], _ store: any Datastore) async throws {
+            let check = ConsistencyCheck(try await IPAMRecords.read(from: store), now: .now)
+            try require(reports, fit: check)
+            let allocator = Allocator(datastore: store, host: "")
+            let leaks = ConsistencyReport.commonLeaks(reports)
+            Output.print("Releasing \(leaks.count) old IPs...")
+            let released = try await allocator.release(
+                leaks: leaks.map {
+                    ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
+                }
+            )
+            Output.print("Released \(released.done) IPs successfully")
+            if released.skipped > 0 {
+                Output.print(
+                    "\(released.skipped) addresses marked as leaked in the report had already been cleaned up."
+                )
+            }
+            let handles = ConsistencyReport.commonHandles(reports)
+            Output.print("Deleting \(handles.count) handles...")
+            let deleted = try await allocator.delete(handles: handles)
+            Output.print(
+                "Released \(deleted.done) handles; \(deleted.skipped) skipped; \(deleted.errors.count) errors."
+            )
+            for error in released.errors + deleted.errors { Output.error(error) }
+            Output.print("You may now unlock the data store.")
+            if !(released.errors + deleted.errors).isEmpty { throw Failure(status: .error, message: "") }
+        }
+
+        private func require(_ reports: [ConsistencyReport], fit check: ConsistencyCheck) throws {
+            let guid = check.information?.spec.clusterGUID ?? ""
+            for (path, report) in zip(fromReport, reports) where report.clusterGUID != guid {
+                throw Failure(
+                    status: .error,
+                    message: "\(path) is of cluster \(report.clusterGUID), not of this one (\(guid))"
+                )
+            }
+            let revision = check.informationRevision?.description ?? ""
+            guard force || reports.contains(where: { $0.clusterInformationRevision == revision }) else {
+                throw Failure(
+                    status: .error,
+                    message: "no report is of the present state of the datastore: make one while it is locked"
+                )
+            }
+            for (path, report) in zip(fromReport, reports) where report.version != swiftletVersion {
+                try object("\(path) was made by version \(report.version), not by \(swiftletVersion)")
+            }
+            if check.information?.spec.datastoreReady != false {
+                try object("the datastore is not locked: swiftletctl datastore migrate lock")
+            }
+        }
+
+        private func object(_ problem: String) throws {
+            guard force else { throw Failure(status: .error, message: "\(problem); or give --force") }
+            Output.error("WARNING: \(problem)")
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import ClusterClient
+import Foundation
+import TestAPIServer
+import TestSupport
+import Testing
+
+@testable import Stores
+
+/// A store, and `swiftletctl` as a person runs it with the environment that selects the store.
+struct ControlledStore: Sendable {
+    enum Kind: String, CaseIterable, CustomTestStringConvertible, Sendable {
+        case local, etcdv3, kubernetes
+        var testDescription: String { rawValue }
+    }
+
+    struct Outcome: Sendable {
+        let status: Int32
+        let output: String
+        let errors: String
+    }
+
+    let environment: [String: String]
+    let keeper: any Sendable
+
+    init(_ kind: Kind) async throws {
+        let directory = try TemporaryDirectory()
+        switch kind {
+        case .local:
+            environment = ["SWIFTLET_DATA_DIR": directory.path]
+            keeper = directory
+        case .etcdv3:
+            let etcd = try await EtcdServer()
+            environment = ["DATASTORE_TYPE": "etcdv3", "ETCD_ENDPOINTS": etcd.endpoint]
+            keeper = etcd
+        case .kubernetes:
+            let server = try await TestAPIServer()
+            try server.put(
+                #"""
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "cart"},
+                 "spec": {"nodeName": "node-a", "containers": [{"name": "c", "image": "i"}]}}
+                """#
+            )
+            try server.writeKubeconfig(to: directory.path + "/kubeconfig")
+            environment = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": directory.path + "/kubeconfig"]
+            keeper = (server, directory)
+        }
+    }
+
+    func store() throws -> any Datastore {
+        try StoreSelection(environment: environment).open(environment: environment, program: "test/1")
+    }
+
+    func run(_ arguments: String...) async throws -> Outcome {
+        try await Self.run(environment, arguments)
+    }
+
+    static func run(_ environment: [String: String], _ arguments: [String]) async throws -> Outcome {
+        let program = try ChildProcess.sibling("swiftletctl")
+        return try await withCheckedThrowingContinuation { continuation in
+            Thread {
+                continuation.resume(
+                    with: Result {
+                        let process = Process()
+                        process.executableURL = URL(fileURLWithPath: program)
+                        process.arguments = arguments
+                        process.environment = environment
+                        let (output, errors) = (Pipe(), Pipe())
+                        process.standardInput = FileHandle.nullDevice
+                        process.standardOutput = output
+                        process.standardError = errors
+                        try process.run()
+                        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+                        let other = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+                        process.waitUntilExit()
+                        return Outcome(status: process.terminationStatus, output: text, errors: other)
+                    }
+                )
+            }.start()
+        }
+    }
+}
