@@ -78,9 +78,8 @@ let package = Package(
             "swiftlet-proxy",
             [
                 "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
-                "KubernetesSource",
-                "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers", "Version", "YAML",
-                logging, serviceLifecycle,
+                "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers",
+                "Version", "YAML", logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -101,10 +100,13 @@ let package = Package(
             ],
             testDependencies: ["TestAPIServer"]
         ),
-library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
+        library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
-            ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", "PrometheusText", logging],
+            [
+                "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
+                logging,
+            ],
             testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
         ),
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
@@ -145,7 +147,7 @@ library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTy
         library(
             "KubernetesWire",
             ["JSON", "KubernetesAPI", "NetworkTypes", protobuf],
-            exclude: ["core", "discovery", "meta"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
+            exclude: ["core", "discovery", "meta", "networking"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
         ),
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),

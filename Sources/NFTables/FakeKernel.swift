@@ -65,6 +65,14 @@ public final class FakeKernel: NFTablesKernel {
     // MARK: Transactions
 
     public func commit(_ transaction: Transaction, ifGeneration generation: UInt32?) throws {
+        try carryOut(transaction, ifGeneration: generation, isCommitted: true)
+    }
+
+    public func check(_ transaction: Transaction) throws {
+        try carryOut(transaction, ifGeneration: nil, isCommitted: false)
+    }
+
+    private func carryOut(_ transaction: Transaction, ifGeneration generation: UInt32?, isCommitted: Bool) throws {
         guard !transaction.isEmpty else { return }
         try contents.withLock { contents in
             if let generation, generation != contents.generation { throw NFTablesError.generationChanged }
@@ -92,6 +100,7 @@ public final class FakeKernel: NFTablesKernel {
                 }
             }
             if !refusals.isEmpty { throw NFTablesError.refused(refusals) }
+            guard isCommitted else { return }
             next.generation &+= 1
             contents = next
         }

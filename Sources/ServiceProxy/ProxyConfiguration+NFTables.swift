@@ -7,17 +7,13 @@ extension ProxyConfiguration {
     ///
     /// - Throws: when the kernel cannot be spoken to.
     public func makeNFTablesBackend(
-        _ nodePorts: NodePortSelections,
+        _ surroundings: Surroundings,
         onCleanupFailures: @escaping @Sendable (IPFamily, Int) -> Void = { _, _ in },
         logger: Logger
     ) throws -> some ServiceBackend {
         let socket = try NetfilterSocket()
-        let families = nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
-        let options = NFTablesOptions(
-            masqueradeBit: masqueradeBit,
-            localSources: clusterCIDRs.values.sorted(),
-            nodePortAddresses: nodePorts
-        )
+        let families = surroundings.nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
+        let options = NFTablesOptions(masqueradeBit: masqueradeBit, surroundings)
         return NFTablesBackend(
             kernel: socket,
             families: families,

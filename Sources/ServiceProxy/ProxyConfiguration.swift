@@ -5,8 +5,10 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Trimmed and in lower case (1.6); never empty.
     public let nodeName: String
     public let source: Source
-    /// The sources that are pods of this cluster, at most one prefix per family (1.8).
+    /// Where the pods of this cluster are, at most one prefix per family.
     public let clusterCIDRs: [IPFamily: CIDR]
+    /// How pods are told from other sources (1.8).
+    public let localDetection: LocalDetection
     public let masqueradeAll: Bool
     public let nodePortAddresses: NodePortAddresses
     /// The bit of the packet mark that says "masquerade me"; kube-proxy's by default: 0x4000.
@@ -24,7 +26,11 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
     public let oomScoreAdj: Int
+    /// Whether what kube-proxy has left is removed, once our rules are in place.
+    public let replacesKubeProxy: Bool
     public let featureGates: FeatureGates
+    /// The kernel's settings of connection tracking.
+    public let conntrack: ConntrackSettings
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -76,13 +82,16 @@ public struct ProxyConfiguration: Hashable, Sendable {
         nodeName = name
 
         source = Self.source(values, manifestProblem, &problems)
-        if values.replaceKubeProxy {
-            problems.append(
-                "--replace-kube-proxy: swiftlet-proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup"
-            )
-        }
+        replacesKubeProxy = values.replaceKubeProxy
 
         clusterCIDRs = Self.clusterCIDRs(configuration.clusterCIDR)
+        localDetection =
+            switch configuration.detectLocalMode {
+            case "NodeCIDR": .nodeCIDR
+            case "BridgeInterface": .bridgeInterface(configuration.detectLocal.bridgeInterface)
+            case "InterfaceNamePrefix": .interfaceNamePrefix(configuration.detectLocal.interfaceNamePrefix)
+            default: .clusterCIDR(clusterCIDRs)
+            }
         masqueradeAll = configuration.nftables.masqueradeAll
         nodePortAddresses = NodePortAddresses(configuration.nodePortAddresses)
         masqueradeBit = configuration.nftables.masqueradeBit
@@ -94,6 +103,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
         featureGates = FeatureGates(configuration.featureGates)
+        conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
@@ -140,7 +150,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public var planner: ServicePlanner {
         var planner = ServicePlanner(
             masqueradeAll: masqueradeAll,
-            familiesWithLocalDetection: Set(clusterCIDRs.keys)
+            familiesWithLocalDetection: localDetection.families
         )
         planner.servesExternalIPs = featureGates.isEnabled(.allowServiceExternalIPs)
         return planner
@@ -151,7 +161,7 @@ extension String? {
     fileprivate var nonEmpty: String? { flatMap { $0.isEmpty ? nil : $0 } }
 }
 
-extension String {
+extension StringProtocol where SubSequence == Substring {
     var trimmed: String {
         let start = drop(while: \.isWhitespace)
         return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.endIndex)])

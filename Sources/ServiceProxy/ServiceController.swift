@@ -39,13 +39,13 @@ public actor ServiceController {
         }
     }
 
-    /// Makes the backend that serves node ports on these addresses. What an earlier one programmed, it takes over.
-    public typealias MakeBackend = @Sendable (NodePortSelections) throws -> any ServiceBackend
+    /// Makes the backend for these surroundings. What an earlier one programmed, it takes over.
+    public typealias MakeBackend = @Sendable (Surroundings) throws -> any ServiceBackend
 
     private let planner: ServicePlanner
     private let families: Set<IPFamily>
-    private var nodePortAddresses: NodePortAddresses
-    private let localAddresses: @Sendable () -> Set<IPAddress>?
+    private var survey: Survey
+    private let addressChanges: AsyncStream<Void>?
     private let makeBackend: MakeBackend
     private var retry: RetryPolicy
     private let observers: [any ControllerObserver]
@@ -55,13 +55,17 @@ public actor ServiceController {
     private var table = FrontendTable()
     private var backend: (any ServiceBackend)?
     /// What the backend was made for.
-    private var nodePorts: NodePortSelections = [:]
+    private var surroundings = Surroundings()
+    /// Whether the surroundings may be others now.
+    private var needsSurvey = false
     /// Nothing is written before every object of these kinds is known (2.14).
     private var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
     private var needsWholeState = true
     /// What was planned since the last commit that succeeded.
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
+    /// What the backend found at its start, of an earlier process, and removed.
+    private var unreportedRemovals: Set<Frontend.Key> = []
     private var triggers = ChangeTriggers()
     private var faults = FrontendFaults()
     /// Whether the next commit tries again what was refused.
@@ -78,7 +82,9 @@ public actor ServiceController {
     ///   - fixedNodeAddress: goes before the address of its family that the Node object has.
     ///   - awaited: the kinds that have to be synced before the first write.
     ///   - families: those that the node has; Services are planned for no others.
+    ///   - localDetection: how pods are told from other sources.
     ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
+    ///   - addressChanges: when they may have changed; `nil` looks from time to time.
     public init(
         node: NodeFacts,
         fixedNodeAddress: IPAddress? = nil,
@@ -86,7 +92,9 @@ public actor ServiceController {
         awaiting awaited: Set<ObjectKind>,
         families: Set<IPFamily> = Set(IPFamily.allCases),
         nodePortAddresses: NodePortAddresses = .primary,
+        localDetection: LocalDetection = .clusterCIDR([:]),
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
+        addressChanges: AsyncStream<Void>? = nil,
         retry: RetryPolicy = RetryPolicy(),
         observers: [any ControllerObserver] = [],
         logger: Logger,
@@ -94,8 +102,13 @@ public actor ServiceController {
     ) {
         self.planner = planner
         self.families = families
-        self.nodePortAddresses = nodePortAddresses
-        self.localAddresses = localAddresses
+        survey = Survey(
+            families: families,
+            nodePortAddresses: nodePortAddresses,
+            localDetection: localDetection,
+            localAddresses: localAddresses
+        )
+        self.addressChanges = addressChanges
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
@@ -107,6 +120,7 @@ public actor ServiceController {
 
     /// Takes in what a source delivers.
     public func receive(_ batch: ObjectBatch) {
+        let surroundingsChanges = catalog.surroundingsChanges
         for change in batch.changes {
             if case .set(.endpointSlice(let slice)) = change, slice.serviceName == nil {
                 logger.warning(
@@ -117,20 +131,18 @@ public actor ServiceController {
             catalog.apply(change)
             if catalog.hasDirtyServices { triggers.take(change) }
         }
+        if catalog.surroundingsChanges != surroundingsChanges { needsSurvey = true }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
         report(batch)
-        if awaited.isEmpty, wasWaiting || catalog.hasDirtyServices { wakeUp.yield() }
+        if awaited.isEmpty, wasWaiting || needsSurvey || catalog.hasDirtyServices { wakeUp.yield() }
     }
 
     /// Goes on with other settings, without losing anything.
     public func reconfigure(_ retry: RetryPolicy, nodePortAddresses: NodePortAddresses) {
         self.retry = retry
-        self.nodePortAddresses = nodePortAddresses
-        // Other addresses make another backend, once everything is known.
-        guard backend != nil, selectNodePorts() != nodePorts else { return }
-        needsWholeState = true
-        wakeUp.yield()
+        survey.nodePortAddresses = nodePortAddresses
+        lookAround()
     }
 
     /// Commits what there is to commit, until the task is cancelled. What is programmed then stays.
@@ -148,7 +160,7 @@ public actor ServiceController {
         var failures = 0
         for await _ in wakeUps {
             guard awaited.isEmpty else { continue }
-            while !Task.isCancelled, needsWholeState || catalog.hasDirtyServices || table.hasChanges {
+            while !Task.isCancelled, needsWholeState || needsSurvey || catalog.hasDirtyServices || table.hasChanges {
                 let start = ContinuousClock.now
                 let isWhole = needsWholeState
                 do {
@@ -174,7 +186,8 @@ public actor ServiceController {
         let clock = ContinuousClock()
         let start = clock.now
         plan()
-        let backend = try currentBackend()
+        for observer in observers { observer.committing(unreportedPlans) }
+        let backend = try await currentBackend()
         let refusals: [RefusedFrontend]
         let count: Int
         let isWhole = needsWholeState
@@ -185,7 +198,9 @@ public actor ServiceController {
             // Before the wait: what others change meanwhile has to be looked at again.
             needsWholeState = false
             do {
-                refusals = try await backend.start(with: frontends).refused
+                let start = try await backend.start(with: frontends)
+                refusals = start.refused
+                unreportedRemovals.formUnion(start.removed)
             } catch {
                 needsWholeState = true
                 throw error
@@ -222,16 +237,25 @@ public actor ServiceController {
         )
     }
 
-    /// The backend for the addresses that node ports are served on now; another one when these changed.
-    private func currentBackend() throws -> any ServiceBackend {
-        let wanted = selectNodePorts()
-        if let backend, wanted == nodePorts { return backend }
-        logger.info(
-            "node ports are served",
-            metadata: Dictionary(uniqueKeysWithValues: wanted.map { ("\($0.key)", "\($0.value)") })
-        )
+    /// The backend for the surroundings as they are now; another one when these are quite different.
+    private func currentBackend() async throws -> any ServiceBackend {
+        let wanted = survey.surroundings(of: catalog, after: surroundings)
+        needsSurvey = false
+        if let backend, wanted == surroundings { return backend }
+        survey.report(wanted, after: backend == nil ? nil : surroundings, to: logger)
+        if let backend, !needsWholeState {
+            do {
+                if try await backend.adapt(to: wanted) {
+                    surroundings = wanted
+                    return backend
+                }
+            } catch {
+                needsWholeState = true
+                throw error
+            }
+        }
         let new = try makeBackend(wanted)
-        (backend, nodePorts, needsWholeState) = (new, wanted, true)
+        (backend, surroundings, needsWholeState) = (new, wanted, true)
         driftTask?.cancel()
         let drifts = new.drifts
         driftTask = Task { [weak self] in
@@ -255,27 +279,22 @@ public actor ServiceController {
         wakeUp.yield()
     }
 
-    private func selectNodePorts() -> NodePortSelections {
-        let local = nodePortAddresses == .primary ? [] : localAddresses()
-        return NodePortSelections(
-            uniqueKeysWithValues: families.map { family in
-                // Addresses that cannot be read now are no reason to change anything.
-                let known = local == nil ? nodePorts[family] : nil
-                return (
-                    family,
-                    known ?? nodePortAddresses.selection(in: family, node: catalog.node, local: local ?? [])
-                )
+    private func followLocalAddresses() async {
+        if let addressChanges {
+            for await _ in addressChanges where survey.nodePortAddresses != .primary { lookAround() }
+        } else {
+            while (try? await Task.sleep(for: retry.addressInterval)) != nil {
+                // Primary addresses come with the Node object.
+                if survey.nodePortAddresses != .primary { lookAround() }
             }
-        )
+        }
     }
 
-    private func followLocalAddresses() async {
-        while (try? await Task.sleep(for: retry.addressInterval)) != nil {
-            // Primary addresses come with the Node object.
-            guard nodePortAddresses != .primary, backend != nil, selectNodePorts() != nodePorts else { continue }
-            needsWholeState = true
-            wakeUp.yield()
-        }
+    /// Before everything is known, the backend is made for what is then.
+    private func lookAround() {
+        guard backend != nil, survey.surroundings(of: catalog, after: surroundings) != surroundings else { return }
+        needsSurvey = true
+        wakeUp.yield()
     }
 
     private func plan() {
@@ -323,11 +342,11 @@ public actor ServiceController {
             switch kind {
             case .service: services += 1
             case .endpointSlice, .endpoints: endpoints += 1
-            case .node: break
+            case .node, .serviceCIDR: break
             }
-            if case .set(.node(let node)) = change, node.metadata.name == catalog.node.name {
-                for observer in observers { observer.sawNode() }
-            }
+            guard kind == .node, change.key.name.name == catalog.node.name else { continue }
+            let node: Node? = if case .set(.node(let node)) = change { node } else { nil }
+            for observer in observers { observer.sawNode(node) }
         }
         for observer in observers {
             observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
@@ -346,11 +365,12 @@ public actor ServiceController {
             plans: succeeded ? unreportedPlans : [:]
         )
         if let failure { report.failedFamilies = (failure as? FamilyFailure)?.families ?? families }
-        report.nodePorts = nodePorts
+        report.nodePorts = surroundings.nodePorts
         report.frontends = table.counts
         report.refusedFrontends = table.refusedCounts
         if succeeded {
-            unreportedPlans = [:]
+            report.removed = unreportedRemovals
+            (unreportedPlans, unreportedRemovals) = ([:], [])
             report.triggers = triggers.commitSucceeded()
         }
         for observer in observers { observer.committed(report) }

@@ -35,6 +35,7 @@ public struct ServicePlanner: Hashable, Sendable {
             node: node
         )
         var frontends: [Frontend] = []
+        var servingUDP: [ServingPort] = []
         for port in service.ports {
             let name = ServicePortName(
                 namespace: service.metadata.namespace,
@@ -45,8 +46,10 @@ public struct ServicePlanner: Hashable, Sendable {
             let isExternallyAccessible = port.nodePort != 0 || !loadBalancerIPs.isEmpty || !externalIPs.isEmpty
             let internalIsLocal = service.internalTrafficPolicy == .local
             let externalIsLocal = service.externalTrafficPolicy == .local && service.isExposed
+            let candidates = EndpointCandidate.matching(port, in: slices, on: node)
+            if port.transport == .udp { servingUDP.append(ServingPort(name, candidates)) }
             let selection = EndpointSelection(
-                from: EndpointCandidate.matching(port, in: slices, on: node),
+                from: candidates,
                 for: EndpointSelection.Use(
                     isExternallyAccessible: isExternallyAccessible,
                     internalPolicyIsLocal: internalIsLocal,
@@ -85,6 +88,7 @@ public struct ServicePlanner: Hashable, Sendable {
         }
         var plan = ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
         plan.healthCheck = HealthCheck(service, slices, on: node)
+        plan.servingUDP = servingUDP
         return plan
     }
 
@@ -132,6 +136,8 @@ public struct ServicePlan: Hashable, Sendable {
     public let unreadableSourceRanges: [String]
     /// What load balancers are told that ask this node; `nil` when none does.
     public var healthCheck: HealthCheck?
+    /// Where the flows of the UDP service ports may go on to (CT-4).
+    public var servingUDP: [ServingPort] = []
 
     public static let empty = ServicePlan(frontends: [], unreadableSourceRanges: [])
 }

@@ -86,9 +86,10 @@ struct OperatorServices {
     }
 
     private func watch(_ file: ConfigurationFile, _ controller: ServiceController) -> ConfigurationWatch {
-        let pages = pages
+        let (pages, logger) = (pages, logger)
         return ConfigurationWatch(file: file) { file in
             try await pages.running.take(file) { new in
+                new.conntrack.apply(logger: logger)
                 pages.status.setSyncPeriod(new.syncPeriod)
                 await controller.reconfigure(new.retryPolicy, nodePortAddresses: new.nodePortAddresses)
             }

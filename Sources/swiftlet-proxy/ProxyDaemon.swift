@@ -34,18 +34,27 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
+        try StartCheck.run(logger: logger)
         let access = try configuration.makeClusterAccess(logger: logger)
         let source = access.source
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
+        configuration.conntrack.apply(logger: logger)
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
             families: LocalNode.families,
             syncPeriod: configuration.syncPeriod,
             awaitsNode: isAPI
         )
+        let replacement = configuration.replacesKubeProxy ? [KubeProxyReplacement(logger: logger)] : []
+        // Without it addresses are looked at every few seconds.
+        let addressWatch = try? AddressWatch()
+        defer { withExtendedLifetime(addressWatch) {} }
         let view = OperatorServices(configuration, running, access, status, logger: logger)
+        let conntrack = ConntrackCleaner(retry: configuration.retryPolicy, logger: logger) {
+            status.cleanedConntrack($0, $1, deleted: $2)
+        }
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -53,16 +62,27 @@ struct ProxyDaemon {
             awaiting: source.kinds,
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
+            localDetection: configuration.localDetection,
+            addressChanges: addressWatch?.changes,
             retry: configuration.retryPolicy,
-            observers: view.observers,
+            observers: view.observers + [conntrack] + replacement,
             logger: logger,
-            makeBackend: { nodePorts in
+            makeBackend: { surroundings in
                 try configuration.makeNFTablesBackend(
-                    nodePorts,
+                    surroundings,
                     onCleanupFailures: { status.cleanupFailed($0, $1) },
                     logger: logger
                 )
             }
+        )
+        let gate = NodeGate(
+            name: configuration.nodeName,
+            configuration: running.values.configuration,
+            families: LocalNode.families,
+            fixedAddress: configuration.nodeAddress,
+            patience: isAPI ? NodeGate.Patience() : .withoutNode,
+            logger: logger,
+            consumer: { await controller.receive($0) }
         )
         logger.info(
             "starting",
@@ -70,20 +90,22 @@ struct ProxyDaemon {
                 "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)",
                 "source": "\(configuration.source)",
                 "families": .array(LocalNode.families.map { .string("\($0)") }.sorted { "\($0)" < "\($1)" }),
-                "podsAreIn": .array(configuration.clusterCIDRs.values.sorted().map { .string("\($0)") }),
             ]
         )
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(service: UntilShutdown(description: "controller") { await controller.run() }),
+                    .init(service: UntilShutdown(description: "conntrack") { await conntrack.run() }),
                     .init(
                         service: UntilShutdown(description: "source") {
-                            try await source.run { await controller.receive($0) }
+                            try await source.run { await gate.receive($0) }
                         }
                     ),
+                    .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + view.services(following: configurationFile, controller).map { .init(service: $0) },
+                ] + replacement.map { .init(service: $0) }
+                    + view.services(following: configurationFile, controller).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )

@@ -11,11 +11,11 @@ enum SwiftletProxy {
         USAGE: swiftlet-proxy [flags]
 
         Runs in the foreground, one per node, and logs to the standard error output.
-        It reads Services, EndpointSlices (or Endpoints, where a Service has no
-        slices) and its own Node, and keeps the nftables tables "ip swiftlet" and
-        "ip6 swiftlet" in accord with them. Rules of other programs are not touched.
-        Nothing is written before all objects are known. It needs CAP_NET_ADMIN in
-        the network namespace of the node.
+        It reads Services, EndpointSlices (or Endpoints, where there are no slices),
+        ServiceCIDRs and its own Node, and keeps the nftables tables "ip swiftlet" and
+        "ip6 swiftlet" in accord with them. Rules of other programs are not touched
+        without --replace-kube-proxy. Nothing is written before all objects are known.
+        It needs Linux 5.13 and CAP_NET_ADMIN in the network namespace of the node.
 
         THE API SERVER
           Without --manifests, objects come from the Kubernetes API: the server and the
@@ -25,12 +25,21 @@ enum SwiftletProxy {
           While the server is away, what was last known stays programmed; and since that
           is kept in the file --snapshot too, a node that starts meanwhile has Services.
 
+        THE NODE
+          The Node that has the name of this host, or that of --hostname-override, says
+          where node ports are served and which zone this is; with --detect-local-mode
+          NodeCIDR also where pods are. With an API server the proxy waits up to 30
+          seconds for it to have an address, then goes on without; with NodeCIDR it
+          waits 5 minutes more for spec.podCIDRs, and then ends. Changes of the Node are
+          followed at once. While the Node is deleted, being deleted, or tainted with
+          ToBeDeletedByClusterAutoscaler, /healthz answers 503.
+
         CONFIGURATION
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
-          --master, --cleanup, --init-only, --write-config-to, --manifests and --snapshot
-          count beside it. What has no effect is named in the log. The file is followed,
-          through links too. A change of logging.verbosity, nftables.syncPeriod,
+          --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot and
+          --replace-kube-proxy count beside it. What has no effect is named in the log.
+          The file is followed, through links too. A change of logging.verbosity, nftables.syncPeriod,
           nftables.minSyncPeriod, nodePortAddresses, or of what has no effect, is taken
           within some seconds. Any other change ends the process with status 1 and the
           names of the fields, so that its supervisor starts it again; its rules stay
@@ -57,6 +66,14 @@ enum SwiftletProxy {
           its last good version stay. An object that two files define is taken from
           the first of them by name.
 
+        CONNECTION TRACKING
+          At the start the kernel's settings of connection tracking are written where they
+          differ from the --conntrack-... flags. One that cannot be written is named in a
+          warning with what to do about it, and the proxy goes on. UDP flows to endpoints
+          that serve no longer, and to addresses and node ports that are gone, are removed
+          from the kernel's table, so that their clients are served anew; TCP connections
+          are never cut.
+
         SIGNALS
           SIGTERM and SIGINT end the proxy within a second. Its rules stay, so that
           connections and Services keep working; the next start takes them over and
@@ -65,9 +82,14 @@ enum SwiftletProxy {
         EXIT STATUS
           0  ended by a signal, or --cleanup, --init-only, --write-config-to, --help or
              --version did their work
-          1  any error: a wrong command line or configuration, no permission, rules that
-             stayed, a configuration file that changed in a way that cannot be followed, a
-             server without its address with --bind-address-hard-fail
+          1  any error: a wrong command line or configuration, no permission, a kernel
+             that will not do, rules that stayed, a configuration file that changed in a
+             way that cannot be followed, no spec.podCIDRs where they are needed, a server
+             without its address with --bind-address-hard-fail
+
+        ENVIRONMENT
+          KUBE_PROXY_NFTABLES_SKIP_KERNEL_VERSION_CHECK: when set to anything, an older
+          kernel is tried too.
 
         EXAMPLES
           swiftlet-proxy --kubeconfig /etc/swiftlet/proxy.kubeconfig \\
@@ -122,8 +144,9 @@ enum SwiftletProxy {
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
         try requirePermission(to: "program nftables rules")
         if values.initOnly {
-            log.logger.info("the configuration is valid, and nftables rules may be programmed; nothing was changed")
-            return
+            try StartCheck.run(logger: log.logger)
+            configuration.conntrack.apply(logger: log.logger)
+            return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
         let running = RunningConfiguration(commandLine, values, log)
         try await ProxyDaemon(configuration, running, configurationFile, log).run()

@@ -9,7 +9,7 @@ import Testing
 /// What the program serves, and whom it asks.
 extension ProxyProgramTests {
     /// The status line, headers and body of an answer.
-    private func get(
+    func get(
         _ path: String,
         from namespace: NetworkNamespace,
         _ address: String = "127.0.0.1",
@@ -96,7 +96,7 @@ extension ProxyProgramTests {
         // A look at the configuration leaves everything as it is.
         let check = try NodeProgram(in: node.node, ["--config", configuration, "--init-only"])
         #expect(check.wait() == 0)
-        #expect(check.log.contains("nothing was changed"), "\(check.log)")
+        #expect(check.log.contains("no rule was changed"), "\(check.log)")
         #expect(answers(from: client, to: "10.96.0.10") == ["pod1"])
     }
 

@@ -3,7 +3,10 @@ import KubernetesAPI
 import Logging
 import NetworkTypes
 import Synchronization
+import TestSupport
 import Testing
+
+import class Netlink.NetworkNamespace
 
 @testable import ServiceProxy
 
@@ -99,8 +102,8 @@ private final class MemoryBackend: ServiceBackend {
             ),
             observers: observers,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            makeBackend: { selections in
-                backend.state.withLock { $0.nodePorts.append(selections) }
+            makeBackend: { surroundings in
+                backend.state.withLock { $0.nodePorts.append(surroundings.nodePorts) }
                 return backend
             }
         )
@@ -222,6 +225,18 @@ private final class MemoryBackend: ServiceBackend {
                 backend.state.withLock { $0.nodePorts }
                     == [[.ipv4: .all, .ipv6: .all], [.ipv4: .only([address("172.16.0.1")]), .ipv6: .all]]
             )
+        }
+    }
+
+    @Test(.enabled(if: isRoot)) func interfacesTellWhenTheirAddressesChange() async throws {
+        let namespace = try NetworkNamespace.makeContainer()
+        let watch = try AddressWatch(in: namespace)
+        var changes = watch.changes.makeAsyncIterator()
+        for text in ["10.0.0.1/32", "fd00::1/128"] {
+            try namespace.ip("address", "add", text, "dev", "lo")
+            #expect(await changes.next() != nil)
+            try namespace.ip("address", "del", text, "dev", "lo")
+            #expect(await changes.next() != nil)
         }
     }
 

@@ -50,6 +50,8 @@ struct Reflector: Sendable {
     private var backoff: Backoff
     /// The failure that was told last.
     private var reported: String?
+    /// What is told once, in whatever words the server says it.
+    private static let absence = "absent"
 
     private var refusesStreaming = false
     private var silentLists = 0
@@ -283,7 +285,7 @@ struct Reflector: Sendable {
             case .unreadable:
                 if !isHeard { countFruitless(failure.message) }
                 back(off: failure, at: now, using: &random)
-            case .other: back(off: failure, at: now, using: &random)
+            case .other, .absent: back(off: failure, at: now, using: &random)
             case .expired, .versionTooLarge, .refused: fail(failure, at: now, using: &random)
             }
         }
@@ -383,12 +385,18 @@ struct Reflector: Sendable {
         using random: inout some RandomNumberGenerator
     ) {
         isFailing = true
+        backoff.limit = (failure.reason == .absent ? settings.longestAbsence : settings.longestDelay) / 2
         var delay = backoff.step(using: &random)
         if let retryAfter = failure.retryAfter {
             let spread = Double.random(in: 1..<1.1, using: &random)
             delay = max(delay, min(retryAfter, settings.longestRetryAfter) * spread)
         }
         notBefore = now.advanced(by: delay)
+        if failure.reason == .absent {
+            if reported != Self.absence { notices.append(.absent(message: failure.message)) }
+            reported = Self.absence
+            return
+        }
         guard reported != failure.message else { return }
         reported = failure.message
         notices.append(.failing(message: failure.message, retryIn: delay))

@@ -32,7 +32,8 @@ public struct ConfigurationChange: Hashable, Sendable {
                 after = new.givenWithoutValue.contains(field.path) ? "given" : ""
             }
             guard before != after else { return nil }
-            let isLive = field.unused != nil || Self.live.contains(field.path)
+            let isLive =
+                field.unused != nil || Self.live.contains(field.path) || field.path.hasPrefix("conntrack.")
             return Field(path: field.path, old: before, new: after, unused: field.unused, isLive: isLive)
         }
     }

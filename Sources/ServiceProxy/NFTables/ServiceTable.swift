@@ -26,17 +26,11 @@ struct ServiceTable: Hashable, Sendable {
             name: options.tableName,
             comment: "swiftlet-proxy \(family), layout \(Self.layoutVersion)"
         )
-        localSources = Self.merge(
-            options.localSources.filter { $0.family == family }.map { $0.masked.address...$0.lastAddress }
-        )
         maps = Maps(family)
     }
 
-    /// Ranges of sources that are pods, without overlaps.
-    let localSources: [ClosedRange<IPAddress>]
-
     /// Whether anything says which sources are pods.
-    var hasLocalDetector: Bool { !localSources.isEmpty }
+    var hasLocalDetector: Bool { options.surroundings.localSources.detects(family) }
 
     // MARK: Sets and maps
 
@@ -78,6 +72,8 @@ struct ServiceTable: Hashable, Sendable {
         let clusterIPs: NamedSet
         let nodePortAddresses: NamedSet
         let localSources: NamedSet
+        /// The ranges of all cluster IPs, those included that no Service has.
+        let serviceCIDRs: NamedSet
         /// Frontends that only some may use (FW-1).
         let restricted: NamedSet
         let allowedSources: NamedSet
@@ -128,6 +124,7 @@ struct ServiceTable: Hashable, Sendable {
             clusterIPs = NamedSet("cluster-ips", key: [destination])
             nodePortAddresses = NamedSet("nodeport-addresses", key: [destination])
             localSources = NamedSet("local-sources", key: [source], isInterval: true)
+            serviceCIDRs = NamedSet("service-cidrs", key: [destination], isInterval: true)
             restricted = NamedSet("restricted", key: [destination, .transport, .destinationPort])
             allowedSources = NamedSet(
                 "allowed-sources",
@@ -150,8 +147,8 @@ struct ServiceTable: Hashable, Sendable {
         var all: [NamedSet] {
             service.all + nodePort.all
                 + [
-                    hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources, affinityMemory,
-                    affinityEndpoints,
+                    hairpin, clusterIPs, serviceCIDRs, nodePortAddresses, localSources, restricted, allowedSources,
+                    affinityMemory, affinityEndpoints,
                 ]
         }
     }
@@ -159,12 +156,42 @@ struct ServiceTable: Hashable, Sendable {
     /// The elements that follow from the options alone.
     var fixedElements: [(set: NamedSet, elements: [Element])] {
         var addresses: [Element] = []
-        if case .only(let wanted)? = options.nodePortAddresses[family] {
+        let surroundings = options.surroundings
+        if case .only(let wanted)? = surroundings.nodePorts[family] {
             // Loopback addresses never serve (section 1.7).
             addresses = Set(wanted.filter { $0.family == family && !$0.isLoopback }).map { Element(Key.address($0)) }
         }
-        let sources = localSources.map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
-        return [(maps.nodePortAddresses, addresses), (maps.localSources, sources)]
+        return [
+            (maps.nodePortAddresses, addresses),
+            (maps.localSources, Self.ranges(surroundings.localSources.prefixes(family))),
+            (maps.serviceCIDRs, Self.ranges(surroundings.serviceCIDRs.filter { $0.family == family })),
+        ]
+    }
+
+    private static func ranges(_ prefixes: some Sequence<CIDR>) -> [Element] {
+        merge(prefixes.map { $0.masked.address...$0.lastAddress })
+            .map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
+    }
+
+    /// Writes all of the table that does not depend on which services there are.
+    func addStructure(to transaction: inout Transaction) {
+        transaction.addTable()
+        for set in maps.all { transaction.add(set) }
+        for chain in Self.chains { transaction.add(chain) }
+        for (set, elements) in fixedElements {
+            for element in elements { transaction.add(element, to: set, exclusively: true) }
+        }
+        for rule in rules { transaction.add(rule) }
+    }
+
+    /// Whether the other table differs from this one by no more than ``fixedElements``.
+    func hasSameRules(as other: ServiceTable) -> Bool {
+        guard other.table == table, other.options.masqueradeMark == options.masqueradeMark, rules == other.rules,
+            hasLocalDetector == other.hasLocalDetector
+        else { return false }
+        // Which rules a pick chain has depends on what is local, and on nothing else.
+        let pick = PickChain(marking: .unlessLocal, scope: .service, isNear: false, count: 1)
+        return rules(of: pick) == other.rules(of: pick)
     }
 
     /// Joins ranges that overlap or touch: the kernel refuses overlaps (FW-6).
@@ -197,6 +224,7 @@ struct ServiceTable: Hashable, Sendable {
         Chain("refuse"),
         Chain("check-sources"),
         Chain("check-endpoints"),
+        Chain("check-cluster-ips"),
         Chain("filter-prerouting", base: Chain.Base(.filter, .prerouting, priority: beforeTranslation)),
         Chain("filter-output-first", base: Chain.Base(.filter, .output, priority: beforeTranslation)),
         Chain("nat-prerouting", base: Chain.Base(.nat, .prerouting, priority: translation)),
@@ -228,6 +256,15 @@ struct ServiceTable: Hashable, Sendable {
                     + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
             ),
             Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
+            // What was not translated by now is a port that no service has (FE-4), or an address.
+            Rule(
+                chain: "check-cluster-ips",
+                [match.destination(into: 0), .lookup(Register(0), in: maps.clusterIPs.name), .verdict(.goto("refuse"))]
+            ),
+            Rule(
+                chain: "check-cluster-ips",
+                [match.destination(into: 0), .lookup(Register(0), in: maps.serviceCIDRs.name), .verdict(.drop)]
+            ),
             Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
             Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
             Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
@@ -256,14 +293,7 @@ struct ServiceTable: Hashable, Sendable {
                 Rule(chain: chain, new + [.verdict(.jump("check-endpoints"))])
             }
             + ["filter-forward", "filter-output"].map { chain in
-                // What was not translated by now is a port that no service has (FE-4).
-                Rule(
-                    chain: chain,
-                    new + [
-                        match.destination(into: 0), .lookup(Register(0), in: maps.clusterIPs.name),
-                        .verdict(.goto("refuse")),
-                    ]
-                )
+                Rule(chain: chain, new + [.verdict(.jump("check-cluster-ips"))])
             }
     }
 
@@ -272,17 +302,26 @@ struct ServiceTable: Hashable, Sendable {
         let key = scope == .service ? match.service : match.ports
         let maps = maps[scope]
         return [
-            [match.source(into: 0), .lookup(Register(0), in: self.maps.localSources.name)] + key
-                + [match.verdict(in: maps.nearFrontends)],
+            isLocal(true) + key + [match.verdict(in: maps.nearFrontends)],
             [.addressType(.source, into: Register(0)), .compare(Register(0), .equal, hostOrder: Match.localType)]
                 + key + [match.verdict(in: maps.nearFrontends)],
             key + [match.verdict(in: maps.farFrontends)],
         ].map { Rule(chain: scope.prefix + "by-source", $0) }
     }
 
+    /// Goes on only with packets of pods, or only with others. A packet of the node itself has come in by no interface,
+    /// which no name matches.
+    private func isLocal(_ wanted: Bool) -> [Expression] {
+        switch options.surroundings.localSources {
+        case .within: [match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: !wanted)]
+        case .interface(let name): match.cameIn(by: name, isPrefix: false, wanted)
+        case .interfaces(let prefix): match.cameIn(by: prefix, isPrefix: true, wanted)
+        }
+    }
+
     /// Whether the packet is for an address that serves node ports.
     private var nodePort: [Expression] {
-        switch options.nodePortAddresses[family] ?? .all {
+        switch options.surroundings.nodePorts[family] ?? .all {
         case .only:
             [match.destination(into: 0), .lookup(Register(0), in: maps.nodePortAddresses.name)]
         case .all:
@@ -303,11 +342,7 @@ struct ServiceTable: Hashable, Sendable {
         switch pick.marking {
         case .never: return translations
         case .always: return [Rule(chain: pick.name, mark)] + translations
-        case .unlessLocal:
-            let isForeign: [Expression] = [
-                match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: true),
-            ]
-            return [Rule(chain: pick.name, isForeign + mark)] + translations
+        case .unlessLocal: return [Rule(chain: pick.name, isLocal(false) + mark)] + translations
         }
     }
 

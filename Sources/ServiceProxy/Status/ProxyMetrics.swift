@@ -15,6 +15,8 @@ struct ProxyMetrics: Sendable {
         var cleanupFailures = 0
         var refused = 0
         var withoutLocalEndpoints = WithoutLocalEndpoints()
+        var cleanUps = Histogram(bounds: ProxyMetrics.syncBounds)
+        var deletedFlows = 0
     }
 
     /// 1 ms × 2^n.
@@ -50,6 +52,11 @@ struct ProxyMetrics: Sendable {
 
     mutating func cleanupFailed(_ family: IPFamily, _ count: Int) {
         perFamily[family]?.cleanupFailures += count
+    }
+
+    mutating func cleanedConntrack(_ family: IPFamily, _ duration: Duration, deleted: Int) {
+        perFamily[family]?.cleanUps.observe(duration)
+        perFamily[family]?.deletedFlows += deleted
     }
 
     mutating func committed(_ commit: CommitReport, at now: Timestamp) {
@@ -152,6 +159,14 @@ struct ProxyMetrics: Sendable {
                 .counter,
                 "How often chains that nothing uses could not be removed at once"
             ) { Double($0.cleanupFailures) },
+            histogram(
+                "conntrack_reconciler_sync_duration_seconds",
+                "Seconds that looking for stale UDP flows took",
+                \.cleanUps
+            ),
+            perFamily("conntrack_reconciler_deleted_entries_total", .counter, "Stale UDP flows that were removed") {
+                Double($0.deletedFlows)
+            },
         ] + additions
     }
 

@@ -12,6 +12,7 @@ public final class ProxyStatus: ControllerObserver {
 
     public let started: Timestamp
     private let state: Mutex<State>
+    private let awaitsNode: Bool
     private let now: @Sendable () -> Timestamp
 
     /// - Parameters:
@@ -24,6 +25,7 @@ public final class ProxyStatus: ControllerObserver {
         now: @escaping @Sendable () -> Timestamp = { .now }
     ) {
         let families = families.sorted { $0.rawValue < $1.rawValue }
+        self.awaitsNode = awaitsNode
         self.now = now
         started = now()
         state = Mutex(
@@ -31,7 +33,7 @@ public final class ProxyStatus: ControllerObserver {
                 health: ProxyHealth(
                     families: families,
                     patience: syncPeriod * 2,
-                    isNodeAwaited: awaitsNode,
+                    isNodeEligible: !awaitsNode,
                     started: started
                 ),
                 metrics: ProxyMetrics(families: families)
@@ -57,8 +59,9 @@ public final class ProxyStatus: ControllerObserver {
         }
     }
 
-    public func sawNode() {
-        state.withLock { $0.health.isNodeAwaited = false }
+    public func sawNode(_ node: Node?) {
+        let isEligible = node.map { !$0.isLeaving } ?? !awaitsNode
+        state.withLock { $0.health.isNodeEligible = isEligible }
     }
 
     public func foundDrift() {
@@ -99,6 +102,11 @@ public final class ProxyStatus: ControllerObserver {
     /// Something that nothing uses could not be removed from the node.
     public func cleanupFailed(_ family: IPFamily, _ count: Int) {
         state.withLock { $0.metrics.cleanupFailed(family, count) }
+    }
+
+    /// Stale UDP flows were looked for.
+    public func cleanedConntrack(_ family: IPFamily, _ duration: Duration, deleted: Int) {
+        state.withLock { $0.metrics.cleanedConntrack(family, duration, deleted: deleted) }
     }
 
     public func metrics() -> [MetricFamily] { state.withLock { $0.metrics.all } }

@@ -25,6 +25,16 @@ import Testing
         #expect(live.fields.last?.description == "nodePortAddresses was empty, is 10.0.0.0/8")
     }
 
+    @Test func settingsOfConnectionTrackingAreFollowed() {
+        let live = change {
+            $0.conntrack.maxPerCore = 0
+            $0.conntrack.udpTimeout = .seconds(10)
+            $0.conntrack.tcpBeLiberal = true
+        }
+        #expect(live.fields.count == 3)
+        #expect(live.needingRestart.isEmpty)
+    }
+
     @Test func whatHasNoEffectNeedsNoRestart() {
         let idle = change {
             $0.ipvs.scheduler = "rr"

@@ -15,6 +15,8 @@ import class Netlink.NetworkNamespace
 struct MasqueradeTableTests {
     enum Setting: String, CaseIterable, Sendable {
         case clusterCIDR
+        case bridgeInterface
+        case interfaceNamePrefix
         case noDetector
         case masqueradeAll
     }
@@ -33,7 +35,7 @@ struct MasqueradeTableTests {
             ("outside", false, ["LRm", "L", "LRm"]),
         ]
         switch setting {
-        case .clusterCIDR: break
+        case .clusterCIDR, .bridgeInterface, .interfaceNamePrefix: break
         case .noDetector:
             for index in [2, 4] { rows[index].cells = ["LR", "LR", "L"] }
             rows[1].cells[1] = "L"
@@ -42,15 +44,10 @@ struct MasqueradeTableTests {
         return rows
     }
 
-    private let node: TestNode
-
-    init() throws {
-        node = try TestNode()
-    }
-
     /// The endpoints are the first pod, of this node, and the second, which claims to be of another.
     private func frontends(
         _ planner: ServicePlanner,
+        _ node: TestNode,
         _ family: IPFamily,
         eTP: Service.TrafficPolicy,
         iTP: Service.TrafficPolicy
@@ -85,15 +82,20 @@ struct MasqueradeTableTests {
     @Test(arguments: Setting.allCases, IPFamily.allCases)
     func everyCell(setting: Setting, family: IPFamily) async throws {
         let isIPv4 = family == .ipv4
+        let node = try TestNode(bridge: setting == .bridgeInterface ? "cni0" : nil)
         let detects = setting != .noDetector
         let planner = ServicePlanner(
             masqueradeAll: setting == .masqueradeAll,
             familiesWithLocalDetection: detects ? Set(IPFamily.allCases) : []
         )
-        let backend = try PacketTests.makeBackend(
-            on: node,
-            NFTablesOptions(localSources: detects ? TestNode.podNetworks : [])
-        )
+        let sources: LocalSources =
+            switch setting {
+            case .clusterCIDR, .masqueradeAll: .within(TestNode.podNetworks)
+            case .bridgeInterface: .interface("cni0")
+            case .interfaceNamePrefix: .interfaces(prefix: "pod")
+            case .noDetector: .unknown
+            }
+        let backend = try PacketTests.makeBackend(on: node, NFTablesOptions(Surroundings(localSources: sources)))
         let clients: [String: (NetworkNamespace, IPAddress)] = [
             "pod": (node.pods[2].namespace, node.pods[2].addresses[family]!),
             "node": (node.node, TestNode.nodeAddresses[family]!),
@@ -112,7 +114,7 @@ struct MasqueradeTableTests {
         // Each UDP flow comes from a port of its own: one of an earlier column would still be translated as it was then.
         var lastPort: UInt16 = 20_000
         for (column, policy) in policies.enumerated() {
-            _ = try await backend.start(with: frontends(planner, family, eTP: policy.0, iTP: policy.1))
+            _ = try await backend.start(with: frontends(planner, node, family, eTP: policy.0, iTP: policy.1))
             for row in Self.rows(setting) {
                 let (namespace, source) = clients[row.client]!
                 for target in row.isClusterIP ? clusterIP : external {

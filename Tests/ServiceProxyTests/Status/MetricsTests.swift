@@ -70,6 +70,13 @@ import Testing
             ),
             Row(name: "kubeproxy_sync_proxy_rules_nftables_sync_failures_total", type: "counter", labels: family),
             Row(name: "kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total", type: "counter", labels: family),
+            Row(
+                name: "kubeproxy_conntrack_reconciler_sync_duration_seconds",
+                type: "histogram",
+                labels: family,
+                bounds: syncBounds
+            ),
+            Row(name: "kubeproxy_conntrack_reconciler_deleted_entries_total", type: "counter", labels: family),
             Row(name: "kubeproxy_proxy_healthz_total", type: "counter", labels: ["code"]),
             Row(name: "kubeproxy_proxy_livez_total", type: "counter", labels: ["code"]),
             Row(name: "rest_client_requests_total", type: "counter", labels: ["code", "method", "host"]),

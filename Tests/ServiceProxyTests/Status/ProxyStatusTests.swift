@@ -79,8 +79,29 @@ import Testing
         #expect(status.healthz().body.contains("\"nodeEligible\":false,\"healthy\":true"))
         #expect(status.livez().code == 200)
         #expect(!status.livez().body.contains("nodeEligible"))
-        status.sawNode()
+        status.sawNode(Node(metadata: ObjectMeta(name: "here")))
         #expect(status.healthz().code == 200)
+    }
+
+    /// HZ-5; the other answer knows nothing of it.
+    @Test(arguments: [true, false]) func aNodeThatGoesRefuses(awaitsNode: Bool) {
+        let (status, _) = make(awaitsNode: awaitsNode)
+        var node = Node(metadata: ObjectMeta(name: "here"))
+        var leaving = [node, node]
+        leaving[0].taintKeys = [Node.deletionTaintKey]
+        leaving[1].metadata.deletionTimestamp = Timestamp(seconds: 1)
+        for gone in leaving {
+            status.sawNode(gone)
+            #expect(status.healthz().code == 503)
+            #expect(status.healthz().body.contains("\"nodeEligible\":false,\"healthy\":true"))
+            #expect(status.livez().code == 200)
+            node.taintKeys = ["node.kubernetes.io/not-ready"]
+            status.sawNode(node)
+            #expect(status.healthz().code == 200)
+        }
+        status.sawNode(nil)
+        // Where no Node need be, none is missed.
+        #expect(status.healthz().code == (awaitsNode ? 503 : 200))
     }
 
     @Test func metricsCount() {
@@ -93,6 +114,7 @@ import Testing
         _ = status.livez()
         #expect(text().contains("\nswiftlet_proxy_drift_repairs_total 0\n"))
         for _ in 0..<2 { status.foundDrift() }
+        for deleted in [0, 3] { status.cleanedConntrack(.ipv4, .milliseconds(3), deleted: deleted) }
         for line in [
             "kubeproxy_sync_proxy_rules_endpoint_changes_pending 0", "kubeproxy_proxy_livez_total{code=\"200\"} 1",
             "kubeproxy_sync_proxy_rules_service_changes_total 1",
@@ -101,6 +123,10 @@ import Testing
             "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 2",
             "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1000",
             "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv6\"} 1",
+            "kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family=\"IPv4\"} 2",
+            "kubeproxy_conntrack_reconciler_sync_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.004\"} 2",
+            "kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv4\"} 3",
+            "kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv6\"} 0",
             "# TYPE swiftlet_proxy_drift_repairs_total counter", "swiftlet_proxy_drift_repairs_total 2",
         ] { #expect(text().contains(line + "\n"), "\(line)") }
     }
