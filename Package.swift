@@ -78,9 +78,8 @@ let package = Package(
             "swiftlet-proxy",
             [
                 "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
-                "KubernetesSource",
-                "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers", "Version", "YAML",
-                logging, serviceLifecycle,
+                "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers",
+                "Version", "YAML", logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -108,9 +107,7 @@ let package = Package(
                 "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
                 logging,
             ],
-            testDependencies: [
-                "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
-            ]
+            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
         ),
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
         library("ComponentLogs", ["JSON", logging]),

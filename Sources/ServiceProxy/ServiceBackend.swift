@@ -15,7 +15,8 @@ public protocol ServiceBackend: Sendable {
     /// and what was programmed for its key before stays. A later change of the same key tries again.
     ///
     /// - Parameter changes: relative to what was asked for last, at most one per key.
-    /// - Throws: ``ServiceBackendError/lost`` when ``start(with:)`` has to be called again, and system errors.
+    /// - Throws: ``ServiceBackendError/lost`` when ``start(with:)`` has to be called again, and system errors; inside of
+    ///   a ``FamilyFailure`` where families are programmed apart.
     func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend]
 
     /// Takes other surroundings for those that the backend was made for, if that is simpler than a new backend. Asked

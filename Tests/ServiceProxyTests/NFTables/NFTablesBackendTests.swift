@@ -179,6 +179,36 @@ struct NFTablesBackendTests {
         #expect(try await backend.apply([.remove(frontends[16])]).isEmpty)
     }
 
+    @Test func chainsThatCannotBeRemovedAreCountedAndHinderNobody() async throws {
+        let failures = Mutex<[IPFamily: Int]>([:])
+        let backend = NFTablesBackend(
+            kernel: kernel,
+            options: options,
+            onCleanupFailures: { family, count in failures.withLock { $0[family, default: 0] += count } },
+            logger: silent
+        )
+        // More lengths of lists than chains may wait for their next use.
+        let frontends = (1...40).map { length in
+            example((1...length).map { "10.9.0.\($0)" }, service: length, isLocal: false)
+        }
+        _ = try await backend.start(with: frontends)
+        // Someone else uses all of the chains.
+        var obstacle = Transaction(table: table().table)
+        let chains = try kernel.chains(of: table().table).filter { PickChain(name: $0.name) != nil }
+        for (index, chain) in chains.enumerated() {
+            let key = Frontend.Key.address(address("172.31.0.\(index)"), .tcp, 80)
+            obstacle.add(Element(Key.frontend(key), .verdict(.goto(chain.name))), to: table().maps.service.frontends)
+        }
+        try kernel.commit(obstacle)
+        #expect(try await backend.apply(frontends.map { .remove($0) }).isEmpty)
+        let other = example(["10.9.0.1"], service: 99)
+        #expect(try await backend.apply([.add(other)]).isEmpty)
+        #expect(try slots(of: other) == ["10.9.0.1"])
+        let count = failures.withLock { $0 }
+        #expect(count[.ipv4].map { $0 > 0 } == true)
+        #expect(count[.ipv6] == nil)
+    }
+
     @Test func longNamesAreCut() async throws {
         let name = ServicePortName(
             namespace: String(repeating: "n", count: 63),
