@@ -55,10 +55,10 @@ import Testing
         #expect(metrics.value(looks, ["ip_family": "IPv6"]) == 0)
 
         let settings: [ConntrackSettings.Setting] = [.tcpEstablishedTimeout, .tcpCloseWaitTimeout, .udpStreamTimeout]
-        let values = try node.node.run { try settings.map { try SettingFile(path: $0.path).read() } }
+        let values = try await node.node.run { try settings.map { try SettingFile(path: $0.path).read() } }
         #expect(values == ["4321", "3600", "77"])
         #expect(
-            proxy.log.contains("setting=/proc/sys/net/netfilter/nf_conntrack_max wanted=\(maximum)"),
+            proxy.log.contains("nf_conntrack_max\" wanted=\(maximum)\n"),
             "\(proxy.log)"
         )
         #expect(proxy.log.contains("set conntrack.maxPerCore: 0 to leave it alone"))
