@@ -65,15 +65,6 @@ import Testing
         }
     }
 
-    private func eventually(
-        _ condition: () -> Bool,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
-        #expect(condition(), sourceLocation: sourceLocation)
-    }
-
     private func commit(_ endpoints: [String]?, isWhole: Bool = false, succeeded: Bool = true) -> CommitReport {
         let object = service(ports: [Service.Port(transport: .udp, port: 53)])
         let slices = [slice("a", ports: [EndpointPort(transport: .udp, port: 53)], endpoints ?? [])]

@@ -10,7 +10,6 @@ import Testing
 @Suite(.enabled(if: isRoot), .serialized)
 struct ChurnLoadTests {
     private static let ports: ClosedRange<UInt16> = 9000...9005
-    private static let nodePort: UInt16 = 30080
     private static let id = Catalog.ServiceID(ObjectName(namespace: "default", name: "web"), .ipv4)
 
     private func slices(_ pool: EndpointPool) -> [ClusterClient.ObjectChange] {
@@ -31,7 +30,7 @@ struct ChurnLoadTests {
     @Test func churnLosesNoConnection() async throws {
         let node = try TestNode()
         let pool = try EndpointPool(on: node, ports: Self.ports)
-        let web = service(type: .nodePort, ports: [Service.Port(port: 80, nodePort: Self.nodePort)])
+        let web = service(type: .nodePort, ports: [Service.Port(port: 80, nodePort: ServiceLoad.nodePort)])
         let proxy = TestProxy(on: node)
 
         func isProgrammed() -> Bool {
@@ -50,40 +49,19 @@ struct ChurnLoadTests {
 
         try await proxy.run([.set(.service(web))] + slices(pool)) {
             try await waitUntilProgrammed()
-            let loads = [
-                PacedLoad(
-                    from: node.outside.namespace,
-                    to: PacketTests.serviceIPs[.ipv4]!,
-                    port: 80,
-                    perSecond: 300
-                ),
-                PacedLoad(
-                    from: node.outside.namespace,
-                    to: TestNode.nodeAddresses[.ipv6]!,
-                    port: Self.nodePort,
-                    perSecond: 200
-                ),
-            ]
             let end = ContinuousClock.now + .seconds(60)
             var changes = 0
-            while loads[0].dialled < 3000 || loads[1].dialled < 2000 || changes < 300, ContinuousClock.now < end,
-                loads.allSatisfy({ $0.failures == 0 })
-            {
-                // Some changes come in bursts.
-                for _ in 0..<Int.random(in: 1...3) {
-                    try pool.chooseAtRandom()
-                    await proxy.receive(slices(pool))
-                    changes += 1
+            try await ServiceLoad.run(on: node, endpoints: 3 * Self.ports.count) { load in
+                while !load.isDone || changes < 300, ContinuousClock.now < end {
+                    // Some changes come in bursts.
+                    for _ in 0..<Int.random(in: 1...3) {
+                        try pool.chooseAtRandom()
+                        await proxy.receive(slices(pool))
+                        changes += 1
+                    }
+                    try await waitUntilProgrammed()
                 }
-                try await waitUntilProgrammed()
             }
-            for outcome in loads.map({ $0.stop() }) {
-                #expect(outcome.failures.isEmpty, "\(outcome)")
-                #expect(outcome.retransmissions == 0, "\(outcome)")
-                #expect(outcome.answers.count == 3 * Self.ports.count, "\(outcome)")
-            }
-            #expect(loads[0].dialled >= 3000)
-            #expect(loads[1].dialled >= 2000)
             #expect(changes >= 300)
         }
     }

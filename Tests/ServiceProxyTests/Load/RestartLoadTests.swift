@@ -11,10 +11,6 @@ import Testing
 @Suite(.enabled(if: isRoot), .serialized)
 struct RestartLoadTests {
     private static let ports: ClosedRange<UInt16> = 9000...9003
-    private static let nodePort: UInt16 = 30080
-    private static let frontends: [Frontend.Key] = [
-        .address(PacketTests.serviceIPs[.ipv4]!, .tcp, 80), .nodePort(.ipv6, .tcp, nodePort),
-    ]
     private static let sticky = address("10.96.0.20")
 
     private static func service(_ name: String, _ spec: String) -> String {
@@ -54,7 +50,7 @@ struct RestartLoadTests {
             "web",
             """
             type: NodePort, clusterIPs: ['\(PacketTests.serviceIPs[.ipv4]!)', '\(PacketTests.serviceIPs[.ipv6]!)'],
-             ports: [{port: 80, nodePort: \(Self.nodePort)}]
+             ports: [{port: 80, nodePort: \(ServiceLoad.nodePort)}]
             """
         )
         for family in IPFamily.allCases {
@@ -75,7 +71,7 @@ struct RestartLoadTests {
 
     /// Whether the kernel sends new connections to just those that serve.
     private func isProgrammed(_ pool: EndpointPool, _ kernel: NetfilterSocket) throws -> Bool {
-        try Self.frontends.allSatisfy { key in
+        try ServiceLoad.frontends.allSatisfy { key in
             let table = ServiceTable(family: key.family, options: NFTablesOptions())
             guard case .readable(let observed) = try ObservedTable.read(table, from: kernel),
                 let entry = observed.entries[key], let chain = entry.front?.verdict.chain,
@@ -100,6 +96,7 @@ struct RestartLoadTests {
         }
         let arguments = [
             "--manifests", directory.path, "--hostname-override", "here", "--cluster-cidr", "10.9.0.0/16,fd09::/16",
+            "--conntrack-max-per-core", "0",
         ]
         try write()
         var proxy = try NodeProgram(in: node.node, arguments)
@@ -120,55 +117,39 @@ struct RestartLoadTests {
         }
         let home = try homes()
 
-        let loads = [
-            PacedLoad(from: node.outside.namespace, to: PacketTests.serviceIPs[.ipv4]!, port: 80, perSecond: 300),
-            PacedLoad(
-                from: node.outside.namespace,
-                to: TestNode.nodeAddresses[.ipv6]!,
-                port: Self.nodePort,
-                perSecond: 200
-            ),
-        ]
         let end = ContinuousClock.now + .seconds(120)
         var kills = 0
-        while loads[0].dialled < 3000 || loads[1].dialled < 2000 || kills < 12, ContinuousClock.now < end,
-            loads.allSatisfy({ $0.failures == 0 })
-        {
-            if Bool.random() {
-                // While it reads, plans or commits; the restart finds what it has made of that.
-                try pool.chooseAtRandom()
-                try write()
-                try await Task.sleep(for: .milliseconds(.random(in: 0...60)))
-                proxy.kill()
-            } else {
-                // While nobody looks.
-                proxy.kill()
-                try pool.chooseAtRandom()
-                try write()
-            }
-            kills += 1
-            proxy = try NodeProgram(in: node.node, arguments)
-            if Int.random(in: 0..<3) == 0 {
-                // Before it is done with its start.
-                try await Task.sleep(for: .milliseconds(.random(in: 0...400)))
-                proxy.kill()
+        try await ServiceLoad.run(on: node, endpoints: 3 * Self.ports.count) { load in
+            while !load.isDone || kills < 12, ContinuousClock.now < end {
+                if Bool.random() {
+                    // While it reads, plans or commits; the restart finds what it has made of that.
+                    try pool.chooseAtRandom()
+                    try write()
+                    try await Task.sleep(for: .milliseconds(.random(in: 0...60)))
+                    proxy.kill()
+                } else {
+                    // While nobody looks.
+                    proxy.kill()
+                    try pool.chooseAtRandom()
+                    try write()
+                }
                 kills += 1
                 proxy = try NodeProgram(in: node.node, arguments)
+                if Int.random(in: 0..<3) == 0 {
+                    // Before it is done with its start.
+                    try await Task.sleep(for: .milliseconds(.random(in: 0...400)))
+                    proxy.kill()
+                    kills += 1
+                    proxy = try NodeProgram(in: node.node, arguments)
+                }
+                try await waitUntilProgrammed()
+                #expect(try homes() == home)  // SA-6
+                // A change as usual.
+                try pool.chooseAtRandom()
+                try write()
+                try await waitUntilProgrammed()
             }
-            try await waitUntilProgrammed()
-            #expect(try homes() == home)  // SA-6
-            // A change as usual.
-            try pool.chooseAtRandom()
-            try write()
-            try await waitUntilProgrammed()
         }
-        for outcome in loads.map({ $0.stop() }) {
-            #expect(outcome.failures.isEmpty, "\(outcome)")
-            #expect(outcome.retransmissions == 0, "\(outcome)")
-            #expect(outcome.answers.count == 3 * Self.ports.count, "\(outcome)")
-        }
-        #expect(loads[0].dialled >= 3000)
-        #expect(loads[1].dialled >= 2000)
         #expect(kills >= 12)
         #expect(try homes() == home)
         #expect(proxy.terminate() == 0)
