@@ -78,14 +78,14 @@ let package = Package(
             "swiftlet-proxy",
             [
                 "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
-                "KubernetesWire", "Manifests", "NetworkTypes", "StatusServers", "Version", "YAML", logging,
+                "KubernetesWire", "Manifests", "NetworkTypes", "ProxyAPI", "StatusServers", "Version", "YAML", logging,
                 serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
         program(
             "swiftletctl",
-            ["Reports", "IPAM", "Stores", "ClusterClient", "NetworkTypes", "Version", argumentParser],
+            ["Reports", "IPAM", "ProxyAPI", "Stores", "ClusterClient", "NetworkTypes", "Version", argumentParser],
             linkerSettings: selfContained
         ),
         library(
@@ -96,8 +96,12 @@ let package = Package(
             ],
             testDependencies: ["TestAPIServer"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "KubernetesAPI", "NetworkTypes"]),
-        library("ServiceProxy", ["ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]),
+        library("Reports", ["IPAM", "ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
+        library(
+            "ServiceProxy",
+            ["ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]
+        ),
+        library("ProxyAPI", ["NetworkTypes"]),
         library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
