@@ -268,6 +268,8 @@ public final class FakeKernel: NFTablesKernel {
             if isTaken { throw Failure(code: EEXIST) }
         }
         if set.layout.isInterval, !set.layout.isConcatenatedInterval { try checkRange(element, in: set) }
+        var element = element
+        if set.layout.countsPackets { element.packets = 0 }
         set.elements[key] = element
         set.order.append(key)
         if case .verdict(let verdict) = element.value, let target = verdict.chain {
@@ -335,6 +337,11 @@ public final class FakeKernel: NFTablesKernel {
         for element in elements ?? [] { body(element) }
     }
 
+    public func element(_ key: Concatenation, of set: NamedSet, in table: Table) throws -> Element? {
+        read(table) { contents in contents.sets[set.name]?.elements.values.first { $0.key == key && $0.end == nil } }
+            .flatMap(\.self)
+    }
+
     private func read<Result: Sendable>(_ table: Table, _ body: (TableContents) -> Result) -> Result? {
         contents.withLock { contents in
             contents.tables[TableKey(family: table.family, name: table.name)].map(body)
@@ -347,25 +354,7 @@ extension SetLayout {
     fileprivate var comparable: [UInt64?] {
         [
             UInt64(flags), UInt64(keyType), UInt64(keyLength), dataType.map(UInt64.init), dataLength.map(UInt64.init),
-            timeout,
+            timeout, countsPackets ? 1 : 0,
         ]
-    }
-}
-
-extension Concatenation {
-    /// Whether a point is inside of a range in every field.
-    fileprivate func isInside(_ start: Concatenation, _ end: Concatenation, _ lengths: [UInt8]) -> Bool {
-        let (point, start, end) = (bytes, start.bytes, end.bytes)
-        var offset = 0
-        for length in lengths.map(Int.init) {
-            let range = offset..<(offset + length)
-            if point[range].lexicographicallyPrecedes(start[range])
-                || end[range].lexicographicallyPrecedes(point[range])
-            {
-                return false
-            }
-            offset += (length + 3) & ~3
-        }
-        return true
     }
 }

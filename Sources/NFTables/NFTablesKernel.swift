@@ -24,6 +24,10 @@ public protocol NFTablesKernel: Sendable {
         restart: () -> Void,
         _ body: (Element) -> Void
     ) throws
+
+    /// The element with a key, which must be the whole key of a single element; `nil` when there is none, or no such
+    /// set. Costs the same however large the set is.
+    func element(_ key: Concatenation, of set: NamedSet, in table: Table) throws -> Element?
 }
 
 extension NFTablesKernel {

@@ -294,6 +294,40 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
         }
     }
 
+    public func element(_ key: Concatenation, of set: NamedSet, in table: Table) throws -> Element? {
+        var found: Element?
+        do {
+            try request(
+                NFT_MSG_GETSETELEM,
+                family: table.family.rawValue,
+                isDump: false,
+                "an element of \(set.name) in table \(table)",
+                restart: { found = nil },
+                attributes: { message in
+                    mnl_attr_put_strz(message, UInt16(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
+                    mnl_attr_put_strz(message, UInt16(NFTA_SET_ELEM_LIST_SET.rawValue), set.name)
+                    let list = mnl_attr_nest_start(message, UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue))
+                    ElementCoding.put(
+                        Element(key),
+                        keyLength: set.key.keyLength,
+                        dataLength: 0,
+                        keyOnly: true,
+                        into: message
+                    )
+                    mnl_attr_nest_end(message, list)
+                }
+            ) { message in
+                for attribute in message.attributes
+                where UInt32(attribute.type) == NFTA_SET_ELEM_LIST_ELEMENTS.rawValue {
+                    for nest in attribute.nested { found = ElementCoding.read(nest.nested) ?? found }
+                }
+            }
+        } catch NFTablesError.listing(_, ENOENT) {
+            return nil
+        }
+        return found
+    }
+
     /// A dump, restarted when the kernel says that it was interrupted by a change (NLM_F_DUMP_INTR). What does not
     /// exist has nothing in it.
     private func dump(

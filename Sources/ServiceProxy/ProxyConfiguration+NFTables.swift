@@ -12,11 +12,7 @@ extension ProxyConfiguration {
     ) throws -> some ServiceBackend {
         let socket = try NetfilterSocket()
         let families = nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
-        let options = NFTablesOptions(
-            masqueradeBit: masqueradeBit,
-            localSources: clusterCIDRs.values.sorted(),
-            nodePortAddresses: nodePorts
-        )
+        let options = nftablesOptions(nodePorts)
         return NFTablesBackend(
             kernel: socket,
             families: families,
@@ -28,6 +24,35 @@ extension ProxyConfiguration {
             ),
             logger: logger
         )
+    }
+
+    /// What the tables are made from.
+    func nftablesOptions(_ nodePorts: NodePortSelections) -> NFTablesOptions {
+        NFTablesOptions(
+            masqueradeBit: masqueradeBit,
+            localSources: clusterCIDRs.values.sorted(),
+            nodePortAddresses: nodePorts,
+            countsConnections: countsConnections
+        )
+    }
+
+    /// What answers questions about a controller whose backend is of this configuration.
+    ///
+    /// - Throws: when the kernel cannot be spoken to.
+    public func makeExplainer(
+        of controller: ServiceController,
+        families: Set<IPFamily>,
+        logger: Logger
+    ) throws -> ProxyExplainer {
+        // Not the backend's socket: what is read for a person holds up no commit.
+        let kernel = try NetfilterSocket()
+        let counters =
+            countsConnections
+            ? ConnectionCounters(kernel, families: Array(families), options: nftablesOptions([:]), logger: logger) : nil
+        let configuration = self
+        return ProxyExplainer(controller, counters: counters, node: TraceNode(kernel: kernel)) {
+            configuration.nftablesOptions($0)
+        }
     }
 
     /// Removes what any swiftlet-proxy has programmed in this network namespace, in both families.

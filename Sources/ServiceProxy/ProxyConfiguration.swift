@@ -1,4 +1,5 @@
 import NetworkTypes
+import ProxyAPI
 
 /// What the proxy was asked to do, checked (2.12).
 public struct ProxyConfiguration: Hashable, Sendable {
@@ -23,6 +24,10 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let statusServer: BindAddress?
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
+    /// The Unix socket on which `swiftletctl` is answered; `nil` for none.
+    public let socket: String?
+    /// Whether the new connections to each frontend are counted.
+    public let countsConnections: Bool
     public let oomScoreAdj: Int
 
     /// Where objects come from.
@@ -92,6 +97,9 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        socket = (values.socket ?? ProxyAPI.defaultSocket).nonEmpty
+        if let socket, !socket.hasPrefix("/") { problems.append("--socket: \"\(socket)\" is not an absolute path") }
+        countsConnections = values.countsConnections
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
@@ -141,10 +149,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
 }
 
 extension String? {
-    fileprivate var nonEmpty: String? { flatMap { $0.isEmpty ? nil : $0 } }
+    fileprivate var nonEmpty: String? { flatMap(\.nonEmpty) }
 }
 
 extension String {
+    fileprivate var nonEmpty: String? { isEmpty ? nil : self }
+
     var trimmed: String {
         let start = drop(while: \.isWhitespace)
         return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.endIndex)])

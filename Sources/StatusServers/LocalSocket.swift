@@ -12,13 +12,15 @@ struct LocalSocket: Sendable {
     init(path: String) throws(LocalSocketError) {
         try Self.makeDirectory(of: path)
         try Self.removeStale(path)
-        descriptor = try Self.open(path)
+        let descriptor = try Self.open(path)
         // The file gets the mode of the socket, so that it is never open to others, not even for a moment.
         let code = fchmod(descriptor, 0o600) == 0 ? Self.withAddress(path) { bind(descriptor, $0, $1) } : errno
         guard code == 0 else {
             close(descriptor)
             throw LocalSocketError(path, code == EADDRINUSE ? "another process has just taken it" : Self.text(code))
         }
+        self.path = path
+        self.descriptor = descriptor
         inode = Self.inode(of: path) ?? 0
     }
 

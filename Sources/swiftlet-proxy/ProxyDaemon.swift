@@ -45,7 +45,6 @@ struct ProxyDaemon {
             syncPeriod: configuration.syncPeriod,
             awaitsNode: isAPI
         )
-        let pages = StatusPages(status: status, values: values)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -61,6 +60,8 @@ struct ProxyDaemon {
             logger: logger,
             makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
         )
+        let explainer = try configuration.makeExplainer(of: controller, families: LocalNode.families, logger: logger)
+        let pages = StatusPages(status: status, values: values) { await explainer.connectionMetrics() }
         logger.info(
             "starting",
             metadata: [
@@ -80,7 +81,8 @@ struct ProxyDaemon {
                         }
                     ),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) },
+                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) }
+                    + socket(explainer).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
@@ -92,7 +94,7 @@ struct ProxyDaemon {
     private func servers(_ pages: StatusPages) -> [ListeningService] {
         let servers: [(String, BindAddress?, StatusServer.Answer)] = [
             ("healthz", configuration.healthServer, { pages.health($0) }),
-            ("metrics", configuration.statusServer, { pages.status($0) }),
+            ("metrics", configuration.statusServer, { await pages.status($0) }),
         ]
         return servers.compactMap { name, address, answer in
             address.map {
@@ -105,6 +107,13 @@ struct ProxyDaemon {
                 )
             }
         }
+    }
+
+    private func socket(_ explainer: ProxyExplainer) -> [LocalSocketService] {
+        let pages = ExplainPages(explainer: explainer)
+        return configuration.socket.map {
+            [LocalSocketService(path: $0, logger: logger) { await pages.answer($0) }]
+        } ?? []
     }
 
     private var configurationWatch: [ConfigurationWatch] {

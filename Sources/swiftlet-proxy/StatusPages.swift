@@ -9,6 +9,8 @@ import Version
 struct StatusPages: Sendable {
     let status: ProxyStatus
     let values: ProxyCommandLine.Values
+    /// Lines about the connections to each Service, where they are counted.
+    let connectionMetrics: @Sendable () async -> String
 
     func health(_ request: StatusRequest) -> StatusAnswer {
         switch request.path {
@@ -22,13 +24,13 @@ struct StatusPages: Sendable {
         .json(answer.code, body: answer.body)
     }
 
-    func status(_ request: StatusRequest) -> StatusAnswer {
+    func status(_ request: StatusRequest) async -> StatusAnswer {
         switch request.path {
         case "/healthz": return StatusAnswer(headers: ["X-Content-Type-Options": "nosniff"], body: "ok")
         case "/metrics":
             return StatusAnswer(
                 contentType: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
-                body: status.metrics()
+                body: status.metrics() + (await connectionMetrics())
             )
         case "/proxyMode":
             return StatusAnswer(headers: ["X-Content-Type-Options": "nosniff"], body: "nftables")

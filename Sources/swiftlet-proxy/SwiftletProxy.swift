@@ -28,8 +28,8 @@ enum SwiftletProxy {
         CONFIGURATION
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
-          --master, --cleanup, --init-only, --write-config-to, --manifests and --snapshot
-          count beside it. What has no effect is named in the log. When the content of the
+          --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot,
+          --socket and --connection-counters count beside it. What has no effect is named in the log. When the content of the
           file changes, the process ends with status 1 within some seconds, so that its
           supervisor starts it again with it; its rules stay meanwhile. A file that is
           removed changes nothing.
@@ -42,6 +42,13 @@ enum SwiftletProxy {
           that cannot be used is reported with line and reason, and the objects of
           its last good version stay. An object that two files define is taken from
           the first of them by name.
+
+        LOOKING INSIDE
+          "swiftletctl proxy show" lists the Services as they are programmed, and
+          "swiftletctl proxy trace" tells what would happen to a packet, and why. They
+          ask the proxy on the Unix socket --socket, /run/swiftlet/proxy.sock by
+          default, which only the user of the proxy may use. When another process has
+          that socket, the proxy says so in its log, works without, and tries again.
 
         SIGNALS
           SIGTERM and SIGINT end the proxy within a second. Its rules stay, so that

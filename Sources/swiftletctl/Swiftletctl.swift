@@ -9,7 +9,7 @@ import Stores
 struct Swiftletctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftletctl",
-        abstract: "Shows what Swiftlet has assigned, and moves it between stores.",
+        abstract: "Shows what Swiftlet has assigned and programmed, and moves records between stores.",
         discussion: """
             ENVIRONMENT
               DATASTORE_TYPE     Which store: "local", "etcdv3" or "kubernetes". Default:
@@ -32,9 +32,9 @@ struct Swiftletctl: AsyncParsableCommand {
               1  an error; what is wrong is on stderr
               2  the command line is wrong
               4  the address asked for is not assigned
-              5  the store cannot be reached, or is busy
+              5  the store cannot be reached or is busy, or no swiftlet-proxy answers
             """,
-        subcommands: [IPAMCommand.self, DatastoreCommand.self, VersionCommand.self]
+        subcommands: [IPAMCommand.self, ProxyCommand.self, DatastoreCommand.self, VersionCommand.self]
     )
 
     static func main() async {
@@ -63,6 +63,7 @@ struct Failure: Error {
         case error = 1
         case usage = 2
         case notAssigned = 4
+        /// The store, or the proxy.
         case storeUnreachable = 5
     }
 

@@ -9,7 +9,7 @@ import Testing
 /// What the program serves, and whom it asks.
 extension ProxyProgramTests {
     /// The status line, headers and body of an answer.
-    private func get(
+    func get(
         _ path: String,
         from namespace: NetworkNamespace,
         _ address: String = "127.0.0.1",

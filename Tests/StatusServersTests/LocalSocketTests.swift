@@ -53,10 +53,18 @@ import Testing
         #expect(throws: POSIXError.self) { try exchange(path, request) }
         let server = try await start(path)
         #expect(try exchange(path, request).hasSuffix("\r\n\r\na"))
-        // The one before takes away what is its own, which this is not.
-        stale.remove()
-        #expect(try exchange(path, request).hasSuffix("\r\n\r\na"))
         await server.stop()
+    }
+
+    @Test func onlyItsOwnFileIsTakenAway() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/proxy.sock"
+        let first = try await start(path)
+        #expect(unlink(path) == 0)
+        let second = try await start(path)
+        await first.stop()
+        #expect(try exchange(path, request).hasSuffix("\r\n\r\na"))
+        await second.stop()
     }
 
     @Test func theSocketOfALiveProcessIsLeftAlone() async throws {
@@ -76,7 +84,7 @@ import Testing
         for (path, reason) in [
             (file, "something that is no socket is there; remove it, or name another path"),
             ("relative.sock", "it is no absolute path of a file"), ("/", "it is no absolute path of a file"),
-            (file + "/proxy.sock", "cannot make"), (directory.path + "/a/b/c.sock", "No such file or directory"),
+            (file + "/proxy.sock", "Not a directory"), (directory.path + "/a/b/c.sock", "No such file or directory"),
             ("/" + String(repeating: "a", count: 107), "longer than the 107 bytes"),
         ] {
             let error = await #expect(throws: LocalSocketError.self) { _ = try await start(path) }

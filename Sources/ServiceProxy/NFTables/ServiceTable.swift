@@ -29,7 +29,7 @@ struct ServiceTable: Hashable, Sendable {
         localSources = Self.merge(
             options.localSources.filter { $0.family == family }.map { $0.masked.address...$0.lastAddress }
         )
-        maps = Maps(family)
+        maps = Maps(family, countsConnections: options.countsConnections)
     }
 
     /// Ranges of sources that are pods, without overlaps.
@@ -56,9 +56,12 @@ struct ServiceTable: Hashable, Sendable {
             let nearAffinity: NamedSet
             let affinityBackends: NamedSet
             let nearAffinityBackends: NamedSet
+            /// Every frontend, each with a counter of the new connections that look for it; only where they are counted.
+            /// A set of its own, because an element that is replaced, as verdicts are, starts to count again.
+            let connections: NamedSet?
 
             var all: [NamedSet] {
-                [
+                [connections].compactMap { $0 } + [
                     frontends, farFrontends, nearFrontends, noEndpoints, backends, nearBackends, affinity,
                     nearAffinity, affinityBackends, nearAffinityBackends,
                 ]
@@ -87,7 +90,7 @@ struct ServiceTable: Hashable, Sendable {
         /// The endpoints that each scope has now: what is remembered counts only if it is among them (SA-2, SA-4).
         let affinityEndpoints: NamedSet
 
-        init(_ family: IPFamily) {
+        init(_ family: IPFamily, countsConnections: Bool) {
             let source: Field = family == .ipv4 ? .sourceIPv4 : .sourceIPv6
             let destination: Field = family == .ipv4 ? .destinationIPv4 : .destinationIPv6
             // The word in front holds the end of the client's address, see `rules(of:)`.
@@ -119,7 +122,9 @@ struct ServiceTable: Hashable, Sendable {
                     affinity: scopes("affinity"),
                     nearAffinity: scopes("near-affinity"),
                     affinityBackends: endpoints("affinity-backends", remembered),
-                    nearAffinityBackends: endpoints("near-affinity-backends", remembered)
+                    nearAffinityBackends: endpoints("near-affinity-backends", remembered),
+                    connections: countsConnections
+                        ? NamedSet(scope.prefix + "connections", key: key, countsPackets: true) : nil
                 )
             }
             service = scoped(.service)
@@ -209,49 +214,47 @@ struct ServiceTable: Hashable, Sendable {
 
     var rules: [Rule] {
         let new = Match.newConnection
-        return [
-            Rule(chain: "services", match.service + [match.verdict(in: maps.service.frontends)]),
-            Rule(chain: "services", nodePort + match.ports + [match.verdict(in: maps.nodePort.frontends)]),
-        ] + bySource(.service) + bySource(.nodePort) + [
-            // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
-            Rule(
-                chain: "refuse",
-                [
-                    .meta(.transport, into: Register(0)),
-                    .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
-                ]
-            ),
-            Rule(chain: "refuse", [.reject(.portUnreachable(match.family))]),
-            Rule(
-                chain: "check-sources",
-                match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
-                    + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
-            ),
-            Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
-            Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
-            Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
-            Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
-            Rule(chain: "nat-output", [.verdict(.jump("services"))]),
-            // The bit goes, so that an encapsulated copy of the packet is not masqueraded again (MQ-4).
-            Rule(
-                chain: "nat-postrouting",
-                Match.isMarked(options.masqueradeMark) + [
-                    .meta(.mark, into: Register(0)), .and(Register(0), ~options.masqueradeMark),
-                    .setMeta(.mark, from: Register(0)), .masquerade(fullyRandom: true),
-                ]
-            ),
-            Rule(
-                chain: "nat-postrouting",
-                Match.isTranslated + match.fullTuple + [
-                    .lookup(Register(0), in: maps.hairpin.name), .masquerade(fullyRandom: true),
-                ]
-            ),
-            // Node ports are checked where they are delivered (FE-3).
-            Rule(
-                chain: "filter-input",
-                new + nodePort + match.ports + [match.verdict(in: maps.nodePort.noEndpoints)]
-            ),
-        ]
+        return dispatch(match.service, maps.service) + dispatch(nodePort + match.ports, maps.nodePort)
+            + bySource(.service) + bySource(.nodePort) + [
+                // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
+                Rule(
+                    chain: "refuse",
+                    [
+                        .meta(.transport, into: Register(0)),
+                        .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
+                    ]
+                ),
+                Rule(chain: "refuse", [.reject(.portUnreachable(match.family))]),
+                Rule(
+                    chain: "check-sources",
+                    match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
+                        + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
+                ),
+                Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
+                Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
+                Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
+                Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
+                Rule(chain: "nat-output", [.verdict(.jump("services"))]),
+                // The bit goes, so that an encapsulated copy of the packet is not masqueraded again (MQ-4).
+                Rule(
+                    chain: "nat-postrouting",
+                    Match.isMarked(options.masqueradeMark) + [
+                        .meta(.mark, into: Register(0)), .and(Register(0), ~options.masqueradeMark),
+                        .setMeta(.mark, from: Register(0)), .masquerade(fullyRandom: true),
+                    ]
+                ),
+                Rule(
+                    chain: "nat-postrouting",
+                    Match.isTranslated + match.fullTuple + [
+                        .lookup(Register(0), in: maps.hairpin.name), .masquerade(fullyRandom: true),
+                    ]
+                ),
+                // Node ports are checked where they are delivered (FE-3).
+                Rule(
+                    chain: "filter-input",
+                    new + nodePort + match.ports + [match.verdict(in: maps.nodePort.noEndpoints)]
+                ),
+            ]
             + ["filter-input", "filter-forward", "filter-output"].map { chain in
                 Rule(chain: chain, new + [.verdict(.jump("check-endpoints"))])
             }
@@ -265,6 +268,12 @@ struct ServiceTable: Hashable, Sendable {
                     ]
                 )
             }
+    }
+
+    /// FE-7: exact addresses come before node ports.
+    private func dispatch(_ key: [Expression], _ maps: Maps.Scoped) -> [Rule] {
+        let count = maps.connections.map { Rule(chain: "services", key + [.lookup(Register(0), in: $0.name)]) }
+        return [count].compactMap { $0 } + [Rule(chain: "services", key + [match.verdict(in: maps.frontends)])]
     }
 
     /// FE-6: local pods first, then the node itself, then everyone else.
