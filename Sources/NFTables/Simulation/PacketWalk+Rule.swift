@@ -207,6 +207,11 @@ extension Expression {
         return value
     }
 
+    func long(_ attribute: Int) -> UInt64? {
+        guard case .long(let value)? = attributes[UInt16(attribute)] else { return nil }
+        return value
+    }
+
     func bytes(_ attribute: Int) -> [UInt8]? {
         guard case .bytes(let value)? = attributes[UInt16(attribute)] else { return nil }
         return value

@@ -11,13 +11,15 @@ extension Ruleset {
     }
 }
 
-/// Puts the text of a rule together, expression by expression: remembers what each register holds, in words.
+/// Puts the text of a rule together, expression by expression: remembers what was loaded into each register, in words. As
+/// `nft` does, it does not forget what was loaded into the later words of a wide register, and follows only the first
+/// word of what a map returns.
 private struct RuleText {
     let family: Family
     let layout: (String) -> SetLayout?
     private(set) var statements: [String] = []
-    /// By the byte at which it begins.
-    private var held: [Int: String] = [:]
+    /// By the byte at which it begins, with its length.
+    private var held: [Int: (text: String, length: Int)] = [:]
     /// What a bitwise expression has done to a register.
     private var masks: [Int: (and: UInt32, or: UInt32)] = [:]
 
@@ -28,7 +30,9 @@ private struct RuleText {
 
     mutating func add(_ expression: Expression) {
         switch expression.name {
-        case "payload": load(field(expression), expression.offset(NFTNL_EXPR_PAYLOAD_DREG))
+        case "payload":
+            let length = Int(expression.integer(NFTNL_EXPR_PAYLOAD_LEN) ?? 4)
+            load(field(expression), expression.offset(NFTNL_EXPR_PAYLOAD_DREG), length)
         case "meta": meta(expression)
         case "ct":
             let key = expression.integer(NFTNL_EXPR_CT_KEY) == NFT_CT_STATE.rawValue ? "ct state" : "ct status"
@@ -49,8 +53,11 @@ private struct RuleText {
         case "lookup": lookUp(expression)
         case "immediate": statements.append(expression.verdict?.description ?? "immediate")
         case "nat":
-            let address = expression.offset(NFTNL_EXPR_NAT_REG_ADDR_MIN).flatMap { held[$0] }
-            statements.append("dnat \(family) to \(address ?? "?")")
+            let address = expression.offset(NFTNL_EXPR_NAT_REG_ADDR_MIN).flatMap { held[$0]?.text } ?? "?"
+            let port = expression.offset(NFTNL_EXPR_NAT_REG_PROTO_MIN).flatMap { held[$0]?.text } ?? "?"
+            statements.append(
+                address.contains(" map @") ? "dnat \(family) to \(address)" : "dnat to \(address):\(port)"
+            )
         case "masq":
             let isRandom = (expression.integer(NFTNL_EXPR_MASQ_FLAGS) ?? 0) & 1 << 4 != 0
             statements.append(isRandom ? "masquerade fully-random" : "masquerade")
@@ -67,9 +74,9 @@ private struct RuleText {
 
     private mutating func unknown(_ expression: Expression) { statements.append("[\(expression.name)]") }
 
-    private mutating func load(_ text: String, _ start: Int?) {
+    private mutating func load(_ text: String, _ start: Int?, _ length: Int = 4) {
         guard let start else { return }
-        held[start] = text
+        held[start] = (text, length)
         masks[start] = nil
     }
 
@@ -99,7 +106,7 @@ private struct RuleText {
         guard let source = expression.offset(NFTNL_EXPR_META_SREG) else {
             return load(name, expression.offset(NFTNL_EXPR_META_DREG))
         }
-        var value = held[source] ?? "?"
+        var value = held[source]?.text ?? "?"
         if let mask = masks[source] {
             value += mask.or != 0 ? " | \(mask.or.eightDigits)" : " & \(mask.and.eightDigits)"
         }
@@ -110,7 +117,7 @@ private struct RuleText {
         guard let start = expression.offset(NFTNL_EXPR_CMP_SREG), let value = expression.bytes(NFTNL_EXPR_CMP_DATA)
         else { return unknown(expression) }
         let isEqual = expression.integer(NFTNL_EXPR_CMP_OP) == NFT_CMP_EQ.rawValue
-        let name = held[start] ?? "?"
+        let name = held[start]?.text ?? "?"
         let sign = isEqual ? "" : "!= "
         if let mask = masks[start] {
             switch name {
@@ -146,23 +153,23 @@ private struct RuleText {
         return bytes.count < length ? "\(address)/\(bytes.count * 8)" : address
     }
 
-    /// What the registers hold from a byte on, as far as a key of this length goes.
-    private func key(from start: Int, length: Int) -> String {
-        held.filter { (start..<(start + max(length, 1))).contains($0.key) }.sorted { $0.key < $1.key }.map(\.value)
-            .joined(separator: " . ")
+    /// What was loaded from a byte on, as far as a key or data of this length goes.
+    private func fields(from start: Int, length: Int) -> String {
+        var texts: [String] = []
+        var place = start
+        while place < start + length {
+            texts.append(held[place]?.text ?? "?")
+            place += ((held[place]?.length ?? 4) + 3) & ~3
+        }
+        return texts.joined(separator: " . ")
     }
 
     private mutating func lookUp(_ expression: Expression) {
         guard let start = expression.offset(NFTNL_EXPR_LOOKUP_SREG), let set = expression.setName else {
             return unknown(expression)
         }
-        let key = key(from: start, length: layout(set).map { Int($0.keyLength) } ?? 4)
-        if let target = expression.offset(NFTNL_EXPR_LOOKUP_DREG) {
-            // It replaces what was loaded where its data comes to lie.
-            let length = layout(set)?.dataLength.map(Int.init) ?? 4
-            for place in held.keys where (target..<(target + length)).contains(place) { held[place] = nil }
-            return load("\(key) map @\(set)", target)
-        }
+        let key = fields(from: start, length: layout(set).map { Int($0.keyLength) } ?? 4)
+        if let target = expression.offset(NFTNL_EXPR_LOOKUP_DREG) { return load("\(key) map @\(set)", target) }
         let isVerdictMap = expression.integer(NFTNL_EXPR_LOOKUP_DREG) == NFT_REG_VERDICT.rawValue
         let isInverted = (expression.integer(NFTNL_EXPR_LOOKUP_FLAGS) ?? 0) & NFT_LOOKUP_F_INV.rawValue != 0
         statements.append("\(key) \(isVerdictMap ? "vmap " : isInverted ? "!= " : "")@\(set)")
@@ -178,10 +185,19 @@ private struct RuleText {
             case NFT_DYNSET_OP_DELETE.rawValue: "delete"
             default: "add"
             }
-        let key = key(from: start, length: layout(set).map { Int($0.keyLength) } ?? 4)
+        let key = fields(from: start, length: layout(set).map { Int($0.keyLength) } ?? 4)
+        let timeout = expression.long(NFTNL_EXPR_DYNSET_TIMEOUT).map { " timeout \(Self.duration($0 / 1000))" } ?? ""
         var value = ""
-        if let data = expression.offset(NFTNL_EXPR_DYNSET_SREG_DATA) { value = " : \(held[data] ?? "…")" }
-        statements.append("\(verb) @\(set) { \(key)\(value) }")
+        if let data = expression.offset(NFTNL_EXPR_DYNSET_SREG_DATA) {
+            value = " : " + fields(from: data, length: layout(set)?.dataLength.map { Int($0) } ?? 4)
+        }
+        statements.append("\(verb) @\(set) { \(key)\(timeout)\(value) }")
+    }
+
+    /// `1d2h3m4s`, without what is zero.
+    private static func duration(_ seconds: UInt64) -> String {
+        let parts = [(seconds / 86400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")]
+        return parts.filter { $0.0 > 0 }.map { "\($0)\($1)" }.joined()
     }
 }
 

@@ -34,7 +34,7 @@ import Testing
         var change = Transaction(table: table)
         change.addTable()
         for set in [ports, ranges, pairs] { change.add(set) }
-        for chain in chains { change.add(Chain(chain)) }
+        for chain in ["web"] + chains { change.add(Chain(chain)) }
         for base in bases { change.add(base) }
         change.add(Element(key(80 as UInt16), .verdict(.goto("web"))), to: ports)
         change.add(Element(key("10.0.0.0"), through: key("10.0.0.9")), to: ranges)
@@ -119,8 +119,7 @@ import Testing
         }
         let found = try walk(
             [Rule(chain: "in", [.destinationPort(into: Register(0)), .verdict(of: Register(0), in: "ports")])],
-            [base("in", .forward)],
-            chains: ["web"]
+            [base("in", .forward)]
         )
         #expect(found.visits[0].result == .verdict(.goto("web")))
         #expect(found.visits[0].lookUps == [.init(set: "ports", key: "80", element: "80 : goto web", isRandom: false)])
