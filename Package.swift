@@ -99,7 +99,8 @@ let package = Package(
         library("Reports", ["IPAM", "ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
-            ["ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "NetworkTypes", logging]
+            ["ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging],
+            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
         ),
         library("ProxyAPI", ["NetworkTypes"]),
         library("StatusServers", ["NetworkTypes", logging] + nio),
@@ -139,7 +140,7 @@ let package = Package(
         library(
             "KubernetesWire",
             ["JSON", "KubernetesAPI", "NetworkTypes", protobuf],
-            exclude: ["core", "discovery", "meta"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
+            exclude: ["core", "discovery", "meta", "networking"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
         ),
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),

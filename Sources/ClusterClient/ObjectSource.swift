@@ -6,7 +6,8 @@ import KubernetesAPI
 /// already knows, and never an older state after a newer one. When it loses track (a watch that must start over, a
 /// queue that overflowed) it compares by itself and delivers the differences.
 public protocol ObjectSource: Sendable {
-    /// The kinds that this source delivers. Each of them becomes synced at some time, even if no object of it exists.
+    /// The kinds to wait for before anything is concluded. Each of them becomes synced at some time, even if no object of
+    /// it exists. Objects of other kinds may come as well.
     var kinds: Set<ObjectKind> { get }
 
     /// Delivers until the task is cancelled, which ends it without an error.

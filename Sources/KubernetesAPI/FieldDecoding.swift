@@ -58,6 +58,21 @@ extension KeyedDecodingContainer {
     }
 }
 
+/// A prefix in a list.
+struct APIPrefix: Decodable {
+    let prefix: CIDR
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        do {
+            prefix = try FieldRule.prefix(text)
+        } catch {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
+        }
+    }
+}
+
 /// An IP address in a list or a field of its own.
 struct APIAddress: Decodable {
     let address: IPAddress

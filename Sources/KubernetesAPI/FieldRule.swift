@@ -20,6 +20,14 @@ public enum FieldRule {
         IPAddress(text) ?? withoutLeadingZeros(text)
     }
 
+    /// A prefix in `ADDRESS/LENGTH` form; host bits are dropped.
+    public static func prefix(_ text: String) throws(Violation) -> CIDR {
+        guard let prefix = CIDR(text) else {
+            throw Violation(reason: "\"\(text.prefix(64))\" is not a CIDR like 10.96.0.0/16")
+        }
+        return prefix.masked
+    }
+
     /// An entry of `clusterIPs`: an address, or `nil` for "None" and for nothing yet.
     public static func clusterIP(_ text: String) throws(Violation) -> IPAddress? {
         text.isEmpty || text == "None" ? nil : try address(text)

@@ -4,11 +4,23 @@ public enum ObjectKind: String, Hashable, Sendable, CaseIterable {
     case endpointSlice = "EndpointSlice"
     case endpoints = "Endpoints"
     case node = "Node"
+    case serviceCIDR = "ServiceCIDR"
 
     /// The only version that is read.
-    public var apiVersion: String { self == .endpointSlice ? "discovery.k8s.io/v1" : "v1" }
+    public var apiVersion: String {
+        switch self {
+        case .service, .endpoints, .node: "v1"
+        case .endpointSlice: "discovery.k8s.io/v1"
+        case .serviceCIDR: "networking.k8s.io/v1"
+        }
+    }
 
-    public var isNamespaced: Bool { self != .node }
+    public var isNamespaced: Bool {
+        switch self {
+        case .service, .endpointSlice, .endpoints: true
+        case .node, .serviceCIDR: false
+        }
+    }
 }
 
 /// Names one object.
@@ -32,6 +44,7 @@ public enum KubernetesObject: Hashable, Sendable {
     case endpointSlice(EndpointSlice)
     case endpoints(Endpoints)
     case node(Node)
+    case serviceCIDR(ServiceCIDR)
 
     public var kind: ObjectKind {
         switch self {
@@ -39,6 +52,7 @@ public enum KubernetesObject: Hashable, Sendable {
         case .endpointSlice: .endpointSlice
         case .endpoints: .endpoints
         case .node: .node
+        case .serviceCIDR: .serviceCIDR
         }
     }
 
@@ -49,6 +63,7 @@ public enum KubernetesObject: Hashable, Sendable {
             case .endpointSlice(let object): object.metadata
             case .endpoints(let object): object.metadata
             case .node(let object): object.metadata
+            case .serviceCIDR(let object): object.metadata
             }
         }
         set {
@@ -65,6 +80,9 @@ public enum KubernetesObject: Hashable, Sendable {
             case .node(var object):
                 object.metadata = newValue
                 self = .node(object)
+            case .serviceCIDR(var object):
+                object.metadata = newValue
+                self = .serviceCIDR(object)
             }
         }
     }
@@ -82,6 +100,7 @@ extension KubernetesObject: Encodable {
         case .endpointSlice: self = .endpointSlice(try EndpointSlice(from: decoder))
         case .endpoints: self = .endpoints(try Endpoints(from: decoder))
         case .node: self = .node(try Node(from: decoder))
+        case .serviceCIDR: self = .serviceCIDR(try ServiceCIDR(from: decoder))
         }
     }
 
@@ -94,6 +113,7 @@ extension KubernetesObject: Encodable {
         case .endpointSlice(let object): try object.encode(to: encoder)
         case .endpoints(let object): try object.encode(to: encoder)
         case .node(let object): try object.encode(to: encoder)
+        case .serviceCIDR(let object): try object.encode(to: encoder)
         }
     }
 }

@@ -14,6 +14,8 @@ public struct ObjectMeta: Hashable, Sendable {
     /// Opaque; empty when the object comes from no API server.
     public var resourceVersion: String
     public var creationTimestamp: Timestamp?
+    /// When the object was asked to go; kept of a Node, which is the only one that this is read of.
+    public var deletionTimestamp: Timestamp?
     /// Those labels that are read: all of a Node, those of ``LabelKey`` of everything else.
     public var labels: [String: String]
 
@@ -23,6 +25,7 @@ public struct ObjectMeta: Hashable, Sendable {
         uid: String = "",
         resourceVersion: String = "",
         creationTimestamp: Timestamp? = nil,
+        deletionTimestamp: Timestamp? = nil,
         labels: [String: String] = [:]
     ) {
         self.name = name
@@ -30,6 +33,7 @@ public struct ObjectMeta: Hashable, Sendable {
         self.uid = uid
         self.resourceVersion = resourceVersion
         self.creationTimestamp = creationTimestamp
+        self.deletionTimestamp = deletionTimestamp
         self.labels = labels
     }
 
@@ -73,7 +77,7 @@ extension ObjectName: Comparable, CustomStringConvertible {
 
 extension ObjectMeta: Codable {
     private enum CodingKeys: String, CodingKey {
-        case name, namespace, uid, resourceVersion, creationTimestamp, labels
+        case name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels
     }
 
     private struct AnyLabel: CodingKey {
@@ -89,7 +93,7 @@ extension ObjectMeta: Codable {
         }
     }
 
-    /// Keeps every label.
+    /// Keeps every label, and what is read of Nodes alone.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(
@@ -97,6 +101,7 @@ extension ObjectMeta: Codable {
             decoder,
             labels: container.decodeIfPresent([String: String].self, forKey: .labels) ?? [:]
         )
+        deletionTimestamp = try container.decodeIfPresent(Timestamp.self, forKey: .deletionTimestamp)
     }
 
     /// Keeps the labels that are read of Services and their endpoints.
@@ -139,6 +144,7 @@ extension ObjectMeta: Codable {
         if !uid.isEmpty { try container.encode(uid, forKey: .uid) }
         if !resourceVersion.isEmpty { try container.encode(resourceVersion, forKey: .resourceVersion) }
         try container.encodeIfPresent(creationTimestamp, forKey: .creationTimestamp)
+        try container.encodeIfPresent(deletionTimestamp, forKey: .deletionTimestamp)
         if !labels.isEmpty { try container.encode(labels, forKey: .labels) }
     }
 }

@@ -7,6 +7,9 @@ import Logging
 /// comes; whoever delivers takes batches from it.
 actor Informers {
     private var informers: [ObjectKind: Informer]
+    private let required: Set<ObjectKind>
+    /// Kinds that take the place of others.
+    private let standIns: [(kind: ObjectKind, absent: ObjectKind)]
     private var pending = PendingChanges()
     private var random = SystemRandomNumberGenerator()
     private let clock = ContinuousClock()
@@ -16,9 +19,14 @@ actor Informers {
     nonisolated let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
 
-    init(_ kinds: some Sequence<ObjectKind>, settings: ReflectorSettings, logger: Logger) {
+    /// - Parameter resources: at most one of a kind.
+    init(_ resources: [WatchedResource], settings: ReflectorSettings, logger: Logger) {
         informers = [:]
-        for kind in kinds { informers[kind] = Informer(kind, settings: settings) }
+        for resource in resources { informers[resource.kind] = Informer(resource.kind, settings: settings) }
+        required = Set(resources.filter { $0.need == .required }.map(\.kind))
+        standIns = resources.compactMap { resource in
+            if case .standIn(let absent) = resource.need { (resource.kind, absent) } else { nil }
+        }
         self.logger = logger
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -68,6 +76,9 @@ actor Informers {
         update(kind) { informer, _, random in informer.ended(end, at: clock.now, using: &random) }
     }
 
+    /// Whether the server has told everything of a kind at least once.
+    func isSynced(_ kind: ObjectKind) -> Bool { informers[kind]?.isSynced ?? false }
+
     private func update<Value>(
         _ kind: ObjectKind,
         _ change: (inout Informer, inout PendingChanges, inout SystemRandomNumberGenerator) -> Value
@@ -75,6 +86,7 @@ actor Informers {
         // In place, as a copy of an informer would make its dictionaries be copied upon the first change.
         guard let index = informers.index(forKey: kind) else { return nil }
         let value = change(&informers.values[index], &pending, &random)
+        settleStandIns()
         let notices = informers.values[index].takeNotices()
         for notice in notices.reflector { report(notice, kind) }
         for notice in notices.objects { report(notice) }
@@ -82,16 +94,33 @@ actor Informers {
         return value
     }
 
+    /// What stands in for a kind makes it known, and goes when the server has the kind after all.
+    private func settleStandIns() {
+        for (kind, absent) in standIns {
+            guard let index = informers.index(forKey: kind), let place = informers.index(forKey: absent) else { continue }
+            if informers.values[place].isSynced {
+                if !informers.values[index].cache.objects.isEmpty { informers.values[index].clear(&pending) }
+            } else if informers.values[index].isAnnounced {
+                informers.values[place].announce(&pending)
+            }
+        }
+    }
+
     // MARK: For the snapshot
 
     /// Counts what consumers are told.
     var changeCount: UInt64 { pending.changeCount }
 
-    /// Whether the server has told everything at least once.
-    var isSynced: Bool { informers.values.allSatisfy(\.isSynced) }
+    /// Whether the server has told everything that is required at least once.
+    var isSynced: Bool {
+        let synced = syncedKinds
+        return required.subtracting(synced).allSatisfy { kind in
+            standIns.contains { $0.absent == kind && synced.contains($0.kind) }
+        }
+    }
 
-    /// The kinds of which the server has told nothing.
-    var unsyncedKinds: Set<ObjectKind> { Set(informers.filter { !$0.value.isSynced }.keys) }
+    /// The kinds of which the server has told everything at least once.
+    var syncedKinds: Set<ObjectKind> { Set(informers.filter { $0.value.isSynced }.keys) }
 
     func adopt(_ snapshot: Snapshot) {
         for (kind, part) in snapshot.parts {
@@ -119,6 +148,9 @@ actor Informers {
             metadata["error"] = "\(message)"
             metadata["retryIn"] = "\(delay)"
             logger.warning("objects cannot be followed; what is known stays, and it is tried again", metadata: metadata)
+        case .absent(let message):
+            metadata["reason"] = "\(message)"
+            logger.info("the server has no such objects to show; going on without them", metadata: metadata)
         case .recovered: logger.info("objects are followed again", metadata: metadata)
         case .pagesInstead(let reason):
             metadata["reason"] = "\(reason)"

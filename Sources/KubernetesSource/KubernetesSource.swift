@@ -30,6 +30,7 @@ public struct KubernetesSource: ObjectSource {
         public init() {}
     }
 
+    /// Those that are required.
     public let kinds: Set<ObjectKind>
 
     private let client: KubernetesClient
@@ -52,25 +53,31 @@ public struct KubernetesSource: ObjectSource {
         self.resources = Array(
             Dictionary(resources.map { ($0.kind, $0) }) { _, last in last }.values.sorted { $0.scope < $1.scope }
         )
-        kinds = Set(resources.map(\.kind))
+        kinds = Set(self.resources.filter { $0.need == .required }.map(\.kind))
         self.snapshot = snapshot
         self.settings = settings
         self.logger = logger
     }
 
     public func run(_ deliver: @Sendable (ObjectBatch) async -> Void) async throws {
-        let informers = Informers(kinds, settings: settings.reflector, logger: logger)
+        let informers = Informers(resources, settings: settings.reflector, logger: logger)
         let pool = StringPool()
         await withTaskGroup { group in
-            for resource in resources {
-                let watch = ListWatch(
+            func watch(_ resource: WatchedResource) -> ListWatch {
+                let standIn = resources.first { $0.need == .standIn(of: resource.kind) }
+                return ListWatch(
                     client,
                     resource,
+                    standIn: standIn.map(watch),
                     informers,
                     settings,
                     pool: pool,
                     logger: logger
                 )
+            }
+            for resource in resources {
+                if case .standIn = resource.need { continue }
+                let watch = watch(resource)
                 group.addTask { await watch.run() }
             }
             if let snapshot {

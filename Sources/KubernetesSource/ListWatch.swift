@@ -10,6 +10,9 @@ import Synchronization
 final class ListWatch: Sendable {
     private let client: KubernetesClient
     private let resource: WatchedResource
+    /// Runs while the server does not have the kind.
+    private let standIn: ListWatch?
+    private let substitute = Mutex(Substitute())
     private let informers: Informers
     private let pool: StringPool
     private let logger: Logger
@@ -26,6 +29,7 @@ final class ListWatch: Sendable {
     init(
         _ client: KubernetesClient,
         _ resource: WatchedResource,
+        standIn: ListWatch? = nil,
         _ informers: Informers,
         _ settings: KubernetesSource.Settings,
         pool: StringPool,
@@ -33,6 +37,7 @@ final class ListWatch: Sendable {
     ) {
         self.client = client
         self.resource = resource
+        self.standIn = standIn
         self.informers = informers
         self.pool = pool
         self.logger = logger
@@ -49,6 +54,7 @@ final class ListWatch: Sendable {
             case .watch(let query): await watch(query)
             }
         }
+        await substitute.withLock { $0.stop() }?.value
     }
 
     // MARK: Lists
@@ -63,6 +69,7 @@ final class ListWatch: Sendable {
                 try Self.encoding(of: response.headers.first(name: "content-type")),
                 pool
             )
+            _ = substitute.withLock { $0.stop() }
             await informers.received(page, resource.kind)
         } catch {
             await failed(error)
@@ -87,6 +94,7 @@ final class ListWatch: Sendable {
         } catch {
             return await failed(error)
         }
+        _ = substitute.withLock { $0.stop() }
         let silence = Silence(await informers.opened(resource.kind))
         // The watch ends with whatever ends first: the stream, or the patience with it.
         let end = await withTaskGroup(of: WatchEnd?.self) { group in
@@ -168,11 +176,52 @@ final class ListWatch: Sendable {
                     metadata: ["kind": "\(resource.kind.rawValue)"]
                 )
             }
-            failure = ReflectorFailure(error)
+            if isAbsence(error) {
+                if let standIn, await !informers.isSynced(resource.kind) {
+                    substitute.withLock { $0.start(standIn) }
+                }
+                failure = ReflectorFailure(.absent, retryAfter: error.retryAfter, "\(error)")
+            } else {
+                failure = ReflectorFailure(error)
+            }
         case let error as WireError: failure = ReflectorFailure(.unreadable, "a response cannot be read: \(error)")
         default: failure = ReflectorFailure(.other, "\(error)")
         }
         await informers.failed(failure, resource.kind)
+    }
+}
+
+extension ListWatch {
+    /// The run of a stand-in.
+    private struct Substitute {
+        private var task: Task<Void, Never>?
+        private var isRunning = false
+
+        mutating func start(_ standIn: ListWatch) {
+            guard !isRunning else { return }
+            isRunning = true
+            // One at a time: they would drive the same informer.
+            task = Task { [before = task] in
+                await before?.value
+                await standIn.run()
+            }
+        }
+
+        /// - Returns: what may still be at work.
+        mutating func stop() -> Task<Void, Never>? {
+            isRunning = false
+            task?.cancel()
+            return task
+        }
+    }
+
+    /// Whether an error says that there is nothing to follow, where one can do without it.
+    private func isAbsence(_ error: KubernetesError) -> Bool {
+        switch resource.need {
+        case .optional: error.reason == .notFound || error.reason == .forbidden
+        case .required: error.reason == .notFound && standIn != nil
+        case .standIn: false
+        }
     }
 }
 
@@ -192,6 +241,7 @@ extension APIResource {
         case .endpointSlice: self = .endpointSlices
         case .endpoints: self = .endpoints
         case .node: self = .nodes
+        case .serviceCIDR: self = .serviceCIDRs
         }
     }
 }

@@ -22,6 +22,7 @@ extension Wire {
         case .endpointSlice: try list(kind, DiscoveryEndpointSlice.self, bytes, encoding, pool)
         case .endpoints: try list(kind, CoreEndpoints.self, bytes, encoding, pool)
         case .node: try list(kind, CoreNode.self, bytes, encoding, pool)
+        case .serviceCIDR: try list(kind, NetworkingServiceCIDR.self, bytes, encoding, pool)
         }
     }
 
@@ -134,6 +135,7 @@ extension Wire {
         case .endpointSlice: Protobuf.decoded(kind, as: DiscoveryEndpointSlice.self, envelope.raw, in: bytes, pool)
         case .endpoints: Protobuf.decoded(kind, as: CoreEndpoints.self, envelope.raw, in: bytes, pool)
         case .node: Protobuf.decoded(kind, as: CoreNode.self, envelope.raw, in: bytes, pool)
+        case .serviceCIDR: Protobuf.decoded(kind, as: NetworkingServiceCIDR.self, envelope.raw, in: bytes, pool)
         }
     }
 
@@ -172,6 +174,7 @@ extension JSONReader {
         case .endpointSlice: try decoded(kind, as: DiscoveryEndpointSlice.self, typed: typed, text, pool)
         case .endpoints: try decoded(kind, as: CoreEndpoints.self, typed: typed, text, pool)
         case .node: try decoded(kind, as: CoreNode.self, typed: typed, text, pool)
+        case .serviceCIDR: try decoded(kind, as: NetworkingServiceCIDR.self, typed: typed, text, pool)
         }
     }
 

@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 
 /// A kernel in memory: carries out the same messages by the same rules, so that what is written over
-/// ``NFTablesKernel`` can be tested without root. It does not check what a rule's expressions mean.
+/// ``NFTablesKernel`` can be tested without root, and so that a packet can be walked through a table that is nowhere
+/// else (``PacketWalk``). It does not check what a rule's expressions mean.
 public final class FakeKernel: NFTablesKernel {
     private struct Contents {
         var generation: UInt32 = 1
@@ -65,6 +66,14 @@ public final class FakeKernel: NFTablesKernel {
     // MARK: Transactions
 
     public func commit(_ transaction: Transaction, ifGeneration generation: UInt32?) throws {
+        try carryOut(transaction, ifGeneration: generation, isCommitted: true)
+    }
+
+    public func check(_ transaction: Transaction) throws {
+        try carryOut(transaction, ifGeneration: nil, isCommitted: false)
+    }
+
+    private func carryOut(_ transaction: Transaction, ifGeneration generation: UInt32?, isCommitted: Bool) throws {
         guard !transaction.isEmpty else { return }
         try contents.withLock { contents in
             if let generation, generation != contents.generation { throw NFTablesError.generationChanged }
@@ -92,6 +101,7 @@ public final class FakeKernel: NFTablesKernel {
                 }
             }
             if !refusals.isEmpty { throw NFTablesError.refused(refusals) }
+            guard isCommitted else { return }
             next.generation &+= 1
             contents = next
         }

@@ -8,6 +8,11 @@ public protocol NFTablesKernel: Sendable {
     /// - Throws: ``NFTablesError``
     func commit(_ transaction: Transaction, ifGeneration generation: UInt32?) throws
 
+    /// Carries out all changes up to the point where they would count, and takes them back: as `nft --check` does.
+    ///
+    /// - Throws: what ``commit(_:ifGeneration:)`` would throw.
+    func check(_ transaction: Transaction) throws
+
     /// A number that every commit of anyone in this network namespace raises by one.
     func generation() throws -> UInt32
 

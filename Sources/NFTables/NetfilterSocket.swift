@@ -95,12 +95,25 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
     // MARK: Transactions
 
     public func commit(_ transaction: Transaction, ifGeneration generation: UInt32?) throws {
+        try carryOut(transaction, ifGeneration: generation)
+    }
+
+    public func check(_ transaction: Transaction) throws {
+        try carryOut(transaction, isCommitted: false)
+    }
+
+    /// - Parameter isCommitted: whether the batch has an end, without which the kernel takes all of it back.
+    private func carryOut(
+        _ transaction: Transaction,
+        ifGeneration generation: UInt32? = nil,
+        isCommitted: Bool = true
+    ) throws {
         guard !transaction.isEmpty else { return }
         try lock.withLock { _ in
             var attempt = 0
             while true {
                 do {
-                    return try Self.commitOnce(transaction, generation, &state)
+                    return try Self.carryOutOnce(transaction, generation, isCommitted, &state)
                 } catch NFTablesError.refused(let refusals) where attempt < 5 && refusals.allSatisfy(\.isTransient) {
                     attempt += 1
                     usleep(500 << UInt32(attempt))
@@ -109,9 +122,10 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
         }
     }
 
-    private static func commitOnce(
+    private static func carryOutOnce(
         _ transaction: Transaction,
         _ generation: UInt32?,
+        _ isCommitted: Bool,
         _ state: inout State
     ) throws {
         // The answers of an interrupted exchange must not be taken for those of this one.
@@ -121,7 +135,7 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
             setBuffer(state.descriptor, SO_SNDBUFFORCE, SO_SNDBUF, size)
             state.sendBuffer = size
         }
-        try send(transaction, generation, state.descriptor)
+        try send(transaction, generation, isCommitted, state.descriptor)
         // The kernel works inside sendmsg, so every answer is there now.
         var isDone = false
         var isLost = false
@@ -150,7 +164,12 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
         if !isDone || isLost { throw NFTablesError.answerLost }
     }
 
-    private static func send(_ transaction: Transaction, _ generation: UInt32?, _ descriptor: CInt) throws {
+    private static func send(
+        _ transaction: Transaction,
+        _ generation: UInt32?,
+        _ isCommitted: Bool,
+        _ descriptor: CInt
+    ) throws {
         var begin: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         var end: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         try withUnsafeMutableBytes(of: &begin) { begin in
@@ -171,7 +190,7 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
                         iovec(iov_base: UnsafeMutableRawPointer(mutating: body.baseAddress), iov_len: body.count),
                         iovec(iov_base: end.baseAddress, iov_len: Int(trailer.pointee.nlmsg_len)),
                     ]
-                    try send(parts, descriptor)
+                    try send(isCommitted ? parts : parts.dropLast(), descriptor)
                 }
             }
         }

@@ -15,22 +15,8 @@ public struct Attributes {
     /// - Throws: ``MalformedMessage`` when a length points outside of the bytes, or is shorter than its own header.
     public init(parsing bytes: ArraySlice<UInt8>) throws(MalformedMessage) {
         var entries: [Entry] = []
-        var rest = bytes
-        // Fewer bytes than a header are padding: the kernel ignores them too.
-        while rest.count >= 4 {
-            var header = ByteReader(rest.prefix(4))
-            let length = Int(try header.read(UInt16.self))
-            let type = try header.read(UInt16.self)
-            guard length >= 4, length <= rest.count else {
-                throw MalformedMessage("an attribute claims \(length) bytes of \(rest.count)")
-            }
-            entries.append(
-                Entry(
-                    type: type & ~(AttributeFlag.nested | AttributeFlag.networkByteOrder),
-                    value: rest[rest.startIndex + 4..<rest.startIndex + length]
-                )
-            )
-            rest = rest.dropFirst((length + 3) & ~3)
+        try ByteReader(bytes).forEachAttribute { type, value in
+            entries.append(Entry(type: type, value: value.remaining))
         }
         self.entries = entries
     }

@@ -34,4 +34,24 @@ public struct ByteReader {
     public mutating func skip(_ count: Int) throws(MalformedMessage) {
         _ = try read(count: count)
     }
+
+    /// Calls `body` with the type (without its flag bits) and the value of each attribute that follows, as
+    /// ``Attributes`` has them, but keeps none.
+    func forEachAttribute(
+        _ body: (_ type: UInt16, _ value: ByteReader) throws(MalformedMessage) -> Void
+    ) throws(MalformedMessage) {
+        var rest = remaining
+        // Fewer bytes than a header are padding: the kernel ignores them too.
+        while rest.count >= 4 {
+            var header = ByteReader(rest.prefix(4))
+            let length = Int(try header.read(UInt16.self))
+            let type = try header.read(UInt16.self)
+            guard length >= 4, length <= rest.count else {
+                throw MalformedMessage("an attribute claims \(length) bytes of \(rest.count)")
+            }
+            let value = rest[rest.startIndex + 4..<rest.startIndex + length]
+            try body(type & ~(AttributeFlag.nested | AttributeFlag.networkByteOrder), ByteReader(value))
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
+    }
 }

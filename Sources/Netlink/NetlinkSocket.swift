@@ -87,12 +87,29 @@ public final class NetlinkSocket {
     /// Lists objects. When the kernel says that its tables changed meanwhile (NLM_F_DUMP_INTR), it asks again.
     public func list<Element>(_ query: NetlinkQuery<Element>) throws(NetlinkError) -> [Element] {
         for _ in 0..<Self.listAttempts {
-            if let elements = try listOnce(query) { return elements }
+            let (elements, isConsistent) = try listOnce(query)
+            if isConsistent { return elements }
         }
         throw NetlinkError(
             request: query.request.summary(),
             cause: .interrupted(attempts: Self.listAttempts)
         )
+    }
+
+    /// Lists objects of a table that may never hold still: after so many attempts, what the last one gave, though
+    /// something may be missing.
+    ///
+    /// - Parameter limit: how many at most.
+    func listWhatever<Element>(
+        _ query: NetlinkQuery<Element>,
+        limit: Int,
+        attempts: Int
+    ) throws(NetlinkError) -> [Element] {
+        for _ in 1..<attempts {
+            let (elements, isConsistent) = try listOnce(query, limit: limit)
+            if isConsistent { return elements }
+        }
+        return try listOnce(query, limit: limit).elements
     }
 
     /// Joins a multicast group, as ``RouteGroup/link``; its messages come from ``notifications(within:)``.
@@ -164,8 +181,11 @@ public final class NetlinkSocket {
         return outcomes.compactMap { $0 }
     }
 
-    /// One attempt at a list; `nil` when it has to be repeated.
-    private func listOnce<Element>(_ query: NetlinkQuery<Element>) throws(NetlinkError) -> [Element]? {
+    /// One attempt at a list, and whether the tables held still and nothing was lost.
+    private func listOnce<Element>(
+        _ query: NetlinkQuery<Element>,
+        limit: Int = .max
+    ) throws(NetlinkError) -> (elements: [Element], isConsistent: Bool) {
         var bytes: [UInt8] = []
         try encode(query.request, flags: MessageFlags.dump, into: &bytes)
         try channel.transmit(bytes, for: query.request.summary)
@@ -187,8 +207,9 @@ public final class NetlinkSocket {
                 switch message.type {
                 case ControlMessage.error, ControlMessage.done:
                     if let error = try refusal(of: query.request, in: message) { throw error }
-                    return isConsistent ? elements : nil
+                    return (elements, isConsistent)
                 default:
+                    guard elements.count < limit else { continue }
                     if let element = try query.element(in: message) { elements.append(element) }
                 }
             }

@@ -30,6 +30,11 @@ public struct Catalog: Sendable {
     /// The node that the proxy runs on.
     public private(set) var node: NodeFacts
 
+    private var cidrs: [ObjectName: [CIDR]] = [:]
+
+    /// The ranges that cluster IPs are taken from.
+    public var serviceCIDRs: Set<CIDR> { Set(cidrs.values.joined()) }
+
     /// Also holds slices whose Service is not known (yet): EP-10.
     private var entries: [ObjectName: Entry] = [:]
     /// The Service that each known slice belongs to.
@@ -75,12 +80,14 @@ public struct Catalog: Sendable {
         case .set(.endpointSlice(let slice)): set(slice)
         case .set(.endpoints(let endpoints)): setLegacy(endpoints.slices, of: endpoints.metadata.objectName)
         case .set(.node(let node)): set(node)
+        case .set(.serviceCIDR(let serviceCIDR)): cidrs[serviceCIDR.metadata.objectName] = serviceCIDR.cidrs
         case .delete(let key):
             switch key.kind {
             case .service: set(nil, of: key.name)
             case .endpointSlice: removeSlice(key.name)
             case .endpoints: setLegacy([], of: key.name)
             case .node: break  // The last known state of our own node stays (1.6).
+            case .serviceCIDR: cidrs[key.name] = nil
             }
         }
     }
@@ -142,7 +149,9 @@ public struct Catalog: Sendable {
 
     private mutating func set(_ node: Node) {
         guard node.metadata.name == self.node.name else { return }
-        var facts = NodeFacts(name: self.node.name, zone: node.zone)
+        // A Node that is made anew gets its prefixes late; its pods are still there meanwhile.
+        let podCIDRs = node.podCIDRs.isEmpty ? self.node.podCIDRs : node.podCIDRs
+        var facts = NodeFacts(name: self.node.name, zone: node.zone, podCIDRs: podCIDRs)
         for family in IPFamily.allCases { facts.addresses[family] = node.address(in: family) }
         if let fixedAddress { facts.addresses[fixedAddress.family] = fixedAddress }
         guard facts != self.node else { return }

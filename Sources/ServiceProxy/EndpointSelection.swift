@@ -105,10 +105,18 @@ public struct NodeFacts: Hashable, Sendable {
     public var zone: String
     /// The node's own address per family.
     public var addresses: [IPFamily: IPAddress]
+    /// What the node's pods get their addresses from; empty until the Node object says so.
+    public var podCIDRs: [CIDR]
 
-    public init(name: String, zone: String = "", addresses: [IPFamily: IPAddress] = [:]) {
+    public init(
+        name: String,
+        zone: String = "",
+        addresses: [IPFamily: IPAddress] = [:],
+        podCIDRs: [CIDR] = []
+    ) {
         self.name = name
         self.zone = zone
         self.addresses = addresses
+        self.podCIDRs = podCIDRs
     }
 }

@@ -83,7 +83,26 @@ public enum LocalNode {
         return geteuid() == 0
     }
 
-    /// The beginning of a small file of /proc; empty when there is none.
+    /// The processors of the machine that are switched on, whether this process may use them or not; at least 1.
+    public static var processorCount: Int {
+        let online = String(decoding: read("/sys/devices/system/cpu/online"), as: UTF8.self)
+        return count(processors: online) ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    }
+
+    /// How many processors a list names, as `0-3,8`; `nil` when it is none.
+    static func count(processors list: String) -> Int? {
+        var count = 0
+        for range in list.split(separator: ",") {
+            let ends = range.split(separator: "-", omittingEmptySubsequences: false).map { Int($0.trimmed) }
+            guard (1...2).contains(ends.count), let first = ends.first ?? nil, let last = ends.last ?? nil,
+                first >= 0, first <= last, last < 1 << 20
+            else { return nil }
+            count += last - first + 1
+        }
+        return count > 0 ? count : nil
+    }
+
+    /// The beginning of a small file of /proc or /sys; empty when there is none.
     private static func read(_ path: String) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return [] }

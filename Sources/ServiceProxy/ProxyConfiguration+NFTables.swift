@@ -7,12 +7,12 @@ extension ProxyConfiguration {
     ///
     /// - Throws: when the kernel cannot be spoken to.
     public func makeNFTablesBackend(
-        _ nodePorts: NodePortSelections,
+        _ surroundings: Surroundings,
         logger: Logger
     ) throws -> some ServiceBackend {
         let socket = try NetfilterSocket()
-        let families = nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
-        let options = nftablesOptions(nodePorts)
+        let families = surroundings.nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
+        let options = nftablesOptions(surroundings)
         return NFTablesBackend(
             kernel: socket,
             families: families,
@@ -27,13 +27,8 @@ extension ProxyConfiguration {
     }
 
     /// What the tables are made from.
-    func nftablesOptions(_ nodePorts: NodePortSelections) -> NFTablesOptions {
-        NFTablesOptions(
-            masqueradeBit: masqueradeBit,
-            localSources: clusterCIDRs.values.sorted(),
-            nodePortAddresses: nodePorts,
-            countsConnections: countsConnections
-        )
+    func nftablesOptions(_ surroundings: Surroundings) -> NFTablesOptions {
+        NFTablesOptions(masqueradeBit: masqueradeBit, countsConnections: countsConnections, surroundings)
     }
 
     /// What answers questions about a controller whose backend is of this configuration.
@@ -48,7 +43,12 @@ extension ProxyConfiguration {
         let kernel = try NetfilterSocket()
         let counters =
             countsConnections
-            ? ConnectionCounters(kernel, families: Array(families), options: nftablesOptions([:]), logger: logger) : nil
+            ? ConnectionCounters(
+                kernel,
+                families: Array(families),
+                options: nftablesOptions(Surroundings()),
+                logger: logger
+            ) : nil
         let configuration = self
         return ProxyExplainer(controller, counters: counters, node: TraceNode(kernel: kernel)) {
             configuration.nftablesOptions($0)

@@ -6,8 +6,10 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Trimmed and in lower case (1.6); never empty.
     public let nodeName: String
     public let source: Source
-    /// The sources that are pods of this cluster, at most one prefix per family (1.8).
+    /// Where the pods of this cluster are, at most one prefix per family.
     public let clusterCIDRs: [IPFamily: CIDR]
+    /// How pods are told from other sources (1.8).
+    public let localDetection: LocalDetection
     public let masqueradeAll: Bool
     public let nodePortAddresses: NodePortAddresses
     /// The bit of the packet mark that says "masquerade me"; kube-proxy's by default: 0x4000.
@@ -29,6 +31,10 @@ public struct ProxyConfiguration: Hashable, Sendable {
     /// Whether the new connections to each frontend are counted.
     public let countsConnections: Bool
     public let oomScoreAdj: Int
+    /// Whether what kube-proxy has left is removed, once our rules are in place.
+    public let replacesKubeProxy: Bool
+    /// The kernel's settings of connection tracking.
+    public let conntrack: ConntrackSettings
 
     /// Where objects come from.
     public enum Source: Hashable, Sendable {
@@ -80,13 +86,16 @@ public struct ProxyConfiguration: Hashable, Sendable {
         nodeName = name
 
         source = Self.source(values, manifestProblem, &problems)
-        if values.replaceKubeProxy {
-            problems.append(
-                "--replace-kube-proxy: swiftlet-proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup"
-            )
-        }
+        replacesKubeProxy = values.replaceKubeProxy
 
         clusterCIDRs = Self.clusterCIDRs(configuration.clusterCIDR)
+        localDetection =
+            switch configuration.detectLocalMode {
+            case "NodeCIDR": .nodeCIDR
+            case "BridgeInterface": .bridgeInterface(configuration.detectLocal.bridgeInterface)
+            case "InterfaceNamePrefix": .interfaceNamePrefix(configuration.detectLocal.interfaceNamePrefix)
+            default: .clusterCIDR(clusterCIDRs)
+            }
         masqueradeAll = configuration.nftables.masqueradeAll
         nodePortAddresses = NodePortAddresses(configuration.nodePortAddresses)
         masqueradeBit = configuration.nftables.masqueradeBit
@@ -100,6 +109,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         socket = (values.socket ?? ProxyAPI.defaultSocket).nonEmpty
         if let socket, !socket.hasPrefix("/") { problems.append("--socket: \"\(socket)\" is not an absolute path") }
         countsConnections = values.countsConnections
+        conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
 
@@ -144,7 +154,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     }
 
     public var planner: ServicePlanner {
-        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: Set(clusterCIDRs.keys))
+        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: localDetection.families)
     }
 }
 
@@ -154,7 +164,9 @@ extension String? {
 
 extension String {
     fileprivate var nonEmpty: String? { isEmpty ? nil : self }
+}
 
+extension StringProtocol where SubSequence == Substring {
     var trimmed: String {
         let start = drop(while: \.isWhitespace)
         return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.endIndex)])

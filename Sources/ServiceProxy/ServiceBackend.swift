@@ -18,6 +18,13 @@ public protocol ServiceBackend: Sendable {
     /// - Throws: ``ServiceBackendError/lost`` when ``start(with:)`` has to be called again, and system errors.
     func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend]
 
+    /// Takes other surroundings for those that the backend was made for, if that is simpler than a new backend. Asked
+    /// only after ``start(with:)`` has succeeded.
+    ///
+    /// - Returns: whether it did. If not, nothing happened, and a backend that is made for them has to take over.
+    /// - Throws: as ``apply(_:)``; the surroundings are then uncertain until a new backend takes over.
+    func adapt(to surroundings: Surroundings) async throws -> Bool
+
     /// Removes everything that this backend, in this process or an earlier one, has put on the node.
     func cleanup() async throws
 
@@ -27,6 +34,9 @@ public protocol ServiceBackend: Sendable {
 }
 
 extension ServiceBackend {
+    /// Never.
+    public func adapt(to surroundings: Surroundings) async throws -> Bool { false }
+
     /// Nothing is noticed.
     public var drifts: AsyncStream<BackendDrift> { AsyncStream { $0.finish() } }
 }
@@ -59,6 +69,8 @@ public struct BackendStart: Sendable {
     /// How many things (chains, rules, elements) had to be written or removed; 0 when all was as it should be.
     public var changes = 0
     public var refused: [RefusedFrontend] = []
+    /// Frontends that were found and are wanted no longer.
+    public var removed: Set<Frontend.Key> = []
 }
 
 /// A frontend that could not be programmed.

@@ -39,13 +39,12 @@ public actor ServiceController {
         }
     }
 
-    /// Makes the backend that serves node ports on these addresses. What an earlier one programmed, it takes over.
-    public typealias MakeBackend = @Sendable (NodePortSelections) throws -> any ServiceBackend
+    /// Makes the backend for these surroundings. What an earlier one programmed, it takes over.
+    public typealias MakeBackend = @Sendable (Surroundings) throws -> any ServiceBackend
 
     private let planner: ServicePlanner
     private let families: Set<IPFamily>
-    private let nodePortAddresses: NodePortAddresses
-    private let localAddresses: @Sendable () -> Set<IPAddress>?
+    private let survey: Survey
     private let makeBackend: MakeBackend
     private let retry: RetryPolicy
     private let observers: [any ControllerObserver]
@@ -56,13 +55,17 @@ public actor ServiceController {
     private var backend: (any ServiceBackend)?
     var hasBackend: Bool { backend != nil }
     /// What the backend was made for.
-    private(set) var nodePorts: NodePortSelections = [:]
+    private(set) var surroundings = Surroundings()
+    /// Whether the surroundings may be others now.
+    private var needsSurvey = false
     /// Nothing is written before every object of these kinds is known (2.14).
     private(set) var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
     private(set) var needsWholeState = true
     /// What was planned since the last commit that succeeded.
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
+    /// What the backend found at its start, of an earlier process, and removed.
+    private var unreportedRemovals: Set<Frontend.Key> = []
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -75,6 +78,7 @@ public actor ServiceController {
     ///   - fixedNodeAddress: goes before the address of its family that the Node object has.
     ///   - awaited: the kinds that have to be synced before the first write.
     ///   - families: those that the node has; Services are planned for no others.
+    ///   - localDetection: how pods are told from other sources.
     ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
     public init(
         node: NodeFacts,
@@ -83,6 +87,7 @@ public actor ServiceController {
         awaiting awaited: Set<ObjectKind>,
         families: Set<IPFamily> = Set(IPFamily.allCases),
         nodePortAddresses: NodePortAddresses = .primary,
+        localDetection: LocalDetection = .clusterCIDR([:]),
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
         retry: RetryPolicy = RetryPolicy(),
         observers: [any ControllerObserver] = [],
@@ -91,8 +96,12 @@ public actor ServiceController {
     ) {
         self.planner = planner
         self.families = families
-        self.nodePortAddresses = nodePortAddresses
-        self.localAddresses = localAddresses
+        survey = Survey(
+            families: families,
+            nodePortAddresses: nodePortAddresses,
+            localDetection: localDetection,
+            localAddresses: localAddresses
+        )
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
@@ -104,6 +113,7 @@ public actor ServiceController {
 
     /// Takes in what a source delivers.
     public func receive(_ batch: ObjectBatch) {
+        let (node, serviceCIDRs) = (catalog.node, catalog.serviceCIDRs)
         for change in batch.changes {
             if case .set(.endpointSlice(let slice)) = change, slice.serviceName == nil {
                 logger.warning(
@@ -113,10 +123,11 @@ public actor ServiceController {
             }
             catalog.apply(change)
         }
+        if catalog.node != node || catalog.serviceCIDRs != serviceCIDRs { needsSurvey = true }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
         report(batch)
-        if awaited.isEmpty, wasWaiting || catalog.hasDirtyServices { wakeUp.yield() }
+        if awaited.isEmpty, wasWaiting || needsSurvey || catalog.hasDirtyServices { wakeUp.yield() }
     }
 
     /// Commits what there is to commit, until the task is cancelled. What is programmed then stays.
@@ -134,7 +145,7 @@ public actor ServiceController {
         var failures = 0
         for await _ in wakeUps {
             guard awaited.isEmpty else { continue }
-            while !Task.isCancelled, needsWholeState || catalog.hasDirtyServices || table.hasChanges {
+            while !Task.isCancelled, needsWholeState || needsSurvey || catalog.hasDirtyServices || table.hasChanges {
                 let start = ContinuousClock.now
                 let isWhole = needsWholeState
                 do {
@@ -160,7 +171,8 @@ public actor ServiceController {
         let clock = ContinuousClock()
         let start = clock.now
         plan()
-        let backend = try currentBackend()
+        for observer in observers { observer.committing(unreportedPlans) }
+        let backend = try await currentBackend()
         let refusals: [RefusedFrontend]
         let count: Int
         let isWhole = needsWholeState
@@ -170,7 +182,9 @@ public actor ServiceController {
             // Before the wait: what others change meanwhile has to be looked at again.
             needsWholeState = false
             do {
-                refusals = try await backend.start(with: frontends).refused
+                let start = try await backend.start(with: frontends)
+                refusals = start.refused
+                unreportedRemovals.formUnion(start.removed)
             } catch {
                 needsWholeState = true
                 throw error
@@ -202,16 +216,25 @@ public actor ServiceController {
         )
     }
 
-    /// The backend for the addresses that node ports are served on now; another one when these changed.
-    private func currentBackend() throws -> any ServiceBackend {
-        let wanted = selectNodePorts()
-        if let backend, wanted == nodePorts { return backend }
-        logger.info(
-            "node ports are served",
-            metadata: Dictionary(uniqueKeysWithValues: wanted.map { ("\($0.key)", "\($0.value)") })
-        )
+    /// The backend for the surroundings as they are now; another one when these are quite different.
+    private func currentBackend() async throws -> any ServiceBackend {
+        let wanted = survey.surroundings(of: catalog, after: surroundings)
+        needsSurvey = false
+        if let backend, wanted == surroundings { return backend }
+        survey.report(wanted, after: backend == nil ? nil : surroundings, to: logger)
+        if let backend, !needsWholeState {
+            do {
+                if try await backend.adapt(to: wanted) {
+                    surroundings = wanted
+                    return backend
+                }
+            } catch {
+                needsWholeState = true
+                throw error
+            }
+        }
         let new = try makeBackend(wanted)
-        (backend, nodePorts, needsWholeState) = (new, wanted, true)
+        (backend, surroundings, needsWholeState) = (new, wanted, true)
         driftTask?.cancel()
         let drifts = new.drifts
         driftTask = Task { [weak self] in
@@ -235,25 +258,13 @@ public actor ServiceController {
         wakeUp.yield()
     }
 
-    private func selectNodePorts() -> NodePortSelections {
-        let local = nodePortAddresses == .primary ? [] : localAddresses()
-        return NodePortSelections(
-            uniqueKeysWithValues: families.map { family in
-                // Addresses that cannot be read now are no reason to change anything.
-                let known = local == nil ? nodePorts[family] : nil
-                return (
-                    family,
-                    known ?? nodePortAddresses.selection(in: family, node: catalog.node, local: local ?? [])
-                )
-            }
-        )
-    }
-
     private func followLocalAddresses() async {
-        guard nodePortAddresses != .primary else { return }  // Those come with the Node object.
+        guard survey.nodePortAddresses != .primary else { return }  // Those come with the Node object.
         while (try? await Task.sleep(for: retry.addressInterval)) != nil {
-            guard backend != nil, selectNodePorts() != nodePorts else { continue }
-            needsWholeState = true
+            guard backend != nil, survey.surroundings(of: catalog, after: surroundings) != surroundings else {
+                continue
+            }
+            needsSurvey = true
             wakeUp.yield()
         }
     }
@@ -301,11 +312,11 @@ public actor ServiceController {
             switch kind {
             case .service: services += 1
             case .endpointSlice, .endpoints: endpoints += 1
-            case .node: break
+            case .node, .serviceCIDR: break
             }
-            if case .set(.node(let node)) = change, node.metadata.name == catalog.node.name {
-                for observer in observers { observer.sawNode() }
-            }
+            guard kind == .node, change.key.name.name == catalog.node.name else { continue }
+            let node: Node? = if case .set(.node(let node)) = change { node } else { nil }
+            for observer in observers { observer.sawNode(node) }
         }
         for observer in observers {
             observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
@@ -314,14 +325,17 @@ public actor ServiceController {
 
     private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
         guard !observers.isEmpty else { return }
-        let report = CommitReport(
+        var report = CommitReport(
             isWhole: isWhole,
             duration: ContinuousClock.now - start,
             succeeded: succeeded,
             hasMore: catalog.hasDirtyServices,
             plans: succeeded ? unreportedPlans : [:]
         )
-        if succeeded { unreportedPlans = [:] }
+        if succeeded {
+            report.removed = unreportedRemovals
+            (unreportedPlans, unreportedRemovals) = ([:], [])
+        }
         for observer in observers { observer.committed(report) }
     }
 

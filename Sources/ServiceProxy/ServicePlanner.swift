@@ -33,6 +33,7 @@ public struct ServicePlanner: Hashable, Sendable {
             node: node
         )
         var frontends: [Frontend] = []
+        var servingUDP: [ServingPort] = []
         for port in service.ports {
             let name = ServicePortName(
                 namespace: service.metadata.namespace,
@@ -43,8 +44,10 @@ public struct ServicePlanner: Hashable, Sendable {
             let isExternallyAccessible = port.nodePort != 0 || !loadBalancerIPs.isEmpty || !externalIPs.isEmpty
             let internalIsLocal = service.internalTrafficPolicy == .local
             let externalIsLocal = service.externalTrafficPolicy == .local && service.isExposed
+            let candidates = EndpointCandidate.matching(port, in: slices, on: node)
+            if port.transport == .udp { servingUDP.append(ServingPort(name, candidates)) }
             let selection = EndpointSelection(
-                from: EndpointCandidate.matching(port, in: slices, on: node),
+                from: candidates,
                 for: EndpointSelection.Use(
                     isExternallyAccessible: isExternallyAccessible,
                     internalPolicyIsLocal: internalIsLocal,
@@ -81,7 +84,9 @@ public struct ServicePlanner: Hashable, Sendable {
                 add(.nodePort, .nodePort(family, port.transport, port.nodePort), external)
             }
         }
-        return ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        var plan = ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        plan.servingUDP = servingUDP
+        return plan
     }
 
     /// What happens to traffic for the cluster IP (FE-1).
@@ -126,6 +131,8 @@ public struct ServicePlan: Hashable, Sendable {
     public let frontends: [Frontend]
     /// Source ranges that are no CIDRs, and are left out (1.2).
     public let unreadableSourceRanges: [String]
+    /// Where the flows of the UDP service ports may go on to (CT-4).
+    public var servingUDP: [ServingPort] = []
 
     public static let empty = ServicePlan(frontends: [], unreadableSourceRanges: [])
 }

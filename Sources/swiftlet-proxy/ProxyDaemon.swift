@@ -35,16 +35,24 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
+        try StartCheck.run(logger: logger)
         let source = try configuration.makeObjectSource(logger: logger)
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
+        configuration.conntrack.apply(logger: logger)
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
             families: LocalNode.families,
             syncPeriod: configuration.syncPeriod,
             awaitsNode: isAPI
         )
+        let replacement = configuration.replacesKubeProxy ? [KubeProxyReplacement(logger: logger)] : []
+        let retry = ServiceController.RetryPolicy(
+            longestDelay: configuration.syncPeriod,
+            minimumInterval: configuration.minSyncPeriod
+        )
+        let conntrack = ConntrackCleaner(retry: retry, logger: logger)
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -52,13 +60,20 @@ struct ProxyDaemon {
             awaiting: source.kinds,
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
-            retry: ServiceController.RetryPolicy(
-                longestDelay: configuration.syncPeriod,
-                minimumInterval: configuration.minSyncPeriod
-            ),
-            observers: [status],
+            localDetection: configuration.localDetection,
+            retry: retry,
+            observers: [status, conntrack] + replacement,
             logger: logger,
-            makeBackend: { nodePorts in try configuration.makeNFTablesBackend(nodePorts, logger: logger) }
+            makeBackend: { try configuration.makeNFTablesBackend($0, logger: logger) }
+        )
+        let gate = NodeGate(
+            name: configuration.nodeName,
+            configuration: values.configuration,
+            families: LocalNode.families,
+            fixedAddress: configuration.nodeAddress,
+            patience: isAPI ? NodeGate.Patience() : .withoutNode,
+            logger: logger,
+            consumer: { await controller.receive($0) }
         )
         let explainer = try configuration.makeExplainer(of: controller, families: LocalNode.families, logger: logger)
         let pages = StatusPages(status: status, values: values) { await explainer.connectionMetrics() }
@@ -68,21 +83,22 @@ struct ProxyDaemon {
                 "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)",
                 "source": "\(configuration.source)",
                 "families": .array(LocalNode.families.map { .string("\($0)") }.sorted { "\($0)" < "\($1)" }),
-                "podsAreIn": .array(configuration.clusterCIDRs.values.sorted().map { .string("\($0)") }),
             ]
         )
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(service: UntilShutdown(description: "controller") { await controller.run() }),
+                    .init(service: UntilShutdown(description: "conntrack") { await conntrack.run() }),
                     .init(
                         service: UntilShutdown(description: "source") {
-                            try await source.run { await controller.receive($0) }
+                            try await source.run { await gate.receive($0) }
                         }
                     ),
+                    .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + servers(pages).map { .init(service: $0) } + configurationWatch.map { .init(service: $0) }
-                    + socket(explainer).map { .init(service: $0) },
+                ] + replacement.map { .init(service: $0) } + servers(pages).map { .init(service: $0) }
+                    + configurationWatch.map { .init(service: $0) } + socket(explainer).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )

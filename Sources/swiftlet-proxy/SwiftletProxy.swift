@@ -43,6 +43,14 @@ enum SwiftletProxy {
           its last good version stay. An object that two files define is taken from
           the first of them by name.
 
+        CONNECTION TRACKING
+          At the start the kernel's settings of connection tracking are written where they
+          differ from the --conntrack-... flags. One that cannot be written is named in a
+          warning with what to do about it, and the proxy goes on. UDP flows to endpoints
+          that serve no longer, and to addresses and node ports that are gone, are removed
+          from the kernel's table, so that their clients are served anew; TCP connections
+          are never cut.
+
         LOOKING INSIDE
           "swiftletctl proxy show" lists the Services as they are programmed, and
           "swiftletctl proxy trace" tells what would happen to a packet, and why. They
@@ -114,8 +122,9 @@ enum SwiftletProxy {
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
         try requirePermission(to: "program nftables rules")
         if values.initOnly {
-            log.logger.info("the configuration is valid, and nftables rules may be programmed; nothing was changed")
-            return
+            try StartCheck.run(logger: log.logger)
+            configuration.conntrack.apply(logger: log.logger)
+            return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
         try await ProxyDaemon(configuration, values, configurationFile, log).run()
     }

@@ -17,6 +17,8 @@ extension TestAPIServer {
         public var plainUser = User.administrator
         /// Custom resources that exist from the start; more come with CustomResourceDefinitions.
         public var customResources: [ResourceType] = ResourceType.calico
+        /// Resources that the server does not have, as an old one, or one that serves an API group no more.
+        public var missingResources: [ResourceType] = []
         /// How often a watch with `allowWatchBookmarks` gets a bookmark.
         public var bookmarkInterval = Duration.seconds(60)
         /// Whether `sendInitialEvents` is served; if not it is refused with 422, as servers without the WatchList

@@ -26,7 +26,9 @@ public final class TestAPIServer: Sendable {
         let service = APIService(
             options: options,
             store: ObjectStore(revision: options.resourceVersion, historyLimit: options.historyLimit),
-            registry: ResourceRegistry(ResourceType.builtIn + options.customResources),
+            registry: ResourceRegistry(
+                (ResourceType.builtIn + options.customResources).filter { !options.missingResources.contains($0) }
+            ),
             access: access
         )
         state = ServerState(service)

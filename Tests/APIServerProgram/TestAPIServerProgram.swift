@@ -32,6 +32,8 @@ struct TestAPIServerProgram: AsyncParsableCommand {
     var token: String?
     @Flag(help: "Take further objects from the standard input: JSON, one object a line.")
     var followInput = false
+    @Option(help: "A resource not to have, as in endpointslices.discovery.k8s.io.")
+    var without: [String] = []
     @Flag(help: "Refuse streaming lists, as servers without the WatchList feature do.")
     var refuseStreamingLists = false
     @Option(help: "How often watches get a bookmark, in seconds.")
@@ -47,6 +49,7 @@ struct TestAPIServerProgram: AsyncParsableCommand {
         options.streamingLists = !refuseStreamingLists
         options.bookmarkInterval = .seconds(bookmarkInterval)
         options.threads = threads
+        options.missingResources = ResourceType.builtIn.filter { without.contains($0.qualifiedName) }
         if let token { options.tokens[token] = .administrator }
         let server = try await TestAPIServer(options)
         for namespace in ["default", "kube-system"] {

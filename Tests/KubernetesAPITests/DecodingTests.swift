@@ -142,7 +142,8 @@ import Testing
         )
         let node: Node = try decode(
             #"""
-            {"metadata":{"name":"n1","labels":{"topology.kubernetes.io/zone":"z1","x":"y"}},"spec":{"podCIDR":"10.244.0.0/24"},
+            {"metadata":{"name":"n1","labels":{"topology.kubernetes.io/zone":"z1","x":"y"}},
+             "spec":{"podCIDR":"10.244.0.0/24","podCIDRs":["10.244.0.0/24","fd00:10::1/64"],"taints":[{"key":"a","effect":"NoExecute"}]},
              "status":{"addresses":[{"type":"ExternalIP","address":"198.51.100.1"},{"type":"InternalIP","address":"172.16.0.1"},
              {"type":"InternalIP","address":"fd00::1"},{"type":"Hostname","address":"n1"}]}}
             """#
@@ -151,6 +152,27 @@ import Testing
         #expect(node.metadata.labels["x"] == "y")
         #expect(node.address(in: .ipv4)?.description == "172.16.0.1")
         #expect(node.address(in: .ipv6)?.description == "fd00::1")
+        #expect(node.podCIDRs.map(\.description) == ["10.244.0.0/24", "fd00:10::/64"])
+        #expect(node.taintKeys == ["a"] && !node.isLeaving)
+    }
+
+    @Test(arguments: [
+        #"{"metadata":{"name":"n1","deletionTimestamp":"2026-11-21T03:18:56Z"}}"#,
+        #"{"metadata":{"name":"n1"},"spec":{"taints":[{"key":"ToBeDeletedByClusterAutoscaler","value":"1","effect":"NoSchedule"}]}}"#,
+    ])
+    func aNodeThatIsLeaving(_ json: String) throws {
+        #expect(try decode(Node.self, json).isLeaving)
+    }
+
+    @Test func serviceCIDR() throws {
+        let serviceCIDR: ServiceCIDR = try decode(
+            #"{"metadata":{"name":"kubernetes"},"spec":{"cidrs":["10.96.0.0/16","fd00:10:96::/112"]},"status":{}}"#
+        )
+        #expect(serviceCIDR.cidrs.map(\.description) == ["10.96.0.0/16", "fd00:10:96::/112"])
+        let error = #expect(throws: DecodingError.self) {
+            try decode(ServiceCIDR.self, #"{"metadata":{"name":"a"},"spec":{"cidrs":["10.96.0.0/33"]}}"#)
+        }
+        #expect(error.map { FieldError($0).description } == #"spec.cidrs[0]: "10.96.0.0/33" is not a CIDR like 10.96.0.0/16"#)
     }
 
     @Test func aPageOfAList() throws {
@@ -251,7 +273,11 @@ import Testing
             metadata: meta,
             subsets: [.init(endpoints: [Endpoint(address: IPAddress("::1")!)], ports: [.init(name: "q", port: 3)])]
         )
-        let node = Node(metadata: meta, internalIPs: [IPAddress("::1")!], externalIPs: [IPAddress("10.1.1.1")!])
+        var node = Node(metadata: meta, internalIPs: [IPAddress("::1")!], externalIPs: [IPAddress("10.1.1.1")!])
+        node.metadata.deletionTimestamp = Timestamp(seconds: 5)
+        node.podCIDRs = [CIDR("10.244.0.0/24")!]
+        node.taintKeys = [Node.deletionTaintKey]
+        let serviceCIDR = ServiceCIDR(metadata: meta, cidrs: [CIDR("fd00::/112")!])
         func again<Object: Codable>(_ object: Object) throws -> Object {
             try JSONDecoder().decode(Object.self, from: JSONEncoder().encode(object))
         }
@@ -259,6 +285,7 @@ import Testing
         #expect(try again(slice) == slice)
         #expect(try again(endpoints) == endpoints)
         #expect(try again(node) == node)
+        #expect(try again(serviceCIDR) == serviceCIDR)
     }
 
     @Test func manyEndpointsAreCompact() {

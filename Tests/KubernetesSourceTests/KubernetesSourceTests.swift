@@ -64,7 +64,9 @@ import Testing
             try server.put(#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"\#(name)"}}"#)
         }
         let source = try FollowedSource(server, WatchedResource.proxy(node: "n1"))
-        await eventually { source.synced.count == 3 }
+        await eventually { source.synced == [.service, .endpointSlice, .node, .serviceCIDR] }
+        // With slices, Endpoints are not even asked for.
+        #expect(!server.requests.contains { $0.path.hasSuffix("/endpoints") })
         #expect(source.names(.service) == ["mine"])
         #expect(source.names(.node) == ["n1"])
         // A Service that another proxy takes over is gone, and comes back (1.1).

@@ -11,7 +11,7 @@ import Testing
 @Suite struct SnapshotTests {
     private let directory: TemporaryDirectory
     private let file: SnapshotFile
-    private let resources = WatchedResource.proxy(node: "n1")
+    private let resources: [WatchedResource] = [.services, .endpointSlices, .node(named: "n1")]
 
     init() throws {
         directory = try TemporaryDirectory()
@@ -115,9 +115,12 @@ import Testing
         try write(file)
         #expect(reason(SnapshotFile(path: file.path, cluster: "https://two"))?.contains("another cluster") == true)
         var newer = try bytes()
-        newer[8] = 2
+        newer[8] = 3
         try put(newer)
-        #expect(reason()?.contains("version 2") == true)
+        #expect(reason()?.contains("version 3") == true)
+        newer[8] = 1  // It would lack what is read of Nodes since.
+        try put(newer)
+        #expect(reason()?.contains("version 1") == true)
         try put(Array("hello, I am a text file that is long enough".utf8))
         #expect(reason() == "is no snapshot")
         try write(file)

@@ -19,6 +19,7 @@ import Testing
             case .endpointSlice: try message(DiscoveryEndpointSlice.self)
             case .endpoints: try message(CoreEndpoints.self)
             case .node: try message(CoreNode.self)
+            case .serviceCIDR: try message(NetworkingServiceCIDR.self)
             }
         return raw.map { Envelope.wrap($0, apiVersion: kind.apiVersion, kind: kind.rawValue) }
     }

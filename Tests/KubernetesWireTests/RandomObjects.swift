@@ -16,6 +16,7 @@ struct RandomObjects {
         case .endpointSlice: .endpointSlice(slice())
         case .endpoints: .endpoints(endpoints())
         case .node: .node(node())
+        case .serviceCIDR: .serviceCIDR(ServiceCIDR(metadata: metadata(.serviceCIDR), cidrs: list(2) { $0.prefix() }))
         }
     }
 
@@ -39,6 +40,11 @@ struct RandomObjects {
         }
     }
 
+    private mutating func prefix() -> CIDR {
+        let address = address()
+        return CIDR(address, prefixLength: number(0...address.family.addressBits))!.masked
+    }
+
     private mutating func address() -> IPAddress { address(bool() ? .ipv4 : .ipv6) }
     private mutating func transport() -> TransportProtocol { [.tcp, .udp, .sctp][number(0...2)] }
 
@@ -48,6 +54,7 @@ struct RandomObjects {
         if bool() { metadata.resourceVersion = "\(number(1...1_000_000_000))" }
         if bool() { metadata.creationTimestamp = Timestamp(seconds: Int64(number(1...4_000_000_000))) }
         if kind == .node {
+            if bool() { metadata.deletionTimestamp = Timestamp(seconds: Int64(number(1...4_000_000_000))) }
             for _ in 0..<number(0...5) { metadata.labels["\(name(10)).io/\(name(20))"] = name() }
         } else {
             for key in LabelKey.kept where bool() { metadata.labels[key] = bool() ? name() : "" }
@@ -129,7 +136,9 @@ struct RandomObjects {
         Node(
             metadata: metadata(.node),
             internalIPs: list(3) { $0.address() },
-            externalIPs: list(2) { $0.address() }
+            externalIPs: list(2) { $0.address() },
+            podCIDRs: list(2) { $0.prefix() },
+            taintKeys: list(3) { $0.name() }
         )
     }
 }

@@ -44,6 +44,7 @@ struct RecordingTests {
         (.service, "10-list-services-notolder"), (.service, "10-list-services-labelselector"),
         (.service, "10-list-services-proxyname-selector"), (.service, "10-list-empty"),
         (.endpointSlice, "10-list-endpointslices"), (.endpoints, "10-list-endpoints"), (.node, "10-list-nodes"),
+        (.serviceCIDR, "10-list-servicecidrs"),
         (.service, "11-page0-services"), (.service, "11-page1-services"), (.service, "11-page2-services"),
         (.service, "70-compacted-but-cached-continue"), (.service, "70-list-with-live-continue"),
     ]
@@ -60,6 +61,28 @@ struct RecordingTests {
             return try decodedByCodable(kind, JSONSerialization.data(withJSONObject: item))
         }
         #expect(page.items == expected)
+    }
+
+    @Test(arguments: [("10-list-nodes", WireEncoding.json), ("60-pb-list-nodes", .protobuf)])
+    func whatAProxyReadsOfANode(_ name: String, _ encoding: WireEncoding) throws {
+        guard case .node(let node)? = try list(.node, name, encoding).items.first(where: { $0.metadata.name == "lab-n1" })
+        else {
+            Issue.record("no Node lab-n1")
+            return
+        }
+        #expect(node.addresses.map(\.description) == ["172.31.0.11", "fd00:31::11"])
+        #expect(node.podCIDRs.map(\.description) == ["10.244.0.0/24", "fd00:10:244::/64"])
+        #expect(!node.isLeaving)
+    }
+
+    @Test func serviceCIDRs() throws {
+        let page = try list(.serviceCIDR, "10-list-servicecidrs", .json)
+        guard case .serviceCIDR(let first)? = page.items.first else {
+            Issue.record("no ServiceCIDR")
+            return
+        }
+        #expect(first.metadata.objectName == ObjectName(namespace: "", name: "kubernetes"))
+        #expect(first.cidrs.map(\.description) == ["10.96.0.0/16", "fd00:10:96::/112"])
     }
 
     @Test func pagesTellWhatFollows() throws {

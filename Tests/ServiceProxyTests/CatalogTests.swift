@@ -57,6 +57,32 @@ import Testing
         #expect(catalog.service(name("a"))?.metadata.resourceVersion == "2")
     }
 
+    @Test func serviceCIDRsAddUp() {
+        func serviceCIDR(_ name: String, _ cidrs: [String]) -> ObjectChange {
+            .set(.serviceCIDR(ServiceCIDR(metadata: ObjectMeta(name: name), cidrs: cidrs.map { CIDR($0)! })))
+        }
+        var catalog = catalog([
+            serviceCIDR("kubernetes", ["10.96.0.0/16", "fd96::/112"]), serviceCIDR("more", ["10.97.0.0/16"]),
+        ])
+        #expect(catalog.serviceCIDRs == [CIDR("10.96.0.0/16")!, CIDR("fd96::/112")!, CIDR("10.97.0.0/16")!])
+        catalog.apply(.delete(ObjectKey(.serviceCIDR, ObjectName(namespace: "", name: "kubernetes"))))
+        #expect(catalog.serviceCIDRs == [CIDR("10.97.0.0/16")!])
+        #expect(!catalog.hasDirtyServices)
+    }
+
+    @Test func thePrefixesOfOurPodsStayUntilThereAreOthers() {
+        func node(_ podCIDRs: [String]) -> ObjectChange {
+            .set(.node(Node(metadata: ObjectMeta(name: "here"), podCIDRs: podCIDRs.map { CIDR($0)! })))
+        }
+        var catalog = catalog([node(["10.9.0.0/24"])])
+        catalog.apply(node([]))
+        #expect(catalog.node.podCIDRs == [CIDR("10.9.0.0/24")!])
+        catalog.apply(node(["10.9.1.0/24", "fd09::/64", "10.9.2.0/24"]))
+        #expect(
+            LocalDetection.nodeCIDR.sources(on: catalog.node) == .within([CIDR("10.9.1.0/24")!, CIDR("fd09::/64")!])
+        )
+    }
+
     @Test func theZoneOfOurNodeTouchesEverything() {
         var catalog = catalog([
             .set(.service(service("a"))), .set(.endpointSlice(slice("s", of: "orphan", ["10.9.0.1"]))),

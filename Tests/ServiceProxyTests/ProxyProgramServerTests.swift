@@ -95,7 +95,7 @@ extension ProxyProgramTests {
         // A look at the configuration leaves everything as it is.
         let check = try NodeProgram(in: node.node, ["--config", configuration, "--init-only"])
         #expect(check.wait() == 0)
-        #expect(check.log.contains("nothing was changed"), "\(check.log)")
+        #expect(check.log.contains("no rule was changed"), "\(check.log)")
         #expect(answers(from: client, to: "10.96.0.10") == ["pod1"])
     }
 

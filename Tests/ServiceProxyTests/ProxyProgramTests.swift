@@ -155,7 +155,6 @@ import Testing
             (["--manifests", "/nonexistent"], 1, "--manifests: /nonexistent: No such file or directory"),
             (["--proxy-mode=ipvs", "--cluster-cidr=x"], 1, "KubeProxyConfiguration.ClusterCIDR: Invalid value: \"x\""),
             (["--config", "/nonexistent"], 1, "--config: /nonexistent: No such file or directory"),
-            (["--replace-kube-proxy"], 1, "--replace-kube-proxy"),
         ] as [([String], Int32, String)]
     )
     func commandLines(_ arguments: [String], _ code: Int32, _ text: String) throws {

@@ -52,8 +52,29 @@ import Testing
         #expect(status.healthz().body.contains("\"nodeEligible\":false,\"healthy\":true"))
         #expect(status.livez().code == 200)
         #expect(!status.livez().body.contains("nodeEligible"))
-        status.sawNode()
+        status.sawNode(Node(metadata: ObjectMeta(name: "here")))
         #expect(status.healthz().code == 200)
+    }
+
+    /// HZ-5; the other answer knows nothing of it.
+    @Test(arguments: [true, false]) func aNodeThatGoesRefuses(awaitsNode: Bool) {
+        let (status, _) = make(awaitsNode: awaitsNode)
+        var node = Node(metadata: ObjectMeta(name: "here"))
+        var leaving = [node, node]
+        leaving[0].taintKeys = [Node.deletionTaintKey]
+        leaving[1].metadata.deletionTimestamp = Timestamp(seconds: 1)
+        for gone in leaving {
+            status.sawNode(gone)
+            #expect(status.healthz().code == 503)
+            #expect(status.healthz().body.contains("\"nodeEligible\":false,\"healthy\":true"))
+            #expect(status.livez().code == 200)
+            node.taintKeys = ["node.kubernetes.io/not-ready"]
+            status.sawNode(node)
+            #expect(status.healthz().code == 200)
+        }
+        status.sawNode(nil)
+        // Where no Node need be, none is missed.
+        #expect(status.healthz().code == (awaitsNode ? 503 : 200))
     }
 
     @Test func metricsCount() {

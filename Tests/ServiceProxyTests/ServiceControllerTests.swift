@@ -97,8 +97,8 @@ private final class MemoryBackend: ServiceBackend {
                 addressInterval: .milliseconds(5)
             ),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            makeBackend: { selections in
-                backend.state.withLock { $0.nodePorts.append(selections) }
+            makeBackend: { surroundings in
+                backend.state.withLock { $0.nodePorts.append(surroundings.nodePorts) }
                 return backend
             }
         )

@@ -44,7 +44,7 @@ import Testing
     static let (l, r) = ("10.9.0.1:8080*", "10.9.0.2:8080")
 
     /// Every cell of the policies, with endpoints here and there, only here, only there, and nowhere (FE-1 … FE-6).
-    @Test(arguments: [
+    static let policies = [
         Case(
             internalTP: .cluster,
             externalTP: .cluster,
@@ -157,8 +157,9 @@ import Testing
             inside: "reject unlessLocal",
             outside: "reject never"
         ),
-    ])
-    func everyPolicy(_ c: Case) {
+    ]
+
+    @Test(arguments: policies) func everyPolicy(_ c: Case) {
         #expect(
             plan(everything(internalTP: c.internalTP, externalTP: c.externalTP), c.endpoints) == [
                 "10.96.0.10:80/TCP -> \(c.inside)", "192.0.2.1:80/TCP -> \(c.outside)",
@@ -168,18 +169,21 @@ import Testing
         )
     }
 
-    @Test func theOtherFamily() {
-        let slices = [slice("a", family: .ipv6, ["fd09::1 here"])]
+    @Test(arguments: policies) func everyPolicyInTheOtherFamily(_ c: Case) {
+        func inTheOtherFamily(_ text: String) -> String {
+            text.split(separator: "10.9.0.", omittingEmptySubsequences: false).joined(separator: "fd09::")
+        }
+        let (inside, outside) = (inTheOtherFamily(c.inside), inTheOtherFamily(c.outside))
         let plan = Self.detecting.plan(
-            everything(internalTP: .cluster, externalTP: .cluster),
-            with: slices,
+            everything(internalTP: c.internalTP, externalTP: c.externalTP),
+            with: [slice("a", family: .ipv6, c.endpoints.map(inTheOtherFamily))],
             in: .ipv6,
             on: thisNode
         )
         #expect(
             plan.frontends.map { text($0) } == [
-                "[fd96::10]:80/TCP -> fd09::1:8080* unlessLocal", "[2001:db8::1]:80/TCP -> fd09::1:8080* always",
-                "[2001:db8::2]:80/TCP -> fd09::1:8080* always", "node port 30080/TCP (IPv6) -> fd09::1:8080* always",
+                "[fd96::10]:80/TCP -> \(inside)", "[2001:db8::1]:80/TCP -> \(outside)",
+                "[2001:db8::2]:80/TCP -> \(outside)", "node port 30080/TCP (IPv6) -> \(outside)",
             ]
         )
     }

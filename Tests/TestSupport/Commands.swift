@@ -29,4 +29,10 @@ extension NetworkNamespace {
     public func nft(_ arguments: String...) throws -> String {
         try run("/usr/sbin/nft", arguments)
     }
+
+    /// Runs `ip`, which only tests do.
+    @discardableResult
+    public func ip(_ arguments: String...) throws -> String {
+        try run("/usr/sbin/ip", arguments)
+    }
 }

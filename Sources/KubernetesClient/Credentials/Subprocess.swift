@@ -3,15 +3,37 @@ import Glibc
 import Synchronization
 
 /// One run of a program that prints something: without a shell, for a limited time, with a limited output.
-struct Subprocess: Sendable {
+public struct Subprocess: Sendable {
     /// A path, or a name that is looked up in PATH of the environment.
     let command: String
     let arguments: [String]
     let environment: [String: String]
+    /// What it can read; `nil` for nothing.
+    let input: [UInt8]?
     let timeout: Duration
     let outputLimit: Int
 
-    enum Failure: Error, Hashable {
+    /// - Parameters:
+    ///   - command: a path, or a name that is looked up in PATH of the environment.
+    ///   - input: what it can read; `nil` for nothing.
+    ///   - outputLimit: in bytes.
+    public init(
+        command: String,
+        arguments: [String],
+        environment: [String: String],
+        input: [UInt8]? = nil,
+        timeout: Duration,
+        outputLimit: Int
+    ) {
+        self.command = command
+        self.arguments = arguments
+        self.environment = environment
+        self.input = input
+        self.timeout = timeout
+        self.outputLimit = outputLimit
+    }
+
+    public enum Failure: Error, Hashable {
         case notFound
         case notStarted(String)
         case timeout
@@ -21,7 +43,7 @@ struct Subprocess: Sendable {
     }
 
     /// What the program printed.
-    func run() async throws(Failure) -> [UInt8] {
+    public func run() async throws(Failure) -> [UInt8] {
         // On a thread that may wait, since there is nothing here that tells of the end of a process.
         let result: Result<[UInt8], Failure> = await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: self.result()) }
@@ -66,10 +88,41 @@ struct Subprocess: Sendable {
         defer { close(ends[1]) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         do throws(Failure) {
-            return (try spawn(path, output: ends[1]), ends[0])
+            guard let input else { return (try spawn(path, input: nil, output: ends[1]), ends[0]) }
+            let (source, ours) = try Self.socketPair()
+            defer { close(source) }
+            do throws(Failure) {
+                let process = try spawn(path, input: source, output: ends[1])
+                // On a thread of its own: it may print before it has read all.
+                DispatchQueue.global().async { Self.write(input, to: ours) }
+                return (process, ends[0])
+            } catch {
+                close(ours)
+                throw error
+            }
         } catch {
             close(ends[0])
             throw error
+        }
+    }
+
+    /// A socket, as one can be written to without a signal when nobody reads.
+    private static func socketPair() throws(Failure) -> (CInt, CInt) {
+        var ends: [CInt] = [0, 0]
+        guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw .notStarted(text(errno))
+        }
+        return (ends[0], ends[1])
+    }
+
+    private static func write(_ input: [UInt8], to socket: CInt) {
+        defer { close(socket) }
+        var rest = input[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }  // It reads no more; how it ends says why.
+            rest.removeFirst(count)
         }
     }
 
@@ -79,11 +132,15 @@ struct Subprocess: Sendable {
         return directories.lazy.map { "\($0)/\(command)" }.first { access($0, X_OK) == 0 }
     }
 
-    private func spawn(_ path: String, output: CInt) throws(Failure) -> pid_t {
+    private func spawn(_ path: String, input: CInt?, output: CInt) throws(Failure) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        if let input {
+            posix_spawn_file_actions_adddup2(&actions, input, 0)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        }
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         // What it says there could be secret, and would end in the log of whoever runs us.
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)

@@ -24,6 +24,12 @@ public struct APIResource: Hashable, Sendable {
         plural: "endpointslices",
         isNamespaced: true
     )
+    public static let serviceCIDRs = APIResource(
+        group: "networking.k8s.io",
+        version: "v1",
+        plural: "servicecidrs",
+        isNamespaced: false
+    )
     public static let events = APIResource(
         group: "events.k8s.io",
         version: "v1",

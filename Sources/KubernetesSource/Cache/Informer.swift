@@ -16,7 +16,7 @@ struct Informer: Sendable {
     /// Whether a complete list has come from the server.
     private(set) var isSynced = false
     /// Whether the consumer was told so, or has a snapshot instead.
-    private var isAnnounced = false
+    private(set) var isAnnounced = false
     private var objectNotices: [ObjectNotice] = []
 
     private let objectLimit: Int
@@ -54,9 +54,15 @@ struct Informer: Sendable {
         announce(&pending)
     }
 
-    private mutating func announce(_ pending: inout PendingChanges) {
+    mutating func announce(_ pending: inout PendingChanges) {
         if !isAnnounced { pending.note(synced: cache.kind) }
         isAnnounced = true
+    }
+
+    /// Forgets all objects: nobody is to know them any more.
+    mutating func clear(_ pending: inout PendingChanges) {
+        cache.beginList()
+        cache.completeList(isRestored: true, &pending)
     }
 
     mutating func received(

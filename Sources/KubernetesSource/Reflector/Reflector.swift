@@ -1,3 +1,5 @@
+import KubernetesClient
+
 /// Decides which requests keep up with the objects of one kind: the list/watch protocol as a value, without I/O.
 ///
 /// A driver asks for the ``next(at:using:)`` step, takes it, and tells what came of it. The rules are those of client-go's
@@ -43,9 +45,13 @@ struct Reflector: Sendable {
     private let settings: ReflectorSettings
     private var state = State.unlisted
     private var notBefore: ContinuousClock.Instant?
-    private var failures = 0
+    /// Nothing new has come since the last failure.
+    private var isFailing = false
+    private var backoff: Backoff
     /// The failure that was told last.
     private var reported: String?
+    /// What is told once, in whatever words the server says it.
+    private static let absence = "absent"
 
     private var refusesStreaming = false
     private var silentLists = 0
@@ -60,6 +66,8 @@ struct Reflector: Sendable {
 
     init(settings: ReflectorSettings = ReflectorSettings()) {
         self.settings = settings
+        // Half of the longest, as up to twice as much is waited: also the longest differs from node to node.
+        backoff = Backoff(initial: settings.firstDelay, limit: settings.longestDelay / 2)
     }
 
     /// Takes over what an earlier process knew.
@@ -217,7 +225,7 @@ struct Reflector: Sendable {
         case .watching(let since, let isProductive, let isHeard):
             if isHeard { fruitlessWatches = 0 }
             let isShort = !isProductive && since.duration(to: now) < settings.shortestWatch
-            if !isShort { failures = 0 }
+            if !isShort { forgiveFailures() }
             watchEnded(end, isHeard: isHeard, isShort: isShort, at: now, using: &random)
         default: break  // It was given up, and what comes next is decided.
         }
@@ -277,7 +285,7 @@ struct Reflector: Sendable {
             case .unreadable:
                 if !isHeard { countFruitless(failure.message) }
                 back(off: failure, at: now, using: &random)
-            case .other: back(off: failure, at: now, using: &random)
+            case .other, .absent: back(off: failure, at: now, using: &random)
             case .expired, .versionTooLarge, .refused: fail(failure, at: now, using: &random)
             }
         }
@@ -335,8 +343,13 @@ struct Reflector: Sendable {
         var isProductive = isNews
         if case .watching(_, true, _) = state { isProductive = true }
         state = .watching(since: since, isProductive: isProductive, isHeard: true)
-        if isNews { failures = 0 }
+        if isNews { forgiveFailures() }
         recover()
+    }
+
+    private mutating func forgiveFailures() {
+        isFailing = false
+        backoff.reset()
     }
 
     private mutating func recover() {
@@ -357,8 +370,9 @@ struct Reflector: Sendable {
         if wasListed {
             notices.append(.listingAnew(reason: failure.message))
             // The first time at once; a server that says so after each list is not hurried.
-            if failure.reason == .expired, failures == 0 {
-                failures = 1
+            if failure.reason == .expired, !isFailing {
+                isFailing = true
+                _ = backoff.step(using: &random)
                 return
             }
         }
@@ -370,15 +384,19 @@ struct Reflector: Sendable {
         at now: ContinuousClock.Instant,
         using random: inout some RandomNumberGenerator
     ) {
-        // Half of the longest, as up to twice as much is waited: also the longest differs from node to node.
-        let base = min(settings.firstDelay * (1 << min(failures, 20)), settings.longestDelay / 2)
-        failures += 1
-        var delay = base * Double.random(in: 1..<2, using: &random)
+        isFailing = true
+        backoff.limit = (failure.reason == .absent ? settings.longestAbsence : settings.longestDelay) / 2
+        var delay = backoff.step(using: &random)
         if let retryAfter = failure.retryAfter {
             let spread = Double.random(in: 1..<1.1, using: &random)
             delay = max(delay, min(retryAfter, settings.longestRetryAfter) * spread)
         }
         notBefore = now.advanced(by: delay)
+        if failure.reason == .absent {
+            if reported != Self.absence { notices.append(.absent(message: failure.message)) }
+            reported = Self.absence
+            return
+        }
         guard reported != failure.message else { return }
         reported = failure.message
         notices.append(.failing(message: failure.message, retryIn: delay))

@@ -5,6 +5,8 @@ public struct ReflectorSettings: Hashable, Sendable {
     /// After the first failure in a row; doubles with each further one (client-go: 800 ms to 30 s).
     public var firstDelay = Duration.milliseconds(800)
     public var longestDelay = Duration.seconds(30)
+    /// The longest delay where the server does not have the kind, which seldom changes.
+    public var longestAbsence = Duration.seconds(600)
     /// The longest that a server may send us away with Retry-After.
     public var longestRetryAfter = Duration.seconds(120)
     /// How long a watch may say nothing. Bookmarks come about every minute, so this is two of them lost.

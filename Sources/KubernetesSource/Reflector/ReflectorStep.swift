@@ -54,6 +54,8 @@ struct ReflectorFailure: Error, Hashable, Sendable {
         case versionTooLarge
         /// 400 or 422: the server does not want the request in this form.
         case refused
+        /// The server does not have the kind, or does not show it, and one can do without it.
+        case absent
         /// What came cannot be read.
         case unreadable
         /// Anything else, from 401 to a dead network: it is tried again.
@@ -90,6 +92,8 @@ enum ReflectorNotice: Hashable, Sendable {
     /// Something fails; told again only when it fails in another way.
     case failing(message: String, retryIn: Duration)
     case recovered
+    /// There is nothing to follow; it is asked for again now and then.
+    case absent(message: String)
     /// Streaming lists are given up in favour of pages.
     case pagesInstead(reason: String)
     /// What the server says is older than what is known.

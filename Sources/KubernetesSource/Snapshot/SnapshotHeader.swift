@@ -15,7 +15,8 @@ struct SnapshotHeader: Hashable, Sendable {
     var parts: [Part]
 
     static let magic = Array("SWLTSNAP".utf8)
-    static let version: UInt32 = 1
+    /// Raised whenever an object would be read with less than it had, or a kind with fewer objects.
+    static let version: UInt32 = 2
     static let lengthLimit = 1 << 20
 
     var bytes: [UInt8] {

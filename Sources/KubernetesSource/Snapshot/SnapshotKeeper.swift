@@ -38,9 +38,9 @@ struct SnapshotKeeper: Sendable {
     /// Gives informers the objects of the file if the server takes longer than ``KubernetesSource/Settings/snapshotGrace``.
     func showAfterGrace() async {
         try? await Task.sleep(for: settings.snapshotGrace)
-        let unknown = await informers.unsyncedKinds
-        guard !Task.isCancelled, !unknown.isEmpty else { return }
-        let wanted = resources.filter { unknown.contains($0.kind) }
+        guard !Task.isCancelled, await !informers.isSynced else { return }
+        let known = await informers.syncedKinds
+        let wanted = resources.filter { !known.contains($0.kind) }
         do {
             let snapshot = try await onThread { [file] in try file.read(wanted) }
             guard !snapshot.parts.isEmpty else { return }
@@ -90,6 +90,8 @@ struct SnapshotKeeper: Sendable {
 
     private func write() async throws {
         var parts: [SnapshotHeader.Part] = []
+        let known = await informers.syncedKinds
+        let resources = resources.filter { known.contains($0.kind) }
         for resource in resources {
             let version = await informers.version(resource.kind)
             parts.append(SnapshotHeader.Part(kind: resource.kind, scope: resource.scope, resourceVersion: version))

@@ -9,6 +9,7 @@ extension MetaObjectMeta: JSONMessage {
         case "uid": uid = try reader.string()
         case "resourceVersion": resourceVersion = try reader.string()
         case "creationTimestamp": creationTimestamp = try reader.time()
+        case "deletionTimestamp": deletionTimestamp = try reader.time()
         case "labels": labels = try reader.strings()
         default: try reader.skip()
         }
@@ -20,6 +21,7 @@ extension MetaObjectMeta: JSONMessage {
         if hasUid { writer.member("uid", uid) }
         if hasResourceVersion { writer.member("resourceVersion", resourceVersion) }
         if hasCreationTimestamp { writer.member("creationTimestamp", creationTimestamp) }
+        if hasDeletionTimestamp { writer.member("deletionTimestamp", deletionTimestamp) }
         if !labels.isEmpty { writer.member("labels", labels) }
     }
 }

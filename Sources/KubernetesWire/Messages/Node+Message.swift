@@ -11,9 +11,11 @@ extension Node {
     init(_ message: CoreNode, _ pool: StringPool) throws(FieldError) {
         let addresses = message.status.addresses.lazy.map { (type: $0.type, address: $0.address) }
         self.init(
-            metadata: try ObjectMeta(message.metadata, keepsAllLabels: true, pool),
+            metadata: try ObjectMeta(message.metadata, isOfNode: true, pool),
             internalIPs: Self.addresses(.internalIP, of: addresses),
-            externalIPs: Self.addresses(.externalIP, of: addresses)
+            externalIPs: Self.addresses(.externalIP, of: addresses),
+            podCIDRs: try prefixes(message.spec.podCidrs, at: "spec", "podCIDRs"),
+            taintKeys: message.spec.taints.map(\.key)
         )
     }
 }
@@ -25,6 +27,8 @@ extension CoreNode {
             node.internalIPs.map { CoreNodeAddress(.internalIP, $0) }
             + node.externalIPs.map { CoreNodeAddress(.externalIP, $0) }
         if !addresses.isEmpty { status.addresses = addresses }
+        if !node.podCIDRs.isEmpty { spec.podCidrs = node.podCIDRs.map(\.description) }
+        if !node.taintKeys.isEmpty { spec.taints = node.taintKeys.map { key in .with { $0.key = key } } }
     }
 }
 

@@ -77,6 +77,7 @@ extension KubernetesObject {
         case .endpointSlice(let slice): DiscoveryEndpointSlice(slice)
         case .endpoints(let endpoints): CoreEndpoints(endpoints)
         case .node(let node): CoreNode(node)
+        case .serviceCIDR(let serviceCIDR): NetworkingServiceCIDR(serviceCIDR)
         }
     }
 }

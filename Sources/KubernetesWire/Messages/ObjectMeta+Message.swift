@@ -1,8 +1,8 @@
 import KubernetesAPI
 
 extension ObjectMeta {
-    /// - Parameter keepsAllLabels: whether not only those of ``LabelKey/kept`` are kept.
-    init(_ message: MetaObjectMeta, keepsAllLabels: Bool = false, _ pool: StringPool) throws(FieldError) {
+    /// - Parameter isOfNode: whether more is kept than of other objects: all labels, and when it was deleted.
+    init(_ message: MetaObjectMeta, isOfNode: Bool = false, _ pool: StringPool) throws(FieldError) {
         guard !message.name.isEmpty else { throw FieldError("metadata", "name", reason: "is missing") }
         self.init(
             name: message.name,
@@ -13,9 +13,12 @@ extension ObjectMeta {
         // The API server writes an absent time as an empty one.
         if message.hasCreationTimestamp, message.creationTimestamp.seconds != 0 || message.creationTimestamp.nanos != 0
         {
-            creationTimestamp = try Timestamp(message.creationTimestamp)
+            creationTimestamp = try Timestamp(message.creationTimestamp, of: "creationTimestamp")
         }
-        if keepsAllLabels {
+        if isOfNode {
+            if message.hasDeletionTimestamp {
+                deletionTimestamp = try Timestamp(message.deletionTimestamp, of: "deletionTimestamp")
+            }
             labels = message.labels
         } else if !message.labels.isEmpty {
             for key in LabelKey.kept {
@@ -32,16 +35,17 @@ extension MetaObjectMeta {
         if !metadata.uid.isEmpty { uid = metadata.uid }
         if !metadata.resourceVersion.isEmpty { resourceVersion = metadata.resourceVersion }
         if let time = metadata.creationTimestamp { creationTimestamp = MetaTime(time) }
+        if let time = metadata.deletionTimestamp { deletionTimestamp = MetaTime(time) }
         labels = metadata.labels
     }
 }
 
 extension Timestamp {
-    fileprivate init(_ message: MetaTime) throws(FieldError) {
+    fileprivate init(_ message: MetaTime, of field: String) throws(FieldError) {
         let (scaled, overflow) = message.seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, overflow2) = scaled.addingReportingOverflow(Int64(message.nanos))
         guard !overflow, !overflow2 else {
-            throw FieldError("metadata", "creationTimestamp", reason: "is not a time from 1678 to 2261")
+            throw FieldError("metadata", .key(field), reason: "is not a time from 1678 to 2261")
         }
         self.init(nanoseconds: sum)
     }

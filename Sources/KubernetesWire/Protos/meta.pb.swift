@@ -72,6 +72,15 @@ nonisolated struct MetaObjectMeta: Sendable {
   /// Clears the value of `creationTimestamp`. Subsequent reads from it will return its default value.
   mutating func clearCreationTimestamp() {self._creationTimestamp = nil}
 
+  var deletionTimestamp: MetaTime {
+    get {_deletionTimestamp ?? MetaTime()}
+    set {_deletionTimestamp = newValue}
+  }
+  /// Returns true if `deletionTimestamp` has been explicitly set.
+  var hasDeletionTimestamp: Bool {self._deletionTimestamp != nil}
+  /// Clears the value of `deletionTimestamp`. Subsequent reads from it will return its default value.
+  mutating func clearDeletionTimestamp() {self._deletionTimestamp = nil}
+
   var labels: Dictionary<String,String> = [:]
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -83,6 +92,7 @@ nonisolated struct MetaObjectMeta: Sendable {
   fileprivate var _uid: String? = nil
   fileprivate var _resourceVersion: String? = nil
   fileprivate var _creationTimestamp: MetaTime? = nil
+  fileprivate var _deletionTimestamp: MetaTime? = nil
 }
 
 /// What a bookmark holds of its object; nothing else reads annotations, which may be large.
@@ -362,7 +372,7 @@ fileprivate nonisolated let _protobuf_package = "swiftlet.meta.v1"
 
 nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ObjectMeta"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{2}\u{2}namespace\0\u{2}\u{2}uid\0\u{1}resourceVersion\0\u{2}\u{2}creationTimestamp\0\u{2}\u{3}labels\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{2}\u{2}namespace\0\u{2}\u{2}uid\0\u{1}resourceVersion\0\u{2}\u{2}creationTimestamp\0\u{1}deletionTimestamp\0\u{2}\u{2}labels\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -375,6 +385,7 @@ nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 5: try { try decoder.decodeSingularStringField(value: &self._uid) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self._resourceVersion) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._creationTimestamp) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._deletionTimestamp) }()
       case 11: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.labels) }()
       default: break
       }
@@ -401,6 +412,9 @@ nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._creationTimestamp {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
+    try { if let v = self._deletionTimestamp {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     if !self.labels.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.labels, fieldNumber: 11)
     }
@@ -413,6 +427,7 @@ nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs._uid != rhs._uid {return false}
     if lhs._resourceVersion != rhs._resourceVersion {return false}
     if lhs._creationTimestamp != rhs._creationTimestamp {return false}
+    if lhs._deletionTimestamp != rhs._deletionTimestamp {return false}
     if lhs.labels != rhs.labels {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

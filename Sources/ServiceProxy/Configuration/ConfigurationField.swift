@@ -48,7 +48,6 @@ struct ConfigurationField: Sendable {
 
     private static let otherMode = "it is of another mode than nftables"
     private static let windows = "it is for Windows"
-    private static let sysctls = "conntrack sysctls are not set by swiftlet-proxy yet; set them on the node"
 
     static let all: [ConfigurationField] = [
         .init(
@@ -236,7 +235,10 @@ struct ConfigurationField: Sendable {
             "detectLocalMode",
             .string(\.detectLocalMode),
             flag: "detect-local-mode",
-            "How traffic of pods is told from other traffic: ClusterCIDR. (default: ClusterCIDR)"
+            """
+            How traffic of pods is told from other traffic: ClusterCIDR (by --cluster-cidr), NodeCIDR (by the Node's \
+            spec.podCIDRs), BridgeInterface or InterfaceNamePrefix (by where it comes in). (default: ClusterCIDR)
+            """
         ),
         .init(
             "detectLocal.bridgeInterface",
@@ -280,54 +282,47 @@ struct ConfigurationField: Sendable {
             "conntrack.maxPerCore",
             .integer(\.conntrack.maxPerCore),
             flag: "conntrack-max-per-core",
-            "Tracked connections per CPU core.",
-            unused: sysctls,
+            "How many connections may be tracked per CPU core (nf_conntrack_max); 0 leaves that alone.",
             zeroIsUnset: false
         ),
         .init(
             "conntrack.min",
             .integer(\.conntrack.min),
             flag: "conntrack-min",
-            "Tracked connections, at least.",
-            unused: sysctls,
+            "How many connections may be tracked at least, unless --conntrack-max-per-core is 0.",
             zeroIsUnset: false
         ),
         .init(
             "conntrack.tcpEstablishedTimeout",
             .duration(\.conntrack.tcpEstablishedTimeout),
             flag: "conntrack-tcp-timeout-established",
-            "How long an idle TCP connection is tracked.",
-            unused: sysctls,
+            "How long an idle TCP connection is tracked; 0 leaves that alone.",
             zeroIsUnset: false
         ),
         .init(
             "conntrack.tcpCloseWaitTimeout",
             .duration(\.conntrack.tcpCloseWaitTimeout),
             flag: "conntrack-tcp-timeout-close-wait",
-            "How long a half-closed TCP connection is tracked.",
-            unused: sysctls,
+            "How long a TCP connection in CLOSE_WAIT is tracked; 0 leaves that alone.",
             zeroIsUnset: false
         ),
         .init(
             "conntrack.tcpBeLiberal",
             .bool(\.conntrack.tcpBeLiberal),
             flag: "conntrack-tcp-be-liberal",
-            "Accept TCP packets outside of the window.",
-            unused: sysctls
+            "Whether TCP packets outside of the window count as part of their connection."
         ),
         .init(
             "conntrack.udpTimeout",
             .duration(\.conntrack.udpTimeout),
             flag: "conntrack-udp-timeout",
-            "How long a UDP packet without answer is tracked.",
-            unused: sysctls
+            "How long a UDP flow without an answer is tracked; 0 leaves that alone."
         ),
         .init(
             "conntrack.udpStreamTimeout",
             .duration(\.conntrack.udpStreamTimeout),
             flag: "conntrack-udp-timeout-stream",
-            "How long a UDP flow is tracked.",
-            unused: sysctls
+            "How long a UDP flow with answers is tracked; 0 leaves that alone."
         ),
         .init(
             "configSyncPeriod",

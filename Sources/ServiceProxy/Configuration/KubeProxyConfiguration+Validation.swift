@@ -55,7 +55,7 @@ extension KubeProxyConfiguration {
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
         warnings += featureGates.keys.sorted().map { "featureGates.\($0) has no effect: no such gate is known" }
-        if clusterCIDR.isEmpty {
+        if clusterCIDR.isEmpty, ["", "ClusterCIDR"].contains(detectLocalMode) {
             warnings.append(
                 "clusterCIDR is empty: traffic to cluster IPs from outside of the cluster is not masqueraded"
             )
@@ -133,14 +133,19 @@ private struct Problems {
     mutating func detectLocal(_ configuration: KubeProxyConfiguration) {
         let mode = configuration.detectLocalMode
         switch mode {
-        case "", "ClusterCIDR": break
-        case "BridgeInterface" where configuration.detectLocal.bridgeInterface.isEmpty:
-            add("DetectLocal.BridgeInterface", "", "must not be empty in mode BridgeInterface")
-        case "InterfaceNamePrefix" where configuration.detectLocal.interfaceNamePrefix.isEmpty:
-            add("DetectLocal.InterfaceNamePrefix", "", "must not be empty in mode InterfaceNamePrefix")
-        case "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix":
-            add("DetectLocalMode", mode, "swiftlet-proxy does not have it yet; use ClusterCIDR with clusterCIDR")
+        case "", "ClusterCIDR", "NodeCIDR": break
+        case "BridgeInterface":
+            interfaceName("DetectLocal.BridgeInterface", configuration.detectLocal.bridgeInterface, mode)
+        case "InterfaceNamePrefix":
+            interfaceName("DetectLocal.InterfaceNamePrefix", configuration.detectLocal.interfaceNamePrefix, mode)
         default: add("DetectLocalMode", mode, "must be ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix")
+        }
+    }
+
+    private mutating func interfaceName(_ path: String, _ name: String, _ mode: String) {
+        if name.isEmpty { add(path, "", "must not be empty in mode \(mode)") }
+        if name.utf8.count > Match.nameLimit {
+            add(path, name, "no interface has a name of more than \(Match.nameLimit) bytes")
         }
     }
 }

@@ -117,14 +117,17 @@ struct ProxyFlag: Sendable {
             "init-only",
             \.initOnly,
             """
-            Check the configuration, but not what the kubeconfig says, and the permission to program nftables; change \
-            nothing, and exit.
+            Check the configuration, but not what the kubeconfig says, and whether the kernel is new enough and takes \
+            our rules; do what needs more than CAP_NET_ADMIN, and exit. Rules stay as they are.
             """
         ),
         bool(
             "replace-kube-proxy",
             \.replaceKubeProxy,
-            "Refused with an error: the proxy cannot remove kube-proxy's rules yet; run kube-proxy --cleanup."
+            """
+            Once our rules are in place, remove what kube-proxy has left: its nftables tables, and its chains of \
+            iptables where the tools for them are installed. Stop kube-proxy first.
+            """
         ),
         bool("version", \.version, "Print the version, and exit."),
         bool("help", \.help, "Print this, and exit."),

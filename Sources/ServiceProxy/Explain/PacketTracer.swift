@@ -126,7 +126,12 @@ struct PacketTracer {
     }
 
     private func description(_ local: Set<IPAddress>) -> PacketTrace.Packet {
-        let isPod = options.localSources.contains { $0.contains(packet.source) }
+        let isPod =
+            switch options.surroundings.localSources {
+            case .within(let prefixes): prefixes.contains { $0.contains(packet.source) }
+            case .interface(let name): packet.inputInterface == name
+            case .interfaces(let prefix): packet.inputInterface.hasPrefix(prefix)
+            }
         return PacketTrace.Packet(
             source: packet.source,
             sourcePort: packet.sourcePort,

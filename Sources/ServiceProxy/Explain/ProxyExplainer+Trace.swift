@@ -16,8 +16,8 @@ extension ProxyExplainer {
             let missing = facts.awaited.isEmpty ? "" : ": waiting for all \(facts.awaited.joined(separator: ", "))"
             throw Problem(.notReady, "the proxy has programmed nothing yet\(missing)")
         }
-        let options = options(facts.nodePorts)
-        let (source, port) = try source(of: question, facts, options)
+        let options = options(facts.surroundings)
+        let (source, port) = try source(of: question, facts)
         var packet = SimulatedPacket(
             from: source,
             port,
@@ -42,8 +42,7 @@ extension ProxyExplainer {
 
     private func source(
         of question: TraceQuestion,
-        _ facts: DestinationFacts,
-        _ options: NFTablesOptions
+        _ facts: DestinationFacts
     ) throws(Problem) -> (IPAddress, UInt16) {
         let family = question.destination.family
         switch question.source {
@@ -54,8 +53,14 @@ extension ProxyExplainer {
             }
             return (address, 0)
         case .pod:
-            guard let prefix = options.localSources.first(where: { $0.family == family }) else {
-                throw Problem(.malformed, "from: nothing tells which \(family) sources are pods; give an address")
+            let sources = facts.surroundings.localSources
+            guard let prefix = sources.prefixes(family).first else {
+                throw Problem(
+                    .malformed,
+                    sources.detects(family)
+                        ? "from: pods are \(sources); give an address and the interface"
+                        : "from: nothing tells which \(family) sources are pods; give an address"
+                )
             }
             // Any address will do that means nothing else: the node's own, or that of an endpoint.
             var taken = node.localAddresses()

@@ -25,8 +25,8 @@ public struct ProxyExplainer: Sendable {
     }
 
     let controller: ServiceController
-    /// What the table is made from, given where node ports are served.
-    let options: @Sendable (NodePortSelections) -> NFTablesOptions
+    /// What the table is made from.
+    let options: @Sendable (Surroundings) -> NFTablesOptions
     /// `nil` when connections are not counted.
     let counters: ConnectionCounters?
     let node: TraceNode
@@ -42,7 +42,7 @@ public struct ProxyExplainer: Sendable {
         _ controller: ServiceController,
         counters: ConnectionCounters? = nil,
         node: TraceNode,
-        options: @escaping @Sendable (NodePortSelections) -> NFTablesOptions
+        options: @escaping @Sendable (Surroundings) -> NFTablesOptions
     ) {
         self.controller = controller
         self.counters = counters

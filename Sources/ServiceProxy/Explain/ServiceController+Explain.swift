@@ -60,7 +60,7 @@ extension ServiceController {
             candidates: candidates,
             neighbours: neighbours.sorted { ($0.servicePort.transport, $0.port) < ($1.servicePort.transport, $1.port) },
             proxied: proxied.sorted(),
-            nodePorts: nodePorts,
+            surroundings: surroundings,
             node: catalog.node,
             awaited: awaitedKinds,
             isProgrammed: awaited.isEmpty && hasBackend
@@ -99,7 +99,8 @@ struct DestinationFacts: Sendable {
     let neighbours: [Frontend]
     /// Services whose load balancer has the address and wants to see all traffic itself (`ipMode: Proxy`).
     let proxied: [ObjectName]
-    let nodePorts: NodePortSelections
+    /// What the table was made for.
+    let surroundings: Surroundings
     let node: NodeFacts
     /// The kinds that are not known completely yet.
     let awaited: [String]

@@ -81,6 +81,8 @@ struct TraceWords {
             return "a new connection: may its source connect?"
         case ("nat-prerouting", nil), ("nat-output", nil):
             return "a new connection: is its destination one of a Service?"
+        case (_, nil) where visit.result == .verdict(.jump("check-cluster-ips")):
+            return "was it left though it is for a cluster IP?"
         case ("filter-input", nil), ("filter-forward", nil), ("filter-output", nil):
             return visit.result == .noMatch
                 ? "\(packet.destination) is no address of this node"
@@ -96,15 +98,18 @@ struct TraceWords {
         case ("services", nil): return "\(packet.destination) is no address of this node that serves node ports"
         case (_, "local-sources"): return "\(packet.source) is in no range of pods"
         case (_, "near-frontends"):
-            let source = visit.lookUps.count > 1 ? "a pod" : "this node"
+            let source = visit.rule.hasPrefix("fib") ? "this node" : "a pod"
             return "the packet is from \(source): externalTrafficPolicy Local does not bind it"
         case (_, "far-frontends"):
             return isFound
                 ? "the packet is from elsewhere: externalTrafficPolicy Local leaves the endpoints of this node"
                 : "externalTrafficPolicy of \(name) is Local, and no endpoint is on this node"
         case (_, "no-endpoints"): return isFound ? empty(candidate) : "no Service without endpoints has the destination"
-        case (_, "cluster-ips"):
-            return isFound ? undefinedPort : "the destination is no cluster IP"
+        case (_, "cluster-ips"): return isFound ? undefinedPort : "the destination is no cluster IP"
+        case (_, "service-cidrs"):
+            return isFound
+                ? "\(packet.destination) is in a range that cluster IPs are taken from, and no Service has it"
+                : "the destination is in no range of cluster IPs"
         case ("refuse", _):
             return visit.result == .noMatch ? "it is not TCP" : "so that the client fails at once and does not wait"
         case ("nat-postrouting", "hairpin"):
@@ -115,7 +120,9 @@ struct TraceWords {
             if visit.rule.hasPrefix("ct status dnat") { return "the packet was not translated" }
             return visit.result == .noMatch
                 ? "not marked: the source address stays" : "marked: the source becomes the node's own address"
-        case ("by-source", nil), ("nodeport-by-source", nil): return "the packet is not from this node"
+        case ("by-source", nil), ("nodeport-by-source", nil):
+            return visit.rule.hasPrefix("fib")
+                ? "the packet is not from this node" : "it came in by no interface of pods"
         default: return visit.comment ?? ""
         }
     }
@@ -132,8 +139,11 @@ struct TraceWords {
             if let policy = policy(candidate, route) { text += "; \(policy)" }
             if pick.memory > 0 { text += "; sessionAffinity is ClientIP, remembered for \(pick.memory) s" }
             return text
-        case .noMatch where pick.memory > 0: return "no endpoint is remembered for \(packet.source)"
-        case .noMatch: return "\(packet.source) is a pod and keeps its address"
+        case .noMatch where visit.rule.contains("mark set"): return "\(packet.source) is a pod and keeps its address"
+        case .noMatch:
+            return visit.lookUps.last?.set == "affinity-endpoints"
+                ? "the endpoint that is remembered for \(packet.source) is gone"
+                : "no endpoint is remembered for \(packet.source)"
         default: break
         }
         guard visit.mark != nil else { return visit.comment ?? "" }
@@ -215,6 +225,12 @@ struct TraceWords {
     /// What else one should know.
     func notes(of walk: PacketWalk) -> [String] {
         var notes: [String] = []
+        let sources = facts.surroundings.localSources
+        if packet.inputInterface.isEmpty, walk.visits.first?.hook == .prerouting, sources.detects(packet.source.family),
+            sources.prefixes(packet.source.family).isEmpty
+        {
+            notes.append("pods are \(sources): without --interface the packet counts as none of theirs")
+        }
         for candidate in facts.candidates {
             let name = candidate.name ?? "a Service"
             switch candidate.standing {
@@ -233,7 +249,7 @@ struct TraceWords {
         if let nodePort = candidate(.nodePort),
             !walk.visits.contains(where: { set($0) == "no-endpoints" && $0.lookUps.last?.element != nil })
         {
-            let selection = facts.nodePorts[packet.destination.family] ?? .all
+            let selection = facts.surroundings.nodePorts[packet.destination.family] ?? .all
             notes.append(
                 "\(packet.destinationPort) is a node port of \(nodePort.name ?? "a Service"), which is served \(selection)"
             )

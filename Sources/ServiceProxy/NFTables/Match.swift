@@ -51,6 +51,19 @@ struct Match {
 
     func verdict(in map: NamedSet) -> Expression { .verdict(of: Register(0), in: map.name) }
 
+    /// `iifname "NAME"` or, with only the beginning of a name, `iifname "NAME*"`; or the opposite.
+    func cameIn(by name: String, isPrefix: Bool, _ wanted: Bool) -> [Expression] {
+        var bytes = Array(name.utf8.prefix(Self.nameLimit))
+        // As the beginning of a name of full length is the whole name, and `nft` takes no star behind it.
+        if !isPrefix || bytes.count == Self.nameLimit {
+            bytes += repeatElement(0, count: Self.nameLimit + 1 - bytes.count)
+        }
+        return [.meta(.inputInterface, into: Register(0)), .compare(Register(0), wanted ? .equal : .notEqual, bytes)]
+    }
+
+    /// IFNAMSIZ without the zero at the end.
+    static let nameLimit = 15
+
     /// `ip daddr != 127.0.0.0/8` or `ip6 daddr != ::1`
     var isNotLoopback: [Expression] {
         family == .ip6

@@ -9,6 +9,7 @@ import NetworkTypes
 /// one fails, the other is still carried out.
 public actor NFTablesBackend: ServiceBackend {
     private var tables: [ProgrammedTable]
+    private var options: NFTablesOptions
     private let logger: Logger
     private let watch: TableWatch?
 
@@ -23,6 +24,7 @@ public actor NFTablesBackend: ServiceBackend {
         logger: Logger
     ) {
         self.watch = watch
+        self.options = options
         tables = families.map { family in
             ProgrammedTable(table: ServiceTable(family: family, options: options), kernel: kernel)
         }
@@ -38,6 +40,7 @@ public actor NFTablesBackend: ServiceBackend {
             let start = try table.start(with: frontends.filter { $0.key.family == family })
             result.findings[family] = start.finding
             result.changes += start.changes
+            result.removed.formUnion(start.removed)
             logger.info(
                 "nftables table is in place",
                 metadata: [
@@ -54,6 +57,21 @@ public actor NFTablesBackend: ServiceBackend {
             let family = table.table.family
             return try table.apply(changes.filter { $0.family == family })
         }
+    }
+
+    public func adapt(to surroundings: Surroundings) async throws -> Bool {
+        var wanted = options
+        wanted.surroundings = surroundings
+        let canAdapt = tables.allSatisfy { programmed in
+            programmed.table.hasSameRules(as: ServiceTable(family: programmed.table.family, options: wanted))
+        }
+        guard canAdapt else { return false }
+        options = wanted
+        _ = try forEachTable { programmed in
+            try programmed.adapt(to: ServiceTable(family: programmed.table.family, options: wanted))
+            return []
+        }
+        return true
     }
 
     public func cleanup() async throws {

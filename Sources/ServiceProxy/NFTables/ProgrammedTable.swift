@@ -4,7 +4,7 @@ import NetworkTypes
 
 /// The table of one family with what is known about it: the edge between plans and the kernel.
 struct ProgrammedTable: Sendable {
-    let table: ServiceTable
+    private(set) var table: ServiceTable
     private let kernel: any NFTablesKernel
     private let now: @Sendable () -> ContinuousClock.Instant
     private var state = ServiceTableState()
@@ -30,26 +30,31 @@ struct ProgrammedTable: Sendable {
 
     // MARK: Start
 
-    /// What ``start(with:)`` found, how many things it wrote, and who was refused.
-    typealias Start = (finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend])
+    /// What ``start(with:)`` found, how many things it wrote, who was refused, and what was there without being wanted.
+    typealias Start = (
+        finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend], removed: Set<Frontend.Key>
+    )
 
     mutating func start(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
         switch try Self.read(table, kernel) {
         case .missing:
             var creation = Transaction(table: table.table)
-            addStructure(to: &creation)
+            table.addStructure(to: &creation)
             try kernel.commit(creation)
             let (changes, refused) = try addInBatches(frontends)
-            return (.created, creation.changeCount + changes, refused)
+            return (.created, creation.changeCount + changes, refused, [])
         case .foreign:
             return try replace(with: frontends)
         case .readable(let observed):
             do {
-                return (.adopted, try adopt(observed, frontends), [])
+                let (changes, removed) = try adopt(observed, frontends)
+                return (.adopted, changes, [], removed)
             } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
                 // Whatever is wrong, a table made from scratch is right.
-                return try replace(with: frontends)
+                var start = try replace(with: frontends)
+                start.removed = Set(observed.entries.keys).subtracting(frontends.lazy.map(\.key))
+                return start
             }
         }
     }
@@ -70,7 +75,7 @@ struct ProgrammedTable: Sendable {
         var structure = Transaction(table: table.table)
         structure.addTable()
         structure.deleteTable()
-        addStructure(to: &structure)
+        table.addStructure(to: &structure)
         var whole = structure
         var plan = ServiceTransaction(table: table)
         for frontend in frontends { plan.add(.add(frontend), state) }
@@ -83,10 +88,10 @@ struct ProgrammedTable: Sendable {
             try kernel.commit(whole)
             state = fresh
             state.apply(plan.effects)
-            return (.replaced, whole.changeCount, [])
+            return (.replaced, whole.changeCount, [], [])
         } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
             try kernel.commit(structure)
-            return (.replaced, whole.changeCount, try addInBatches(frontends).refused)
+            return (.replaced, whole.changeCount, try addInBatches(frontends).refused, [])
         }
     }
 
@@ -106,18 +111,11 @@ struct ProgrammedTable: Sendable {
         return (changes, refused)
     }
 
-    private func addStructure(to transaction: inout Transaction) {
-        transaction.addTable()
-        for set in table.maps.all { transaction.add(set) }
-        for chain in ServiceTable.chains { transaction.add(chain) }
-        for (set, elements) in table.fixedElements {
-            for element in elements { transaction.add(element, to: set, exclusively: true) }
-        }
-        for rule in table.rules { transaction.add(rule) }
-    }
-
     /// Writes what differs between what was found and what is wanted.
-    private mutating func adopt(_ observed: ObservedTable, _ frontends: [Frontend]) throws -> Int {
+    private mutating func adopt(
+        _ observed: ObservedTable,
+        _ frontends: [Frontend]
+    ) throws -> (changes: Int, removed: Set<Frontend.Key>) {
         var change = Transaction(table: table.table)
         let stale = repairStructure(observed, &change)
         state = ServiceTableState(
@@ -149,7 +147,7 @@ struct ProgrammedTable: Sendable {
             try kernel.commit(cleanup)
             state.apply(nothing.effects)
         }
-        return changes + cleanup.changeCount
+        return (changes + cleanup.changeCount, Set(left.keys))
     }
 
     /// Mends sets, chains, rules and fixed elements.
@@ -250,6 +248,17 @@ struct ProgrammedTable: Sendable {
         let first = try commit(changes[..<middle])
         let second = try commit(changes[middle...])
         return (first.changes + second.changes, first.refused + second.refused)
+    }
+
+    /// Makes this table another one that has the same rules: work in proportion to ``ServiceTable/fixedElements``.
+    mutating func adapt(to new: ServiceTable) throws {
+        var transaction = Transaction(table: table.table)
+        for ((set, old), (_, wanted)) in zip(table.fixedElements, new.fixedElements) where Set(old) != Set(wanted) {
+            transaction.flushSet(set.name)
+            for element in wanted { transaction.add(element, to: set, exclusively: true) }
+        }
+        try kernel.commit(transaction)
+        table = new
     }
 
     // MARK: End

@@ -26,17 +26,11 @@ struct ServiceTable: Hashable, Sendable {
             name: options.tableName,
             comment: "swiftlet-proxy \(family), layout \(Self.layoutVersion)"
         )
-        localSources = Self.merge(
-            options.localSources.filter { $0.family == family }.map { $0.masked.address...$0.lastAddress }
-        )
         maps = Maps(family, countsConnections: options.countsConnections)
     }
 
-    /// Ranges of sources that are pods, without overlaps.
-    let localSources: [ClosedRange<IPAddress>]
-
     /// Whether anything says which sources are pods.
-    var hasLocalDetector: Bool { !localSources.isEmpty }
+    var hasLocalDetector: Bool { options.surroundings.localSources.detects(family) }
 
     // MARK: Sets and maps
 
@@ -81,6 +75,8 @@ struct ServiceTable: Hashable, Sendable {
         let clusterIPs: NamedSet
         let nodePortAddresses: NamedSet
         let localSources: NamedSet
+        /// The ranges of all cluster IPs, those included that no Service has.
+        let serviceCIDRs: NamedSet
         /// Frontends that only some may use (FW-1).
         let restricted: NamedSet
         let allowedSources: NamedSet
@@ -133,6 +129,7 @@ struct ServiceTable: Hashable, Sendable {
             clusterIPs = NamedSet("cluster-ips", key: [destination])
             nodePortAddresses = NamedSet("nodeport-addresses", key: [destination])
             localSources = NamedSet("local-sources", key: [source], isInterval: true)
+            serviceCIDRs = NamedSet("service-cidrs", key: [destination], isInterval: true)
             restricted = NamedSet("restricted", key: [destination, .transport, .destinationPort])
             allowedSources = NamedSet(
                 "allowed-sources",
@@ -155,8 +152,8 @@ struct ServiceTable: Hashable, Sendable {
         var all: [NamedSet] {
             service.all + nodePort.all
                 + [
-                    hairpin, clusterIPs, nodePortAddresses, localSources, restricted, allowedSources, affinityMemory,
-                    affinityEndpoints,
+                    hairpin, clusterIPs, serviceCIDRs, nodePortAddresses, localSources, restricted, allowedSources,
+                    affinityMemory, affinityEndpoints,
                 ]
         }
     }
@@ -164,12 +161,42 @@ struct ServiceTable: Hashable, Sendable {
     /// The elements that follow from the options alone.
     var fixedElements: [(set: NamedSet, elements: [Element])] {
         var addresses: [Element] = []
-        if case .only(let wanted)? = options.nodePortAddresses[family] {
+        let surroundings = options.surroundings
+        if case .only(let wanted)? = surroundings.nodePorts[family] {
             // Loopback addresses never serve (section 1.7).
             addresses = Set(wanted.filter { $0.family == family && !$0.isLoopback }).map { Element(Key.address($0)) }
         }
-        let sources = localSources.map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
-        return [(maps.nodePortAddresses, addresses), (maps.localSources, sources)]
+        return [
+            (maps.nodePortAddresses, addresses),
+            (maps.localSources, Self.ranges(surroundings.localSources.prefixes(family))),
+            (maps.serviceCIDRs, Self.ranges(surroundings.serviceCIDRs.filter { $0.family == family })),
+        ]
+    }
+
+    private static func ranges(_ prefixes: some Sequence<CIDR>) -> [Element] {
+        merge(prefixes.map { $0.masked.address...$0.lastAddress })
+            .map { Element(Key.address($0.lowerBound), through: Key.address($0.upperBound)) }
+    }
+
+    /// Writes all of the table that does not depend on which services there are.
+    func addStructure(to transaction: inout Transaction) {
+        transaction.addTable()
+        for set in maps.all { transaction.add(set) }
+        for chain in Self.chains { transaction.add(chain) }
+        for (set, elements) in fixedElements {
+            for element in elements { transaction.add(element, to: set, exclusively: true) }
+        }
+        for rule in rules { transaction.add(rule) }
+    }
+
+    /// Whether the other table differs from this one by no more than ``fixedElements``.
+    func hasSameRules(as other: ServiceTable) -> Bool {
+        guard other.table == table, other.options.masqueradeMark == options.masqueradeMark, rules == other.rules,
+            hasLocalDetector == other.hasLocalDetector
+        else { return false }
+        // Which rules a pick chain has depends on what is local, and on nothing else.
+        let pick = PickChain(marking: .unlessLocal, scope: .service, isNear: false, count: 1)
+        return rules(of: pick) == other.rules(of: pick)
     }
 
     /// Joins ranges that overlap or touch: the kernel refuses overlaps (FW-6).
@@ -202,6 +229,7 @@ struct ServiceTable: Hashable, Sendable {
         Chain("refuse"),
         Chain("check-sources"),
         Chain("check-endpoints"),
+        Chain("check-cluster-ips"),
         Chain("filter-prerouting", base: Chain.Base(.filter, .prerouting, priority: beforeTranslation)),
         Chain("filter-output-first", base: Chain.Base(.filter, .output, priority: beforeTranslation)),
         Chain("nat-prerouting", base: Chain.Base(.nat, .prerouting, priority: translation)),
@@ -214,66 +242,69 @@ struct ServiceTable: Hashable, Sendable {
 
     var rules: [Rule] {
         let new = Match.newConnection
-        return dispatch(match.service, maps.service) + dispatch(nodePort + match.ports, maps.nodePort)
-            + bySource(.service) + bySource(.nodePort) + [
-                // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
-                Rule(
-                    chain: "refuse",
-                    [
-                        .meta(.transport, into: Register(0)),
-                        .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
-                    ]
-                ),
-                Rule(chain: "refuse", [.reject(.portUnreachable(match.family))]),
-                Rule(
-                    chain: "check-sources",
-                    match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
-                        + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
-                ),
-                Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
-                Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
-                Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
-                Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
-                Rule(chain: "nat-output", [.verdict(.jump("services"))]),
-                // The bit goes, so that an encapsulated copy of the packet is not masqueraded again (MQ-4).
-                Rule(
-                    chain: "nat-postrouting",
-                    Match.isMarked(options.masqueradeMark) + [
-                        .meta(.mark, into: Register(0)), .and(Register(0), ~options.masqueradeMark),
-                        .setMeta(.mark, from: Register(0)), .masquerade(fullyRandom: true),
-                    ]
-                ),
-                Rule(
-                    chain: "nat-postrouting",
-                    Match.isTranslated + match.fullTuple + [
-                        .lookup(Register(0), in: maps.hairpin.name), .masquerade(fullyRandom: true),
-                    ]
-                ),
-                // Node ports are checked where they are delivered (FE-3).
-                Rule(
-                    chain: "filter-input",
-                    new + nodePort + match.ports + [match.verdict(in: maps.nodePort.noEndpoints)]
-                ),
-            ]
+        return dispatch(.service) + dispatch(.nodePort) + bySource(.service) + bySource(.nodePort) + [
+            // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
+            Rule(
+                chain: "refuse",
+                [
+                    .meta(.transport, into: Register(0)),
+                    .compare(Register(0), .equal, [TransportProtocol.tcp.rawValue]), .reject(.tcpReset),
+                ]
+            ),
+            Rule(chain: "refuse", [.reject(.portUnreachable(match.family))]),
+            Rule(
+                chain: "check-sources",
+                match.service + [.lookup(Register(0), in: maps.restricted.name)] + match.fullTuple
+                    + [.lookup(Register(0), in: maps.allowedSources.name, inverted: true), .verdict(.drop)]
+            ),
+            Rule(chain: "check-endpoints", match.service + [match.verdict(in: maps.service.noEndpoints)]),
+            // What was not translated by now is a port that no service has (FE-4), or an address.
+            Rule(
+                chain: "check-cluster-ips",
+                [match.destination(into: 0), .lookup(Register(0), in: maps.clusterIPs.name), .verdict(.goto("refuse"))]
+            ),
+            Rule(
+                chain: "check-cluster-ips",
+                [match.destination(into: 0), .lookup(Register(0), in: maps.serviceCIDRs.name), .verdict(.drop)]
+            ),
+            Rule(chain: "filter-prerouting", new + [.verdict(.jump("check-sources"))]),
+            Rule(chain: "filter-output-first", new + [.verdict(.jump("check-sources"))]),
+            Rule(chain: "nat-prerouting", [.verdict(.jump("services"))]),
+            Rule(chain: "nat-output", [.verdict(.jump("services"))]),
+            // The bit goes, so that an encapsulated copy of the packet is not masqueraded again (MQ-4).
+            Rule(
+                chain: "nat-postrouting",
+                Match.isMarked(options.masqueradeMark) + [
+                    .meta(.mark, into: Register(0)), .and(Register(0), ~options.masqueradeMark),
+                    .setMeta(.mark, from: Register(0)), .masquerade(fullyRandom: true),
+                ]
+            ),
+            Rule(
+                chain: "nat-postrouting",
+                Match.isTranslated + match.fullTuple + [
+                    .lookup(Register(0), in: maps.hairpin.name), .masquerade(fullyRandom: true),
+                ]
+            ),
+            // Node ports are checked where they are delivered (FE-3).
+            Rule(
+                chain: "filter-input",
+                new + nodePort + match.ports + [match.verdict(in: maps.nodePort.noEndpoints)]
+            ),
+        ]
             + ["filter-input", "filter-forward", "filter-output"].map { chain in
                 Rule(chain: chain, new + [.verdict(.jump("check-endpoints"))])
             }
             + ["filter-forward", "filter-output"].map { chain in
-                // What was not translated by now is a port that no service has (FE-4).
-                Rule(
-                    chain: chain,
-                    new + [
-                        match.destination(into: 0), .lookup(Register(0), in: maps.clusterIPs.name),
-                        .verdict(.goto("refuse")),
-                    ]
-                )
+                Rule(chain: chain, new + [.verdict(.jump("check-cluster-ips"))])
             }
     }
 
     /// FE-7: exact addresses come before node ports.
-    private func dispatch(_ key: [Expression], _ maps: Maps.Scoped) -> [Rule] {
-        let count = maps.connections.map { Rule(chain: "services", key + [.lookup(Register(0), in: $0.name)]) }
-        return [count].compactMap { $0 } + [Rule(chain: "services", key + [match.verdict(in: maps.frontends)])]
+    private func dispatch(_ scope: Scope) -> [Rule] {
+        let key = scope == .service ? match.service : nodePort + match.ports
+        let maps = maps[scope]
+        let steps = [maps.connections.map { .lookup(Register(0), in: $0.name) }, match.verdict(in: maps.frontends)]
+        return steps.compactMap { $0 }.map { Rule(chain: "services", key + [$0]) }
     }
 
     /// FE-6: local pods first, then the node itself, then everyone else.
@@ -281,17 +312,26 @@ struct ServiceTable: Hashable, Sendable {
         let key = scope == .service ? match.service : match.ports
         let maps = maps[scope]
         return [
-            [match.source(into: 0), .lookup(Register(0), in: self.maps.localSources.name)] + key
-                + [match.verdict(in: maps.nearFrontends)],
+            isLocal(true) + key + [match.verdict(in: maps.nearFrontends)],
             [.addressType(.source, into: Register(0)), .compare(Register(0), .equal, hostOrder: Match.localType)]
                 + key + [match.verdict(in: maps.nearFrontends)],
             key + [match.verdict(in: maps.farFrontends)],
         ].map { Rule(chain: scope.prefix + "by-source", $0) }
     }
 
+    /// Goes on only with packets of pods, or only with others. A packet of the node itself has come in by no interface,
+    /// which no name matches.
+    private func isLocal(_ wanted: Bool) -> [Expression] {
+        switch options.surroundings.localSources {
+        case .within: [match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: !wanted)]
+        case .interface(let name): match.cameIn(by: name, isPrefix: false, wanted)
+        case .interfaces(let prefix): match.cameIn(by: prefix, isPrefix: true, wanted)
+        }
+    }
+
     /// Whether the packet is for an address that serves node ports.
     private var nodePort: [Expression] {
-        switch options.nodePortAddresses[family] ?? .all {
+        switch options.surroundings.nodePorts[family] ?? .all {
         case .only:
             [match.destination(into: 0), .lookup(Register(0), in: maps.nodePortAddresses.name)]
         case .all:
@@ -312,11 +352,7 @@ struct ServiceTable: Hashable, Sendable {
         switch pick.marking {
         case .never: return translations
         case .always: return [Rule(chain: pick.name, mark)] + translations
-        case .unlessLocal:
-            let isForeign: [Expression] = [
-                match.source(into: 0), .lookup(Register(0), in: maps.localSources.name, inverted: true),
-            ]
-            return [Rule(chain: pick.name, isForeign + mark)] + translations
+        case .unlessLocal: return [Rule(chain: pick.name, isLocal(false) + mark)] + translations
         }
     }
 

@@ -1,3 +1,4 @@
+import KubernetesAPI
 import NetworkTypes
 
 /// Is told what a ``ServiceController`` does: for probes, metrics, events, and whatever follows from what is programmed
@@ -9,9 +10,13 @@ public protocol ControllerObserver: Sendable {
     ///
     /// - Parameter isQueued: whether something has to be programmed for them, once everything is known.
     func received(services: Int, endpoints: Int, isQueued: Bool)
+    /// Something is about to be programmed, which may take effect from now on.
+    ///
+    /// - Parameter plans: as ``CommitReport/plans`` will have them.
+    func committing(_ plans: [Catalog.ServiceID: ServicePlan])
     func committed(_ commit: CommitReport)
-    /// The Node that the proxy runs on was seen.
-    func sawNode()
+    /// The Node that the proxy runs on was seen, or has changed; `nil` when it was deleted.
+    func sawNode(_ node: Node?)
     /// Someone else changed what was programmed, and it is being put back.
     func foundDrift()
     /// Something that people who look at the Node or the Service should read.
@@ -20,8 +25,9 @@ public protocol ControllerObserver: Sendable {
 
 extension ControllerObserver {
     public func received(services: Int, endpoints: Int, isQueued: Bool) {}
+    public func committing(_ plans: [Catalog.ServiceID: ServicePlan]) {}
     public func committed(_ commit: CommitReport) {}
-    public func sawNode() {}
+    public func sawNode(_ node: Node?) {}
     public func foundDrift() {}
     public func happened(_ event: ProxyEvent) {}
 }
@@ -37,6 +43,8 @@ public struct CommitReport: Hashable, Sendable {
     /// What was planned since the last attempt that succeeded, and is programmed now; ``ServicePlan/empty`` for a
     /// Service that is gone. Empty for an attempt that failed: its plans come with the next one that succeeds.
     public let plans: [Catalog.ServiceID: ServicePlan]
+    /// Frontends that an earlier process had left and that nothing wants; those of a whole commit only.
+    public var removed: Set<Frontend.Key> = []
 
     public init(
         isWhole: Bool,

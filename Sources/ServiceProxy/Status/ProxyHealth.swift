@@ -7,8 +7,9 @@ struct ProxyHealth: Hashable, Sendable {
     let families: [IPFamily]
     /// A change that waits for longer makes the proxy unhealthy (HZ-2): twice `syncPeriod`.
     let patience: Duration
-    /// `/healthz` refuses before the Node was seen, where there has to be one (HZ-3).
-    var isNodeAwaited: Bool
+    /// Whether the node may get traffic (HZ-3): not before its Node was seen, where there has to be one, and not when it
+    /// is about to go.
+    var isNodeEligible: Bool
     /// When the oldest change was taken in that is not programmed yet.
     var queued: Timestamp?
     var updated: Timestamp
@@ -20,12 +21,12 @@ struct ProxyHealth: Hashable, Sendable {
     /// - Parameter countsNode: for `/healthz`, which also says whether the node is eligible.
     func answer(_ now: Timestamp, countsNode: Bool) -> (code: Int, body: String) {
         let isHealthy = isHealthy(now)
-        let isFine = isHealthy && !(countsNode && isNodeAwaited)
+        let isFine = isHealthy && (isNodeEligible || !countsNode)
         var members: [(String, JSONValue)] = [
             // HZ-4
             ("lastUpdated", .string("\(isFine ? now : updated)")), ("currentTime", .string("\(now)")),
         ]
-        if countsNode { members.append(("nodeEligible", .bool(!isNodeAwaited))) }
+        if countsNode { members.append(("nodeEligible", .bool(isNodeEligible))) }
         members.append(("healthy", .bool(isHealthy)))  // HZ-5
         let status = families.map { family in
             (

@@ -11,6 +11,7 @@ public final class ProxyStatus: ControllerObserver {
 
     public let started: Timestamp
     private let state: Mutex<State>
+    private let awaitsNode: Bool
     private let now: @Sendable () -> Timestamp
 
     /// - Parameters:
@@ -23,6 +24,7 @@ public final class ProxyStatus: ControllerObserver {
         now: @escaping @Sendable () -> Timestamp = { .now }
     ) {
         let families = families.sorted { $0.rawValue < $1.rawValue }
+        self.awaitsNode = awaitsNode
         self.now = now
         started = now()
         state = Mutex(
@@ -30,7 +32,7 @@ public final class ProxyStatus: ControllerObserver {
                 health: ProxyHealth(
                     families: families,
                     patience: syncPeriod * 2,
-                    isNodeAwaited: awaitsNode,
+                    isNodeEligible: !awaitsNode,
                     updated: started
                 ),
                 metrics: ProxyMetrics(families: families)
@@ -58,8 +60,9 @@ public final class ProxyStatus: ControllerObserver {
         }
     }
 
-    public func sawNode() {
-        state.withLock { $0.health.isNodeAwaited = false }
+    public func sawNode(_ node: Node?) {
+        let isEligible = node.map { !$0.isLeaving } ?? !awaitsNode
+        state.withLock { $0.health.isNodeEligible = isEligible }
     }
 
     public func foundDrift() {

@@ -55,6 +55,7 @@ struct ProtobufSchema: Sendable {
         case "nodes": return .node
         case "pods": return .pod
         case "namespaces": return .namespace
+        case "servicecidrs.networking.k8s.io": return .serviceCIDR
         default: return nil
         }
     }
@@ -228,6 +229,12 @@ extension ProtobufSchema {
     static let nodeCondition = ProtobufSchema([
         .always(1, "type", .string), .always(2, "status", .string), .always(3, "lastHeartbeatTime", .time),
         .always(4, "lastTransitionTime", .time), .always(5, "reason", .string), .always(6, "message", .string),
+    ])
+
+    static let serviceCIDR = ProtobufSchema([
+        .always(1, "metadata", .message(objectMeta)),
+        .always(2, "spec", .message(ProtobufSchema([.some(1, "cidrs", .string)]))),
+        .always(3, "status", .message(ProtobufSchema([.some(1, "conditions", .message(condition))]))),
     ])
 
     static let namespace = ProtobufSchema([

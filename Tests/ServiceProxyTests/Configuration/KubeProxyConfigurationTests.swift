@@ -124,6 +124,27 @@ import Testing
         )
     }
 
+    @Test(arguments: [
+        ("ClusterCIDR", "", ""), ("NodeCIDR", "", ""), ("BridgeInterface", "cni0", ""),
+        ("InterfaceNamePrefix", "", "cali"), ("InterfaceNamePrefix", "", "fifteen-letters"),
+    ])
+    func everyWayToTellPods(_ mode: String, _ bridge: String, _ prefix: String) {
+        var configuration = KubeProxyConfiguration()
+        configuration.detectLocalMode = mode
+        configuration.detectLocal.bridgeInterface = bridge
+        configuration.detectLocal.interfaceNamePrefix = prefix
+        #expect(configuration.problems == [])
+        configuration.detectLocal.bridgeInterface = "sixteen-letters-"
+        configuration.detectLocal.interfaceNamePrefix = "sixteen-letters-"
+        let needsName = !["ClusterCIDR", "NodeCIDR"].contains(mode)
+        #expect(
+            configuration.problems.count { $0.contains("no interface has a name of more than 15 bytes") }
+                == (needsName ? 1 : 0)
+        )
+        configuration.detectLocalMode = "Other"
+        #expect(configuration.problems.count { $0.contains("DetectLocalMode: Invalid value: \"Other\"") } == 1)
+    }
+
     @Test(arguments: ["iptables", "ipvs"])
     func otherModesAreRefused(_ mode: String) {
         var configuration = KubeProxyConfiguration()
@@ -141,13 +162,13 @@ import Testing
     @Test func whatChangesNothingIsNamedOnce() throws {
         let reading = try Self.read(
             #"""
-            ,"clusterCIDR":"10.0.0.0/8","iptables":{"masqueradeBit":15},"conntrack":{"min":1},
+            ,"clusterCIDR":"10.0.0.0/8","iptables":{"masqueradeBit":15},"conntrack":{"min":1,"maxPerCore":2},
             "featureGates":{"A":true},"logging":{"vmodule":[]},"portRange":""
             """#
         )
         #expect(
             reading.configuration.warnings.map { String($0.split(separator: " ")[0]) }
-                == ["logging.vmodule", "iptables.masqueradeBit", "conntrack.min", "featureGates.A"]
+                == ["logging.vmodule", "iptables.masqueradeBit", "featureGates.A"]
         )
     }
 

@@ -41,6 +41,7 @@ private final class PickyBackend: ServiceBackend {
             node: thisNode,
             planner: ServicePlanner(familiesWithLocalDetection: Set(IPFamily.allCases)),
             awaiting: awaiting,
+            localDetection: .clusterCIDR([.ipv4: CIDR("10.9.0.0/16")!, .ipv6: CIDR("fd09::/16")!]),
             localAddresses: { [] },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             makeBackend: { _ in backend }
@@ -53,12 +54,7 @@ private final class PickyBackend: ServiceBackend {
                 localAddresses: { [address("172.16.0.1"), address("fd16::1")] },
                 sourceAddress: { $0.family == .ipv4 ? address("172.16.0.1") : address("fd16::1") }
             )
-        ) { selections in
-            NFTablesOptions(
-                localSources: [CIDR("10.9.0.0/16")!, CIDR("fd09::/16")!],
-                nodePortAddresses: selections
-            )
-        }
+        ) { NFTablesOptions($0) }
         try await withThrowingTaskGroup { group in
             group.addTask { await controller.run() }
             try await body(controller, explainer)

@@ -29,11 +29,18 @@ struct TraceTests {
         from client: TestNode.Machine? = nil,
         to destination: IPAddress,
         _ port: UInt16,
+        with tracing: Tracing? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> PacketTrace {
         let family = destination.family
         let source = client?.addresses[family] ?? TestNode.nodeAddresses[family]!
-        let trace = try tracing.trace(frontends, from: source, to: destination, port, over: transport)
+        let trace = try (tracing ?? self.tracing).trace(
+            frontends,
+            from: source,
+            to: destination,
+            port,
+            over: transport
+        )
         let listing = try node.node.nft("list", "table", family == .ipv4 ? "ip" : "ip6", "swiftlet")
         for step in trace.steps + trace.ways.flatMap(\.steps) {
             #expect(listing.contains("\t" + step.rule), "\(step.rule)", sourceLocation: sourceLocation)
@@ -166,6 +173,57 @@ struct TraceTests {
             seen.insert(try dial(.udp, from: node.pods[0].namespace, to: target, port: 80).pod)
         }
         #expect(seen.count == 3)
+    }
+
+    /// An address of a service CIDR that no Service has.
+    @Test(arguments: IPFamily.allCases)
+    func unallocatedClusterIPs(family: IPFamily) async throws {
+        var tracing = tracing
+        tracing.options.surroundings.serviceCIDRs = [CIDR("10.96.0.0/16")!, CIDR("fd96::/64")!]
+        let backend = try PacketTests.makeBackend(on: node, tracing.options)
+        let frontend = packets.clusterIP(family, .tcp, [1])
+        _ = try await backend.start(with: [frontend])
+        let free = address(family == .ipv4 ? "10.96.7.7" : "fd96::7:7")
+        for client in clients() {
+            let trace = try compare([frontend], from: client, to: free, 80, with: tracing)
+            #expect(trace.verdict == .dropped)
+            #expect(trace.why == "\(free) is in a range that cluster IPs are taken from, and no Service has it")
+            #expect(
+                try compare([frontend], from: client, to: PacketTests.serviceIPs[family]!, 81, with: tracing).verdict
+                    == .rejected
+            )
+        }
+    }
+
+    /// Where the interface tells which sources are pods, FE-6 and MQ-2 go by it.
+    @Test func interfacesOfPods() async throws {
+        var tracing = tracing
+        tracing.options.surroundings.localSources = .interfaces(prefix: "pod")
+        let backend = try PacketTests.makeBackend(on: node, tracing.options)
+        let near = Route(backends: node.backends([2], .ipv4), masquerade: .unlessLocal, whenEmpty: .reject)
+        let frontend = packets.nodePort(.ipv4, .tcp, [1], .never, near: near, whenEmpty: .drop)
+        _ = try await backend.start(with: [frontend])
+        let listing = try node.node.nft("list", "table", "ip", "swiftlet")
+        let source = node.pods[2].addresses[.ipv4]!
+        let target = TestNode.nodeAddresses[.ipv4]!
+        for (interface, pod, isMasqueraded) in [("pod3", 1, false), ("outside", 0, false)] {
+            let trace = try tracing.trace(
+                [frontend],
+                from: source,
+                by: interface,
+                to: target,
+                PacketTests.outerPort,
+                over: .tcp
+            )
+            #expect(trace.choices.map(\.backend.address) == [node.pods[pod].addresses[.ipv4]!])
+            #expect(trace.choices.map(\.isMasqueraded) == [isMasqueraded])
+            #expect(trace.packet.origin == (interface == "pod3" ? .pod : .elsewhere))
+            for step in trace.steps { #expect(listing.contains("\t" + step.rule), "\(step.rule)") }
+        }
+        let unsaid = try tracing.trace([frontend], from: source, to: target, PacketTests.outerPort, over: .tcp)
+        #expect(
+            unsaid.notes == ["pods are behind interfaces pod*: without --interface the packet counts as none of theirs"]
+        )
     }
 
     /// FE-7: an exact address comes before a node port, both in the kernel and here.

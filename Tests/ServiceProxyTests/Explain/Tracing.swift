@@ -17,7 +17,8 @@ struct Tracing {
         _ frontends: [Frontend],
         about destination: IPAddress,
         _ transport: TransportProtocol,
-        _ port: UInt16
+        _ port: UInt16,
+        in surroundings: Surroundings
     ) -> DestinationFacts {
         let keys: [Frontend.Key] = [
             .address(destination, transport, port), .nodePort(destination.family, transport, port),
@@ -42,27 +43,32 @@ struct Tracing {
                     if case .address(destination, _, _) = $0.key { true } else { false }
                 },
             proxied: [],
-            nodePorts: [:],
+            surroundings: surroundings,
             node: NodeFacts(name: "here"),
             awaited: [],
             isProgrammed: true
         )
     }
 
-    /// - Parameter source: where the packet comes from; one of the node's own addresses for the node.
+    /// - Parameters:
+    ///   - source: where the packet comes from; one of the node's own addresses for the node.
+    ///   - interface: what it comes in by, where that matters.
     func trace(
         _ frontends: [Frontend],
         from source: IPAddress,
+        by interface: String? = nil,
         to destination: IPAddress,
         _ port: UInt16,
         over transport: TransportProtocol
     ) throws -> PacketTrace {
         let namespace = node.node
         let local = try namespace.run { LocalNode.addresses() ?? [] }
+        var packet = SimulatedPacket(from: source, to: destination, port, over: transport)
+        packet.inputInterface = interface ?? ""
         return try PacketTracer(
-            packet: SimulatedPacket(from: source, to: destination, port, over: transport),
+            packet: packet,
             isFromHere: local.contains(source),
-            facts: Self.facts(frontends, about: destination, transport, port),
+            facts: Self.facts(frontends, about: destination, transport, port, in: options.surroundings),
             options: options,
             node: TraceNode(
                 kernel: try NetfilterSocket(in: namespace),

@@ -16,6 +16,8 @@ import class Netlink.NetworkNamespace
 struct MasqueradeTableTests {
     enum Setting: String, CaseIterable, Sendable {
         case clusterCIDR
+        case bridgeInterface
+        case interfaceNamePrefix
         case noDetector
         case masqueradeAll
     }
@@ -34,7 +36,7 @@ struct MasqueradeTableTests {
             ("outside", false, ["LRm", "L", "LRm"]),
         ]
         switch setting {
-        case .clusterCIDR: break
+        case .clusterCIDR, .bridgeInterface, .interfaceNamePrefix: break
         case .noDetector:
             for index in [2, 4] { rows[index].cells = ["LR", "LR", "L"] }
             rows[1].cells[1] = "L"
@@ -43,15 +45,10 @@ struct MasqueradeTableTests {
         return rows
     }
 
-    private let node: TestNode
-
-    init() throws {
-        node = try TestNode()
-    }
-
     /// The endpoints are the first pod, of this node, and the second, which claims to be of another.
     private func frontends(
         _ planner: ServicePlanner,
+        _ node: TestNode,
         _ family: IPFamily,
         eTP: Service.TrafficPolicy,
         iTP: Service.TrafficPolicy
@@ -86,14 +83,23 @@ struct MasqueradeTableTests {
     @Test(arguments: Setting.allCases, IPFamily.allCases)
     func everyCell(setting: Setting, family: IPFamily) async throws {
         let isIPv4 = family == .ipv4
+        let node = try TestNode(bridge: setting == .bridgeInterface ? "cni0" : nil)
         let detects = setting != .noDetector
         let planner = ServicePlanner(
             masqueradeAll: setting == .masqueradeAll,
             familiesWithLocalDetection: detects ? Set(IPFamily.allCases) : []
         )
-        let options = NFTablesOptions(localSources: detects ? TestNode.podNetworks : [])
+        let sources: LocalSources =
+            switch setting {
+            case .clusterCIDR, .masqueradeAll: .within(TestNode.podNetworks)
+            case .bridgeInterface: .interface("cni0")
+            case .interfaceNamePrefix: .interfaces(prefix: "pod")
+            case .noDetector: .unknown
+            }
+        let options = NFTablesOptions(Surroundings(localSources: sources))
         let backend = try PacketTests.makeBackend(on: node, options)
         let tracing = Tracing(node: node, options: options)
+        let interfaces = ["pod": setting == .bridgeInterface ? "cni0" : "pod3", "outside": "outside"]
         let clients: [String: (NetworkNamespace, IPAddress)] = [
             "pod": (node.pods[2].namespace, node.pods[2].addresses[family]!),
             "node": (node.node, TestNode.nodeAddresses[family]!),
@@ -112,7 +118,7 @@ struct MasqueradeTableTests {
         // Each UDP flow comes from a port of its own: one of an earlier column would still be translated as it was then.
         var lastPort: UInt16 = 20_000
         for (column, policy) in policies.enumerated() {
-            let frontends = frontends(planner, family, eTP: policy.0, iTP: policy.1)
+            let frontends = frontends(planner, node, family, eTP: policy.0, iTP: policy.1)
             _ = try await backend.start(with: frontends)
             for row in Self.rows(setting) {
                 let (namespace, source) = clients[row.client]!
@@ -120,7 +126,14 @@ struct MasqueradeTableTests {
                     for transport in [TransportProtocol.tcp, .udp, .sctp] {
                         var pods: Set<String> = []
                         var isMasqueraded: Set<Bool> = []
-                        let trace = try tracing.trace(frontends, from: source, to: target.1, target.2, over: transport)
+                        let trace = try tracing.trace(
+                            frontends,
+                            from: source,
+                            by: interfaces[row.client],
+                            to: target.1,
+                            target.2,
+                            over: transport
+                        )
                         #expect(trace.verdict == .translated)
                         let seen = trace.sources
                         // Both of two are met by all but one in eight million.

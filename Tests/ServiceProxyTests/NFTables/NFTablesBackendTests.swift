@@ -321,37 +321,10 @@ struct NFTablesBackendTests {
         )
     }
 
-    /// What both tables hold, without handles and order.
     private func holdings(in kernel: (any NFTablesKernel)? = nil) throws -> [String: Set<String>] {
-        let kernel = kernel ?? self.kernel
-        var all: [String: Set<String>] = [:]
-        for family in IPFamily.allCases {
-            let table = table(family).table
-            all["\(family) chains"] = Set(try kernel.chains(of: table).map(\.name))
-            for (chain, rules) in Dictionary(grouping: try kernel.rules(of: table).map(\.rule), by: \.chain) {
-                all["\(family) rules of \(chain)"] = Set(rules.enumerated().map { "\($0) \($1.hashValue)" })
-            }
-            for set in try kernel.sets(of: table) {
-                let skipsSlot = set.name.hasSuffix("backends")
-                all["\(family) \(set.name)"] = Set(
-                    try kernel.elements(of: set.name, in: table).map { element in
-                        var key = skipsSlot ? Array(element.key.bytes.dropLast(4)) : element.key.bytes
-                        var value = "\(element.value)"
-                        if set.name.contains("affinity") {
-                            // The number of a scope depends on what was there before.
-                            if set.name == "affinity-endpoints" { key.removeFirst(4) }
-                            if case .data(let data) = element.value { value = "\(data.bytes.dropFirst(8))" }
-                        }
-                        return "\(key) \(element.end?.bytes ?? []) \(value) \(element.comment ?? "")"
-                    }
-                )
-            }
-        }
-        return all
+        try tableHoldings(in: kernel ?? self.kernel, options)
     }
 }
-
-private let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 private func example(_ addresses: [String], service: Int = 1, isLocal: Bool = true) -> Frontend {
     Frontend(

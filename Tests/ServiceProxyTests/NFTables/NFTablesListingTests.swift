@@ -19,10 +19,10 @@ struct NFTablesListingTests {
         socket = try NetfilterSocket(in: node.node)
     }
 
-    func makeBackend() -> NFTablesBackend {
+    func makeBackend(_ options: NFTablesOptions? = nil) -> NFTablesBackend {
         NFTablesBackend(
             kernel: socket,
-            options: options,
+            options: options ?? self.options,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
     }
@@ -48,6 +48,39 @@ struct NFTablesListingTests {
         #expect(start.findings == [.ipv4: .adopted, .ipv6: .adopted])
         #expect(start.changes <= 4)
         #expect(try await makeBackend().start(with: sampleFrontends).changes == 0)
+    }
+
+    static let detectors: [(LocalSources, local: String, foreign: String)] = [
+        (.within(TestNode.podNetworks), "FAMILY saddr @local-sources", "FAMILY saddr != @local-sources"),
+        (.interface("cni0"), "iifname \"cni0\"", "iifname != \"cni0\""),
+        (.interfaces(prefix: "pod"), "iifname \"pod*\"", "iifname != \"pod*\""),
+        (.interfaces(prefix: "fifteen-letters"), "iifname \"fifteen-letters\"", "iifname != \"fifteen-letters\""),
+    ]
+
+    /// Each way to tell pods replaces the one before, is readable, and survives a reload and a restart.
+    @Test func waysToTellPodsReplaceEachOther() async throws {
+        for (sources, local, foreign) in Self.detectors + Self.detectors.prefix(2) {
+            let options = NFTablesOptions(Surroundings(localSources: sources))
+            let start = try await makeBackend(options).start(with: sampleFrontends)
+            #expect(!start.findings.values.contains(.replaced))
+            for family in ["ip", "ip6"] {
+                let text = try node.node.nft("list", "table", family, "swiftlet")
+                let lines = text.split(separator: "\n").map { $0.drop(while: \.isWhitespace) }
+                let key = "\(family) daddr . meta l4proto . th dport vmap @near-frontends"
+                let mark = "meta mark set meta mark | 0x00004000"
+                #expect(lines.contains("\(local.replacing("FAMILY", with: family)) \(key)"), "\(text)")
+                #expect(
+                    family == "ip6" || lines.contains("\(foreign.replacing("FAMILY", with: family)) \(mark)"),
+                    "\(text)"
+                )
+                try node.node.nft("delete", "table", family, "swiftlet")
+                let directory = try TemporaryDirectory()
+                try text.write(toFile: "\(directory.path)/table", atomically: true, encoding: .utf8)
+                try node.node.nft("-f", "\(directory.path)/table")
+            }
+            #expect(try await makeBackend(options).start(with: sampleFrontends).changes <= 8)
+            #expect(try await makeBackend(options).start(with: sampleFrontends).changes == 0)
+        }
     }
 
     @Test func aRestartChangesNothing() async throws {
@@ -210,6 +243,11 @@ struct NFTablesListingTests {
         		}
         	}
 
+        	set service-cidrs {
+        		typeof ip daddr
+        		flags interval
+        	}
+
         	set nodeport-addresses {
         		typeof ip daddr
         	}
@@ -278,6 +316,11 @@ struct NFTablesListingTests {
         		ip daddr . meta l4proto . th dport vmap @no-endpoints
         	}
 
+        	chain check-cluster-ips {
+        		ip daddr @cluster-ips goto refuse
+        		ip daddr @service-cidrs drop
+        	}
+
         	chain filter-prerouting {
         		type filter hook prerouting priority dstnat - 10; policy accept;
         		ct state new jump check-sources
@@ -313,13 +356,13 @@ struct NFTablesListingTests {
         	chain filter-forward {
         		type filter hook forward priority filter; policy accept;
         		ct state new jump check-endpoints
-        		ct state new ip daddr @cluster-ips goto refuse
+        		ct state new jump check-cluster-ips
         	}
 
         	chain filter-output {
         		type filter hook output priority filter; policy accept;
         		ct state new jump check-endpoints
-        		ct state new ip daddr @cluster-ips goto refuse
+        		ct state new jump check-cluster-ips
         	}
 
         	chain masquerade-nodeport-pick-2 {

@@ -29,15 +29,21 @@ final class TestNode: Sendable {
     ]
     static let port: UInt16 = 8080
 
-    init() throws {
+    /// - Parameter bridge: the name of a bridge that the pods are on; else each is on a link of its own.
+    init(bridge: String? = nil) throws {
         let node = try NetworkNamespace.makeHost()
         self.node = node
+        if let bridge {
+            try node.ip("link", "add", bridge, "type", "bridge")
+            try node.ip("link", "set", bridge, "up")
+        }
         pods = try (1...3).map { index in
             try Self.attach(
                 "pod\(index)",
                 to: node,
                 router: ["10.9.\(index).1/24", "fd09:\(index)::1/64"],
-                machine: ["10.9.\(index).2/24", "fd09:\(index)::2/64"]
+                machine: ["10.9.\(index).2/24", "fd09:\(index)::2/64"],
+                bridge: bridge
             )
         }
         outside = try Self.attach(
@@ -64,13 +70,18 @@ final class TestNode: Sendable {
         _ name: String,
         to node: NetworkNamespace,
         router: [String],
-        machine: [String]
+        machine: [String],
+        bridge: String? = nil
     ) throws -> Machine {
         let namespace = try NetworkNamespace.makeContainer()
         let nodeSocket = try NetlinkSocket(in: node)
         let socket = try NetlinkSocket(in: namespace)
         try nodeSocket.send(.addVeth(VethEnd(name: name), peer: VethEnd(name: "eth0"), in: namespace))
-        for (end, link, addresses) in [(nodeSocket, name, router), (socket, "eth0", machine)] {
+        if let bridge {
+            try node.ip("link", "set", name, "master", bridge)
+            try nodeSocket.send(.setLink(.name(name), up: true))
+        }
+        for (end, link, addresses) in [(nodeSocket, bridge ?? name, router), (socket, "eth0", machine)] {
             let index = try end.get(.link(.name(link))).index
             try end.send(.setLink(.name(link), up: true))
             for address in addresses {

@@ -1,0 +1,89 @@
+import FoundationEssentials
+import KubernetesClient
+import Logging
+import ServiceLifecycle
+import ServiceProxy
+
+/// Removes what kube-proxy has left on the node, once our rules are in place: so Services work at every moment, by the one
+/// or the other (`--replace-kube-proxy`). What cannot be removed is named in the log, and does not stop the proxy.
+struct KubeProxyReplacement: ServiceLifecycle.Service, ControllerObserver, CustomStringConvertible {
+    let description = "replacement of kube-proxy"
+    private let logger: Logger
+    private let commits: AsyncStream<Void>
+    private let commit: AsyncStream<Void>.Continuation
+
+    init(logger: Logger) {
+        self.logger = logger
+        (commits, commit) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func committed(_ report: CommitReport) {
+        if report.succeeded { commit.finish() }
+    }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            for await _ in commits {}
+            guard !Task.isCancelled else { return }
+            await remove()
+            try? await Task.sleep(for: .seconds(Int32.max))  // Until it is cancelled.
+        }
+    }
+
+    private func remove() async {
+        do {
+            let tables = try KubeProxyTables.remove()
+            logger.info(
+                "kube-proxy's nftables tables are removed",
+                metadata: ["tables": .array(tables.map { .string($0) })]
+            )
+        } catch {
+            logger.error("kube-proxy's nftables tables cannot be removed", metadata: ["error": "\(error)"])
+        }
+        for variant in ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"] {
+            await removeChains(variant)
+        }
+    }
+
+    /// - Parameter variant: which of the tools that keep their rules in different places.
+    private func removeChains(_ variant: String) async {
+        do throws(Subprocess.Failure) {
+            let saved = try await run("\(variant)-save")
+            let leftovers = IPTablesLeftovers(in: String(decoding: saved, as: UTF8.self))
+            guard leftovers.chainCount > 0 else { return }
+            _ = try await run(
+                "\(variant)-restore",
+                ["--noflush", "--wait", "5"],
+                input: Array(leftovers.removal.utf8)
+            )
+            logger.info(
+                "kube-proxy's chains are removed",
+                metadata: ["tool": "\(variant)", "chains": "\(leftovers.chainCount)"]
+            )
+        } catch .notFound {
+            logger.debug("no such tool; what it would find is not looked for", metadata: ["tool": "\(variant)"])
+        } catch {
+            logger.error(
+                "kube-proxy's chains cannot be removed; run kube-proxy --cleanup on this node",
+                metadata: ["tool": "\(variant)", "error": "\(error)"]
+            )
+        }
+    }
+
+    private func run(
+        _ command: String,
+        _ arguments: [String] = [],
+        input: [UInt8]? = nil
+    ) async throws(Subprocess.Failure) -> [UInt8] {
+        var environment = ProcessInfo.processInfo.environment
+        environment["PATH"] = "/usr/sbin:/sbin:/usr/bin:/bin:\(environment["PATH"] ?? "")"
+        return try await Subprocess(
+            command: command,
+            arguments: arguments,
+            environment: environment,
+            input: input,
+            timeout: .seconds(60),
+            outputLimit: 256 << 20
+        ).run()
+    }
+}

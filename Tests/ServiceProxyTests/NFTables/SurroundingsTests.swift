@@ -1,0 +1,111 @@
+import Glibc
+import Logging
+import NFTables
+import NetworkTypes
+import TestSupport
+import Testing
+
+@testable import ServiceProxy
+
+/// Other surroundings while the table is in use.
+@Suite struct SurroundingsTests {
+    private let kernel = FakeKernel()
+
+    private func backend(_ surroundings: Surroundings) -> NFTablesBackend {
+        NFTablesBackend(
+            kernel: kernel,
+            options: NFTablesOptions(surroundings),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+    }
+
+    @Test func elementsAloneChange() async throws {
+        let all: [CIDR] = [CIDR("10.96.0.0/16")!, CIDR("fd96::/112")!]
+        var surroundings = Surroundings(
+            nodePorts: [.ipv4: .only([address("172.16.0.1")])],
+            localSources: .within([CIDR("10.9.0.0/24")!])
+        )
+        let backend = backend(surroundings)
+        _ = try await backend.start(with: sampleFrontends)
+        let generation = try kernel.generation()
+        surroundings.serviceCIDRs = Set(all)
+        surroundings.nodePorts[.ipv4] = .only([address("172.16.0.2")])
+        surroundings.localSources = .within([CIDR("10.9.7.0/24")!])
+        #expect(try await backend.adapt(to: surroundings))
+        #expect(try kernel.generation() <= generation + 2)  // One commit for each family.
+        // As if it had been made so.
+        #expect(try await self.backend(surroundings).start(with: sampleFrontends).changes == 0)
+        #expect(try await backend.adapt(to: surroundings))
+        #expect(try kernel.generation() <= generation + 2)
+    }
+
+    @Test(arguments: [
+        Surroundings(nodePorts: [.ipv4: .only([address("172.16.0.1")])], localSources: .within([CIDR("10.9.0.0/24")!])),
+        Surroundings(localSources: .unknown), Surroundings(localSources: .interface("cni0")),
+    ])
+    func otherRulesNeedAnotherBackend(_ surroundings: Surroundings) async throws {
+        let backend = backend(Surroundings(localSources: .within([CIDR("10.9.0.0/24")!])))
+        _ = try await backend.start(with: sampleFrontends)
+        let generation = try kernel.generation()
+        #expect(try await !backend.adapt(to: surroundings))
+        #expect(try kernel.generation() == generation)
+        let start = try await self.backend(surroundings).start(with: sampleFrontends)
+        #expect(start.findings == [.ipv4: .adopted, .ipv6: .adopted])
+        #expect(start.changes > 0)
+    }
+
+    /// 3.1, cluster-ips-check: what nobody has of a service range is dropped, whoever asks and for whatever protocol.
+    @Test(.enabled(if: isRoot), arguments: IPFamily.allCases)
+    func unallocatedClusterIPsAreDropped(family: IPFamily) async throws {
+        let node = try TestNode()
+        let sources = LocalSources.within(TestNode.podNetworks)
+        let backend = try PacketTests.makeBackend(on: node, NFTablesOptions(Surroundings(localSources: sources)))
+        let frontend = Frontend(
+            key: .address(PacketTests.serviceIPs[family]!, .tcp, 80),
+            kind: .clusterIP,
+            servicePort: ServicePortName(namespace: "default", name: "web", port: "http", transport: .tcp),
+            route: Route(backends: node.backends([1], family), masquerade: .unlessLocal, whenEmpty: .reject)
+        )
+        _ = try await backend.start(with: [frontend])
+        let unallocated = address(family == .ipv4 ? "10.96.0.77" : "fd96::77")
+        let range = CIDR(family == .ipv4 ? "10.96.0.0/16" : "fd96::/112")!
+        // As without the range it would go out by the default route, somebody there counts what arrives.
+        try node.node.nft("add", "table", "inet", "probe")
+        try node.node.nft("add chain inet probe post { type filter hook postrouting priority 300; }")
+        let text = family == .ipv4 ? "ip daddr \(unallocated)" : "ip6 daddr \(unallocated)"
+        try node.node.nft("add rule inet probe post \(text) counter")
+        func passed() throws -> Bool {
+            !(try node.node.nft("list", "table", "inet", "probe").contains("counter packets 0 "))
+        }
+        func dialAll() throws {
+            for source in [node.pods[1].namespace, node.outside.namespace, node.node] {
+                for transport in [TransportProtocol.tcp, .udp] {
+                    let error = errorNumber {
+                        try dial(transport, from: source, to: unallocated, port: 80, timeout: 100)
+                    }
+                    // The node itself is told that it may not send.
+                    #expect([EINPROGRESS, EAGAIN, EPERM, ETIMEDOUT].contains(error))
+                }
+            }
+        }
+        try dialAll()
+        #expect(try passed())
+
+        #expect(try await backend.adapt(to: Surroundings(localSources: sources, serviceCIDRs: [range])))
+        try node.node.nft("flush", "chain", "inet", "probe", "post")
+        try node.node.nft("add rule inet probe post \(text) counter")
+        try dialAll()
+        #expect(try !passed())
+        // What is allocated is not touched: it answers, and refuses other ports.
+        #expect(
+            try dial(.tcp, from: node.pods[1].namespace, to: PacketTests.serviceIPs[family]!, port: 80).pod == "pod1"
+        )
+        #expect(
+            errorNumber { try dial(.tcp, from: node.outside.namespace, to: PacketTests.serviceIPs[family]!, port: 81) }
+                == ECONNREFUSED
+        )
+        #expect(try await backend.adapt(to: Surroundings(localSources: sources)))
+        try dialAll()
+        #expect(try passed())
+    }
+}
