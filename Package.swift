@@ -77,9 +77,11 @@ let package = Package(
         program(
             "swiftlet-proxy",
             [
-                "ServiceProxy", "ClusterClient", "JSON", "KubernetesAPI", "KubernetesClient", "KubernetesSource",
-                "KubernetesWire", "Manifests", "NetworkTypes", "ProxyAPI", "StatusServers", "Version", "YAML", logging,
-                serviceLifecycle,
+                "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
+                "KubernetesSource",
+                "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "ProxyAPI", "StatusServers", "Version",
+                "YAML",
+                logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -99,11 +101,17 @@ let package = Package(
         library("Reports", ["IPAM", "ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
-            ["ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", logging],
-            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
+            [
+                "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
+                "ProxyAPI", logging,
+            ],
+            testDependencies: [
+                "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
+            ]
         ),
+        library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
+        library("ComponentLogs", ["JSON", logging]),
         library("ProxyAPI", ["NetworkTypes"]),
-        library("StatusServers", ["NetworkTypes", logging] + nio),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",
@@ -145,6 +153,7 @@ let package = Package(
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
         library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
+        library("PrometheusText"),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("YAML", ["CYAML", "JSON"]),

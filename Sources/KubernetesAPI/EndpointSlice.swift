@@ -13,6 +13,11 @@ public struct EndpointSlice: Hashable, Sendable {
     public var addressType: AddressType
     public var ports: [EndpointPort]
     public var endpoints: [Endpoint]
+    /// When the change of a pod or Service happened that made this version of the slice; `nil` when nobody said.
+    public var lastChangeTriggerTime: Timestamp?
+
+    /// The annotation that has it.
+    public static let triggerTimeAnnotation = "endpoints.kubernetes.io/last-change-trigger-time"
 
     public init(metadata: ObjectMeta, addressType: AddressType, ports: [EndpointPort], endpoints: [Endpoint]) {
         self.metadata = metadata
@@ -39,9 +44,14 @@ public struct EndpointSlice: Hashable, Sendable {
 
 extension EndpointSlice: Codable {
     private enum CodingKeys: String, CodingKey { case metadata, addressType, ports, endpoints }
+    private enum MetadataKeys: String, CodingKey { case annotations }
+    private enum AnnotationKeys: String, CodingKey {
+        case triggerTime = "endpoints.kubernetes.io/last-change-trigger-time"
+    }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
+        lastChangeTriggerTime = Self.triggerTime(container)
         metadata = try container.decode(ObjectMeta.WithKnownLabels.self, forKey: .metadata).metadata
         guard let addressType = try container.word(AddressType.self, forKey: .addressType) else {
             throw DecodingError.keyNotFound(
@@ -71,6 +81,16 @@ extension EndpointSlice: Codable {
         }
     }
 
+    /// Nobody depends on it, so that one that is no time is as good as none.
+    private static func triggerTime(_ container: KeyedDecodingContainer<CodingKeys>) -> Timestamp? {
+        guard let metadata = try? container.nestedContainer(keyedBy: MetadataKeys.self, forKey: .metadata),
+            let annotations = try? metadata.nestedContainer(keyedBy: AnnotationKeys.self, forKey: .annotations),
+            let text = try? annotations.decode(String.self, forKey: .triggerTime)
+        else { return nil }
+        return Timestamp(text)
+    }
+
+    /// Leaves the trigger time out: it matters only to who hears of a change.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(metadata, forKey: .metadata)

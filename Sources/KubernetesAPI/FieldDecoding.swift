@@ -58,30 +58,31 @@ extension KeyedDecodingContainer {
     }
 }
 
-/// A prefix in a list.
-struct APIPrefix: Decodable {
-    let prefix: CIDR
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        do {
-            prefix = try FieldRule.prefix(text)
-        } catch {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
-        }
-    }
-}
-
 /// An IP address in a list or a field of its own.
 struct APIAddress: Decodable {
     let address: IPAddress
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
+        address = try decoder.text { (text) throws(FieldRule.Violation) in try FieldRule.address(text) }
+    }
+}
+
+/// A prefix in a list.
+struct APIPrefix: Decodable {
+    let prefix: CIDR
+
+    init(from decoder: any Decoder) throws {
+        prefix = try decoder.text { (text) throws(FieldRule.Violation) in try FieldRule.prefix(text) }
+    }
+}
+
+extension Decoder {
+    /// A text that obeys a rule.
+    fileprivate func text<Value>(_ rule: (String) throws(FieldRule.Violation) -> Value) throws -> Value {
+        let container = try singleValueContainer()
         let text = try container.decode(String.self)
         do {
-            address = try FieldRule.address(text)
+            return try rule(text)
         } catch {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
         }

@@ -19,16 +19,19 @@ public final class KubernetesClient: Sendable {
     private let session: Session
     private let bucket: Mutex<TokenBucket?>
     private let warnings = Warnings()
+    private let observe: (@Sendable (RequestOutcome) -> Void)?
 
     /// - Parameters:
     ///   - userAgent: as `swiftlet-proxy/1.2.3`.
     ///   - rateLimit: the client's own limit; `nil` for none.
+    ///   - observe: is told of every try of a request.
     /// - Throws: `KubernetesError` when the configuration cannot be used at all: no server, or certificates that are none.
     ///   Files are read when the first request needs them.
     public init(
         _ configuration: KubernetesConfiguration,
         userAgent: String,
         rateLimit: RateLimit?,
+        observe: (@Sendable (RequestOutcome) -> Void)? = nil,
         logger: Logger
     ) throws(KubernetesError) {
         guard !configuration.servers.isEmpty else {
@@ -37,6 +40,7 @@ public final class KubernetesClient: Sendable {
         self.configuration = configuration
         self.userAgent = userAgent
         self.logger = logger
+        self.observe = observe
         session = Session(configuration, logger: logger)
         bucket = Mutex(rateLimit.map { TokenBucket($0, now: .now) })
     }
@@ -106,8 +110,10 @@ public final class KubernetesClient: Sendable {
             try await takeTurn(request, deadline)
             let access = try await session.access(request, deadline)
             let failure: KubernetesError
+            let start = ContinuousClock.now
             do throws(TransportError) {
                 let answer = try await exchange(access.transport, message(request, access, deadline))
+                observe?(RequestOutcome(request, answer.server, answer.status, since: start))
                 warnings.log(answer.headers, request, logger)
                 if (200..<300).contains(answer.status) { return answer.value }
                 failure = KubernetesError(
@@ -118,6 +124,7 @@ public final class KubernetesClient: Sendable {
                     body: answer.body
                 )
             } catch {
+                observe?(RequestOutcome(request, error.server, nil, since: start))
                 failure = KubernetesError(error, request)
             }
             if failure.reason == .unauthorized, !isRenewed {

@@ -97,7 +97,9 @@ actor Informers {
     /// What stands in for a kind makes it known, and goes when the server has the kind after all.
     private func settleStandIns() {
         for (kind, absent) in standIns {
-            guard let index = informers.index(forKey: kind), let place = informers.index(forKey: absent) else { continue }
+            guard let index = informers.index(forKey: kind), let place = informers.index(forKey: absent) else {
+                continue
+            }
             if informers.values[place].isSynced {
                 if !informers.values[index].cache.objects.isEmpty { informers.values[index].clear(&pending) }
             } else if informers.values[index].isAnnounced {

@@ -5,6 +5,13 @@ import KubernetesAPI
 public enum Decoded: Hashable, Sendable {
     case object(KubernetesObject)
     case skipped(SkippedObject)
+
+    /// With what stands outside of the fields that messages have.
+    func noting(_ triggerTime: Timestamp?) -> Decoded {
+        guard let triggerTime, case .object(.endpointSlice(var slice)) = self else { return self }
+        slice.lastChangeTriggerTime = triggerTime
+        return .object(.endpointSlice(slice))
+    }
 }
 
 extension Wire {

@@ -6,7 +6,7 @@ final class NetlinkChannel {
     /// What an error message shall say was being asked.
     typealias Purpose = () -> String
 
-    private let descriptor: Int32
+    let descriptor: Int32
     /// The address of this socket, which the kernel's answers carry (nlmsg_pid).
     let portID: UInt32
     private var buffer: [UInt8]

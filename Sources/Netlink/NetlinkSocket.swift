@@ -119,6 +119,9 @@ public final class NetlinkSocket {
         try channel.join(group.rawValue) { "subscribe to \(group)" }
     }
 
+    /// Readable when there are notifications; for poll, epoll or Dispatch, as long as the socket lives.
+    public var fileDescriptor: Int32 { channel.descriptor }
+
     /// Waits for notifications and gives those of the next datagram; empty when none came in time.
     ///
     /// - Throws: A system call error ENOBUFS when notifications were lost, so that the caller must list anew.

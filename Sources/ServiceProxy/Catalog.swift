@@ -30,7 +30,12 @@ public struct Catalog: Sendable {
     /// The node that the proxy runs on.
     public private(set) var node: NodeFacts
 
-    private var cidrs: [ObjectName: [CIDR]] = [:]
+    /// Counts the changes of ``node`` and of ``serviceCIDRs``.
+    public private(set) var surroundingsChanges = 0
+
+    private var cidrs: [ObjectName: [CIDR]] = [:] {
+        didSet { if cidrs != oldValue { surroundingsChanges += 1 } }
+    }
 
     /// The ranges that cluster IPs are taken from.
     public var serviceCIDRs: Set<CIDR> { Set(cidrs.values.joined()) }
@@ -156,6 +161,7 @@ public struct Catalog: Sendable {
         if let fixedAddress { facts.addresses[fixedAddress.family] = fixedAddress }
         guard facts != self.node else { return }
         self.node = facts
+        surroundingsChanges += 1
         for (name, entry) in entries where entry.service != nil {
             for family in IPFamily.allCases { dirty.insert(ServiceID(name, family)) }  // TOP-8, FW-3
         }

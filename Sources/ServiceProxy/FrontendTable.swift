@@ -19,6 +19,7 @@ public struct FrontendTable: Sendable {
 
     private struct Owner {
         let service: Catalog.ServiceID
+        let kind: Frontend.Kind
         /// Where the frontend is in the owner's claim.
         let index: Int
     }
@@ -36,6 +37,9 @@ public struct FrontendTable: Sendable {
     /// Why, for those that were.
     private var refusalReasons: [Frontend.Key: String] = [:]
 
+    /// How many frontends are wanted.
+    public private(set) var counts = FrontendCounts()
+
     public init() {}
 
     /// Everything that is wanted.
@@ -48,6 +52,12 @@ public struct FrontendTable: Sendable {
     public var hasChanges: Bool { !unprogrammed.isEmpty }
 
     public var hasRefused: Bool { !refused.isEmpty }
+
+    /// The frontends that the backend refused and that are not to be tried now.
+    public var refusedKeys: some Collection<Frontend.Key> { refused.keys }
+
+    /// Whether what is programmed for a key is what is wanted.
+    func isSettled(_ key: Frontend.Key) -> Bool { refused[key] == nil && unprogrammed[key] == nil }
 
     public func frontend(_ key: Frontend.Key) -> Frontend? {
         owners[key].flatMap { owner in claims[owner.service]?.frontends[owner.index] }
@@ -90,13 +100,15 @@ public struct FrontendTable: Sendable {
 
     private mutating func enter(_ service: Catalog.ServiceID, for key: Frontend.Key, index: Int) -> [Conflict] {
         guard let previous = owners[key], previous.service != service || contenders[key] != nil else {
-            owners[key] = Owner(service: service, index: index)
+            if let kind = claims[service]?.frontends[index].kind {
+                setOwner(Owner(service: service, kind: kind, index: index), of: key)
+            }
             return []
         }
         let before = contenders[key] ?? [previous.service]
         let all = before.union([service])
         contenders[key] = all
-        owners[key] = owner(of: key, among: all)
+        setOwner(owner(of: key, among: all), of: key)
         guard let owner = owners[key]?.service, !before.contains(service) || owner != previous.service else {
             return []
         }
@@ -108,20 +120,29 @@ public struct FrontendTable: Sendable {
     }
 
     private mutating func withdraw(_ service: Catalog.ServiceID, from key: Frontend.Key) {
-        guard var all = contenders[key] else {
-            owners[key] = nil
-            return
-        }
+        guard var all = contenders[key] else { return setOwner(nil, of: key) }
         all.remove(service)
-        owners[key] = owner(of: key, among: all)
+        setOwner(owner(of: key, among: all), of: key)
         contenders[key] = all.count > 1 ? all : nil
     }
 
     private func owner(of key: Frontend.Key, among services: Set<Catalog.ServiceID>) -> Owner? {
         guard let service = oldest(of: services),
-            let index = claims[service]?.frontends.firstIndex(where: { $0.key == key })
+            let frontends = claims[service]?.frontends,
+            let index = frontends.firstIndex(where: { $0.key == key })
         else { return nil }
-        return Owner(service: service, index: index)
+        return Owner(service: service, kind: frontends[index].kind, index: index)
+    }
+
+    private mutating func setOwner(_ owner: Owner?, of key: Frontend.Key) {
+        let old: Owner?
+        if let owner {
+            old = owners.updateValue(owner, forKey: key)
+            counts[owner.kind, key.family] += 1
+        } else {
+            old = owners.removeValue(forKey: key)
+        }
+        if let old { counts[old.kind, key.family] -= 1 }
     }
 
     private func oldest(of services: Set<Catalog.ServiceID>) -> Catalog.ServiceID? {

@@ -8,6 +8,7 @@ extension ProxyConfiguration {
     /// - Throws: when the kernel cannot be spoken to.
     public func makeNFTablesBackend(
         _ surroundings: Surroundings,
+        onCleanupFailures: @escaping @Sendable (IPFamily, Int) -> Void = { _, _ in },
         logger: Logger
     ) throws -> some ServiceBackend {
         let socket = try NetfilterSocket()
@@ -22,6 +23,7 @@ extension ProxyConfiguration {
                 families: families,
                 try RulesetMonitor(ignoring: socket.portID)
             ),
+            onCleanupFailures: onCleanupFailures,
             logger: logger
         )
     }

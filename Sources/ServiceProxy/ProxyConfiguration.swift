@@ -33,6 +33,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let oomScoreAdj: Int
     /// Whether what kube-proxy has left is removed, once our rules are in place.
     public let replacesKubeProxy: Bool
+    public let featureGates: FeatureGates
     /// The kernel's settings of connection tracking.
     public let conntrack: ConntrackSettings
 
@@ -109,6 +110,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         socket = (values.socket ?? ProxyAPI.defaultSocket).nonEmpty
         if let socket, !socket.hasPrefix("/") { problems.append("--socket: \"\(socket)\" is not an absolute path") }
         countsConnections = values.countsConnections
+        featureGates = FeatureGates(configuration.featureGates)
         conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
     }
@@ -154,7 +156,12 @@ public struct ProxyConfiguration: Hashable, Sendable {
     }
 
     public var planner: ServicePlanner {
-        ServicePlanner(masqueradeAll: masqueradeAll, familiesWithLocalDetection: localDetection.families)
+        var planner = ServicePlanner(
+            masqueradeAll: masqueradeAll,
+            familiesWithLocalDetection: localDetection.families
+        )
+        planner.servesExternalIPs = featureGates.isEnabled(.allowServiceExternalIPs)
+        return planner
     }
 }
 

@@ -88,6 +88,15 @@ public struct RefusedFrontend: Sendable {
     }
 }
 
+/// Some families could not be programmed; the others were.
+public struct FamilyFailure: Error, CustomStringConvertible {
+    public let families: Set<IPFamily>
+    /// Of the first of them.
+    public let reason: any Error
+
+    public var description: String { "\(reason)" }
+}
+
 public enum ServiceBackendError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What was programmed is gone or was changed by others.
     case lost(String)

@@ -44,9 +44,10 @@ public actor ServiceController {
 
     private let planner: ServicePlanner
     private let families: Set<IPFamily>
-    private let survey: Survey
+    private var survey: Survey
+    private let addressChanges: AsyncStream<Void>?
     private let makeBackend: MakeBackend
-    private let retry: RetryPolicy
+    private var retry: RetryPolicy
     private let observers: [any ControllerObserver]
     private let logger: Logger
 
@@ -66,6 +67,8 @@ public actor ServiceController {
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
     /// What the backend found at its start, of an earlier process, and removed.
     private var unreportedRemovals: Set<Frontend.Key> = []
+    private var triggers = ChangeTriggers()
+    private var faults = FrontendFaults()
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -80,6 +83,7 @@ public actor ServiceController {
     ///   - families: those that the node has; Services are planned for no others.
     ///   - localDetection: how pods are told from other sources.
     ///   - localAddresses: the addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
+    ///   - addressChanges: when they may have changed; `nil` looks from time to time.
     public init(
         node: NodeFacts,
         fixedNodeAddress: IPAddress? = nil,
@@ -89,6 +93,7 @@ public actor ServiceController {
         nodePortAddresses: NodePortAddresses = .primary,
         localDetection: LocalDetection = .clusterCIDR([:]),
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { LocalNode.addresses() },
+        addressChanges: AsyncStream<Void>? = nil,
         retry: RetryPolicy = RetryPolicy(),
         observers: [any ControllerObserver] = [],
         logger: Logger,
@@ -102,6 +107,7 @@ public actor ServiceController {
             localDetection: localDetection,
             localAddresses: localAddresses
         )
+        self.addressChanges = addressChanges
         self.makeBackend = makeBackend
         self.awaited = awaited
         self.retry = retry
@@ -113,7 +119,7 @@ public actor ServiceController {
 
     /// Takes in what a source delivers.
     public func receive(_ batch: ObjectBatch) {
-        let (node, serviceCIDRs) = (catalog.node, catalog.serviceCIDRs)
+        let surroundingsChanges = catalog.surroundingsChanges
         for change in batch.changes {
             if case .set(.endpointSlice(let slice)) = change, slice.serviceName == nil {
                 logger.warning(
@@ -122,12 +128,20 @@ public actor ServiceController {
                 )
             }
             catalog.apply(change)
+            if catalog.hasDirtyServices { triggers.take(change) }
         }
-        if catalog.node != node || catalog.serviceCIDRs != serviceCIDRs { needsSurvey = true }
+        if catalog.surroundingsChanges != surroundingsChanges { needsSurvey = true }
         let wasWaiting = !awaited.isEmpty
         awaited.subtract(batch.synced)
         report(batch)
         if awaited.isEmpty, wasWaiting || needsSurvey || catalog.hasDirtyServices { wakeUp.yield() }
+    }
+
+    /// Goes on with other settings, without losing anything.
+    public func reconfigure(_ retry: RetryPolicy, nodePortAddresses: NodePortAddresses) {
+        self.retry = retry
+        survey.nodePortAddresses = nodePortAddresses
+        lookAround()
     }
 
     /// Commits what there is to commit, until the task is cancelled. What is programmed then stays.
@@ -150,12 +164,12 @@ public actor ServiceController {
                 let isWhole = needsWholeState
                 do {
                     try await commit()
-                    reportCommit(isWhole, since: start, succeeded: true)
+                    reportCommit(isWhole, since: start, failure: nil)
                     failures = 0
                     if retry.minimumInterval > .zero { try? await Task.sleep(for: retry.minimumInterval) }
                 } catch {
                     failures += 1
-                    reportCommit(isWhole, since: start, succeeded: false)
+                    reportCommit(isWhole, since: start, failure: error)
                     let delay = retry.delay(afterFailures: failures)
                     logger.error(
                         "changes could not be programmed; trying again",
@@ -205,6 +219,9 @@ public actor ServiceController {
         for refusal in refusals {
             table.refuse(refusal.change, because: refusal.reason)
             report(refusal)
+        }
+        for fault in faults.committed(refusals, table) {
+            happened(ProxyEvent(fault, uid: uid(of: fault.servicePort.service)))
         }
         logger.log(
             level: isWhole ? .info : .debug,
@@ -259,17 +276,25 @@ public actor ServiceController {
     }
 
     private func followLocalAddresses() async {
-        guard survey.nodePortAddresses != .primary else { return }  // Those come with the Node object.
-        while (try? await Task.sleep(for: retry.addressInterval)) != nil {
-            guard backend != nil, survey.surroundings(of: catalog, after: surroundings) != surroundings else {
-                continue
+        if let addressChanges {
+            for await _ in addressChanges where survey.nodePortAddresses != .primary { lookAround() }
+        } else {
+            while (try? await Task.sleep(for: retry.addressInterval)) != nil {
+                // Primary addresses come with the Node object.
+                if survey.nodePortAddresses != .primary { lookAround() }
             }
-            needsSurvey = true
-            wakeUp.yield()
         }
     }
 
+    /// Before everything is known, the backend is made for what is then.
+    private func lookAround() {
+        guard backend != nil, survey.surroundings(of: catalog, after: surroundings) != surroundings else { return }
+        needsSurvey = true
+        wakeUp.yield()
+    }
+
     private func plan() {
+        triggers.beginCommit()
         for id in catalog.takeDirtyServices() where families.contains(id.family) {
             var plan = ServicePlan.empty
             let service = catalog.service(id.name)
@@ -296,6 +321,7 @@ public actor ServiceController {
                         "owner": "\(conflict.owner.name)",
                     ]
                 )
+                happened(ProxyEvent(conflict, uid: uid(of: conflict.frontend.servicePort.service)))
             }
         }
     }
@@ -323,8 +349,10 @@ public actor ServiceController {
         }
     }
 
-    private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, succeeded: Bool) {
+    /// - Parameter failure: why the commit did not succeed.
+    private func reportCommit(_ isWhole: Bool, since start: ContinuousClock.Instant, failure: (any Error)?) {
         guard !observers.isEmpty else { return }
+        let succeeded = failure == nil
         var report = CommitReport(
             isWhole: isWhole,
             duration: ContinuousClock.now - start,
@@ -332,12 +360,23 @@ public actor ServiceController {
             hasMore: catalog.hasDirtyServices,
             plans: succeeded ? unreportedPlans : [:]
         )
+        if let failure { report.failedFamilies = (failure as? FamilyFailure)?.families ?? families }
+        report.nodePorts = nodePorts
+        report.frontends = table.counts
+        for key in table.refusedKeys { report.refusedFrontends[key.family, default: 0] += 1 }
         if succeeded {
             report.removed = unreportedRemovals
             (unreportedPlans, unreportedRemovals) = ([:], [])
+            report.triggers = triggers.commitSucceeded()
         }
         for observer in observers { observer.committed(report) }
     }
+
+    private func happened(_ event: ProxyEvent) {
+        for observer in observers { observer.happened(event) }
+    }
+
+    private func uid(of service: ObjectName) -> String { catalog.service(service)?.metadata.uid ?? "" }
 
     private func report(_ refusal: RefusedFrontend) {
         logger.error(

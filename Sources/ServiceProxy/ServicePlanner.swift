@@ -7,6 +7,8 @@ public struct ServicePlanner: Hashable, Sendable {
     public let masqueradeAll: Bool
     /// The families in which the source of a packet tells whether it is a pod of this cluster (1.8).
     public let familiesWithLocalDetection: Set<IPFamily>
+    /// Whether external IPs of Services are served (1.2).
+    public var servesExternalIPs = true
 
     public init(masqueradeAll: Bool = false, familiesWithLocalDetection: Set<IPFamily> = []) {
         self.masqueradeAll = masqueradeAll
@@ -24,7 +26,7 @@ public struct ServicePlanner: Hashable, Sendable {
             let clusterIP = service.clusterIPs.first(where: { $0.family == family })
         else { return .empty }
 
-        let externalIPs = service.externalIPs.filter { $0.family == family }
+        let externalIPs = servesExternalIPs ? service.externalIPs.filter { $0.family == family } : []
         let loadBalancerIPs = service.ingress.filter(\.isVIP).map(\.address).filter { $0.family == family }
         let sources = AllowedSources(
             of: service.loadBalancerSourceRanges,
@@ -85,6 +87,7 @@ public struct ServicePlanner: Hashable, Sendable {
             }
         }
         var plan = ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
+        plan.healthCheck = HealthCheck(service, slices, on: node)
         plan.servingUDP = servingUDP
         return plan
     }
@@ -131,6 +134,8 @@ public struct ServicePlan: Hashable, Sendable {
     public let frontends: [Frontend]
     /// Source ranges that are no CIDRs, and are left out (1.2).
     public let unreadableSourceRanges: [String]
+    /// What load balancers are told that ask this node; `nil` when none does.
+    public var healthCheck: HealthCheck?
     /// Where the flows of the UDP service ports may go on to (CT-4).
     public var servingUDP: [ServingPort] = []
 

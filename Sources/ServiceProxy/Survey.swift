@@ -4,7 +4,7 @@ import NetworkTypes
 /// Finds out what the surroundings of the backend are.
 struct Survey: Sendable {
     let families: Set<IPFamily>
-    let nodePortAddresses: NodePortAddresses
+    var nodePortAddresses: NodePortAddresses
     let localDetection: LocalDetection
     /// The addresses of the node's interfaces at this moment, or `nil` when they cannot be told.
     let localAddresses: @Sendable () -> Set<IPAddress>?
@@ -43,7 +43,7 @@ struct Survey: Sendable {
             let blind = families.filter { !new.localSources.detects($0) }.sorted { $0.rawValue < $1.rawValue }
             if !blind.isEmpty {
                 // Without it the marks of MQ-2 and the way of FE-6 (a) are missing.
-                logger.warning(
+                logger.info(
                     "pods cannot be told from other sources: traffic from outside to cluster IPs is not masqueraded",
                     metadata: ["families": .array(blind.map { .string("\($0)") })]
                 )

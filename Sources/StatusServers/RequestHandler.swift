@@ -31,6 +31,8 @@ final class RequestHandler: ChannelInboundHandler {
     private let sizeLimit: RequestSizeLimit
     private let answer: StatusServer.Answer
     private var head: HTTPRequestHead?
+    /// As far as it came; the limit of requests is that of bodies too.
+    private var body = ByteBuffer()
     private var deadline: Scheduled<Void>?
 
     init(limits: StatusServerLimits, sizeLimit: RequestSizeLimit, answer: @escaping StatusServer.Answer) {
@@ -45,8 +47,10 @@ final class RequestHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head(let head): self.head = head
-        case .body: break
+        case .head(let head):
+            self.head = head
+            body.clear()
+        case .body(var part): body.writeBuffer(&part)
         case .end:
             sizeLimit.restart()
             guard let head else { return }
@@ -64,7 +68,9 @@ final class RequestHandler: ChannelInboundHandler {
         let request = StatusRequest(
             method: head.method.rawValue,
             path: String(parts[0]),
-            query: parts.count > 1 ? String(parts[1]) : ""
+            query: parts.count > 1 ? String(parts[1]) : "",
+            accept: head.headers[canonicalForm: "Accept"].joined(separator: ","),
+            body: String(buffer: body)
         )
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         let boundContext = NIOLoopBound(context, eventLoop: context.eventLoop)

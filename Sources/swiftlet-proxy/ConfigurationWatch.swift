@@ -1,35 +1,35 @@
 import Glibc
 import ServiceLifecycle
 
-/// Ends the proxy when its configuration file says something else than at the start (2.12), for its supervisor to start
-/// it again.
+/// Tells when the content of the configuration file changes (2.12).
 ///
 /// It looks once a second: the path may lead through links, as that of a mounted ConfigMap does, and any of them can be
 /// replaced, so that notices of the kernel would have to be asked for in several directories, again after each change.
 struct ConfigurationWatch: ServiceLifecycle.Service, CustomStringConvertible {
     let description = "configuration file"
+    /// As it was at the start.
     let file: ConfigurationFile
-
-    struct Changed: Error, CustomStringConvertible {
-        let path: String
-
-        var description: String { "--config: the content of \(path) has changed; start again to use it" }
-    }
+    /// An error of it ends the process.
+    let changed: @Sendable (ConfigurationFile) async throws -> Void
 
     func run() async throws {
         try await cancelWhenGracefulShutdown {
+            var known = file
             var seen: FileState?
-            var differs = false
+            var new: ConfigurationFile?
             while (try? await Task.sleep(for: .seconds(1))) != nil {
                 // A file that is gone may be on its way back.
                 guard let state = FileState(of: file.path) else { continue }
                 if state == seen {
                     // Twice the same: whoever writes it is done.
-                    if differs { throw Changed(path: file.path) }
+                    guard let file = new else { continue }
+                    new = nil
+                    known = file
+                    try await changed(file)
                 } else {
                     seen = state
                     // One that cannot be read would only keep the next start from working.
-                    differs = (try? ConfigurationFile.bytes(of: file.path)).map { $0 != file.bytes } ?? false
+                    new = (try? ConfigurationFile(file.path)).flatMap { $0.bytes != known.bytes ? $0 : nil }
                 }
             }
         }

@@ -4,28 +4,27 @@ import Logging
 import Manifests
 import ServiceLifecycle
 import ServiceProxy
-import StatusServers
 import Version
 
 /// The parts of the proxy, put together and run until a signal.
 struct ProxyDaemon {
     private let configuration: ProxyConfiguration
-    private let values: ProxyCommandLine.Values
+    private let running: RunningConfiguration
     private let configurationFile: ConfigurationFile?
     private let logger: Logger
 
     /// How long a commit may still take after a signal. Cutting it off is safe: the kernel does all of it or nothing.
     private static let graceInterval = DispatchTimeInterval.milliseconds(800)
 
-    /// - Parameter configurationFile: what the configuration was read from; the run ends when it changes.
+    /// - Parameter configurationFile: what the configuration was read from; its changes are followed.
     init(
         _ configuration: ProxyConfiguration,
-        _ values: ProxyCommandLine.Values,
+        _ running: RunningConfiguration,
         _ configurationFile: ConfigurationFile?,
         _ log: ProxyLog
     ) {
         self.configuration = configuration
-        self.values = values
+        self.running = running
         self.configurationFile = configurationFile
         logger = log.logger
     }
@@ -36,7 +35,8 @@ struct ProxyDaemon {
 
     func run() async throws {
         try StartCheck.run(logger: logger)
-        let source = try configuration.makeObjectSource(logger: logger)
+        let access = try configuration.makeClusterAccess(logger: logger)
+        let source = access.source
         adjustOOMScore()
         let configuration = configuration
         let logger = logger
@@ -48,11 +48,13 @@ struct ProxyDaemon {
             awaitsNode: isAPI
         )
         let replacement = configuration.replacesKubeProxy ? [KubeProxyReplacement(logger: logger)] : []
-        let retry = ServiceController.RetryPolicy(
-            longestDelay: configuration.syncPeriod,
-            minimumInterval: configuration.minSyncPeriod
-        )
-        let conntrack = ConntrackCleaner(retry: retry, logger: logger)
+        // Without it addresses are looked at every few seconds.
+        let addressWatch = try? AddressWatch()
+        defer { withExtendedLifetime(addressWatch) {} }
+        let view = OperatorServices(configuration, running, access, status, logger: logger)
+        let conntrack = ConntrackCleaner(retry: configuration.retryPolicy, logger: logger) {
+            status.cleanedConntrack($0, $1, deleted: $2)
+        }
         let controller = ServiceController(
             node: NodeFacts(name: configuration.nodeName),
             fixedNodeAddress: configuration.nodeAddress,
@@ -61,14 +63,21 @@ struct ProxyDaemon {
             families: LocalNode.families,
             nodePortAddresses: configuration.nodePortAddresses,
             localDetection: configuration.localDetection,
-            retry: retry,
-            observers: [status, conntrack] + replacement,
+            addressChanges: addressWatch?.changes,
+            retry: configuration.retryPolicy,
+            observers: view.observers + [conntrack] + replacement,
             logger: logger,
-            makeBackend: { try configuration.makeNFTablesBackend($0, logger: logger) }
+            makeBackend: { surroundings in
+                try configuration.makeNFTablesBackend(
+                    surroundings,
+                    onCleanupFailures: { status.cleanupFailed($0, $1) },
+                    logger: logger
+                )
+            }
         )
         let gate = NodeGate(
             name: configuration.nodeName,
-            configuration: values.configuration,
+            configuration: running.values.configuration,
             families: LocalNode.families,
             fixedAddress: configuration.nodeAddress,
             patience: isAPI ? NodeGate.Patience() : .withoutNode,
@@ -76,7 +85,6 @@ struct ProxyDaemon {
             consumer: { await controller.receive($0) }
         )
         let explainer = try configuration.makeExplainer(of: controller, families: LocalNode.families, logger: logger)
-        let pages = StatusPages(status: status, values: values) { await explainer.connectionMetrics() }
         logger.info(
             "starting",
             metadata: [
@@ -97,43 +105,14 @@ struct ProxyDaemon {
                     ),
                     .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + replacement.map { .init(service: $0) } + servers(pages).map { .init(service: $0) }
-                    + configurationWatch.map { .init(service: $0) } + socket(explainer).map { .init(service: $0) },
+                ] + replacement.map { .init(service: $0) }
+                    + view.services(following: configurationFile, controller, explainer).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
         )
         try await group.run()
         logger.info("stopped; the rules stay")
-    }
-
-    private func servers(_ pages: StatusPages) -> [ListeningService] {
-        let servers: [(String, BindAddress?, StatusServer.Answer)] = [
-            ("healthz", configuration.healthServer, { pages.health($0) }),
-            ("metrics", configuration.statusServer, { await pages.status($0) }),
-        ]
-        return servers.compactMap { name, address, answer in
-            address.map {
-                ListeningService(
-                    description: name,
-                    address: $0,
-                    failsHard: configuration.bindAddressHardFail,
-                    logger: logger,
-                    answer: answer
-                )
-            }
-        }
-    }
-
-    private func socket(_ explainer: ProxyExplainer) -> [LocalSocketService] {
-        let pages = ExplainPages(explainer: explainer)
-        return configuration.socket.map {
-            [LocalSocketService(path: $0, logger: logger) { await pages.answer($0) }]
-        } ?? []
-    }
-
-    private var configurationWatch: [ConfigurationWatch] {
-        configurationFile.map { [ConfigurationWatch(file: $0)] } ?? []
     }
 
     private func adjustOOMScore() {
@@ -156,7 +135,7 @@ struct ProxyDaemon {
 }
 
 /// A part of the daemon that ends by cancellation.
-private struct UntilShutdown: ServiceLifecycle.Service, CustomStringConvertible {
+struct UntilShutdown: ServiceLifecycle.Service, CustomStringConvertible {
     let description: String
     let body: @Sendable () async throws -> Void
 

@@ -11,11 +11,11 @@ enum SwiftletProxy {
         USAGE: swiftlet-proxy [flags]
 
         Runs in the foreground, one per node, and logs to the standard error output.
-        It reads Services, EndpointSlices (or Endpoints, where a Service has no
-        slices) and its own Node, and keeps the nftables tables "ip swiftlet" and
-        "ip6 swiftlet" in accord with them. Rules of other programs are not touched.
-        Nothing is written before all objects are known. It needs CAP_NET_ADMIN in
-        the network namespace of the node.
+        It reads Services, EndpointSlices (or Endpoints, where there are no slices),
+        ServiceCIDRs and its own Node, and keeps the nftables tables "ip swiftlet" and
+        "ip6 swiftlet" in accord with them. Rules of other programs are not touched
+        without --replace-kube-proxy. Nothing is written before all objects are known.
+        It needs Linux 5.13 and CAP_NET_ADMIN in the network namespace of the node.
 
         THE API SERVER
           Without --manifests, objects come from the Kubernetes API: the server and the
@@ -25,11 +25,21 @@ enum SwiftletProxy {
           While the server is away, what was last known stays programmed; and since that
           is kept in the file --snapshot too, a node that starts meanwhile has Services.
 
+        THE NODE
+          The Node that has the name of this host, or that of --hostname-override, says
+          where node ports are served and which zone this is; with --detect-local-mode
+          NodeCIDR also where pods are. With an API server the proxy waits up to 30
+          seconds for it to have an address, then goes on without; with NodeCIDR it
+          waits 5 minutes more for spec.podCIDRs, and then ends. Changes of the Node are
+          followed at once. While the Node is deleted, being deleted, or tainted with
+          ToBeDeletedByClusterAutoscaler, /healthz answers 503.
+
         CONFIGURATION
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
           --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot,
-          --socket and --connection-counters count beside it. What has no effect is named in the log. When the content of the
+          --replace-kube-proxy, --socket and --connection-counters count beside it. What
+          has no effect is named in the log. When the content of the
           file changes, the process ends with status 1 within some seconds, so that its
           supervisor starts it again with it; its rules stay meanwhile. A file that is
           removed changes nothing.
@@ -66,8 +76,13 @@ enum SwiftletProxy {
         EXIT STATUS
           0  ended by a signal, or --cleanup, --init-only, --write-config-to, --help or
              --version did their work
-          1  any error: a wrong command line or configuration, no permission, rules that
-             stayed, a configuration file that changed
+          1  any error: a wrong command line or configuration, no permission, a kernel
+             that will not do, rules that stayed, a configuration file that changed, no
+             spec.podCIDRs where they are needed
+
+        ENVIRONMENT
+          KUBE_PROXY_NFTABLES_SKIP_KERNEL_VERSION_CHECK: when set to anything, an older
+          kernel is tried too.
 
         EXAMPLES
           swiftlet-proxy --kubeconfig /etc/swiftlet/proxy.kubeconfig \\
@@ -126,7 +141,8 @@ enum SwiftletProxy {
             configuration.conntrack.apply(logger: log.logger)
             return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
-        try await ProxyDaemon(configuration, values, configurationFile, log).run()
+        let running = RunningConfiguration(commandLine, values, log)
+        try await ProxyDaemon(configuration, running, configurationFile, log).run()
     }
 
     private static func requirePermission(to purpose: String) throws {

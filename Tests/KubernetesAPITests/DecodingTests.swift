@@ -172,7 +172,10 @@ import Testing
         let error = #expect(throws: DecodingError.self) {
             try decode(ServiceCIDR.self, #"{"metadata":{"name":"a"},"spec":{"cidrs":["10.96.0.0/33"]}}"#)
         }
-        #expect(error.map { FieldError($0).description } == #"spec.cidrs[0]: "10.96.0.0/33" is not a CIDR like 10.96.0.0/16"#)
+        #expect(
+            error.map { FieldError($0).description }
+                == #"spec.cidrs[0]: "10.96.0.0/33" is not a CIDR like 10.96.0.0/16"#
+        )
     }
 
     @Test func aPageOfAList() throws {

@@ -38,13 +38,20 @@ func kubernetesClient(
     _ server: TestAPIServer,
     _ credential: Credential? = nil,
     rateLimit: RateLimit? = nil,
-    log: LogRecord = LogRecord()
+    log: LogRecord = LogRecord(),
+    observe: (@Sendable (RequestOutcome) -> Void)? = nil
 ) throws -> KubernetesClient {
     let directory = try TemporaryDirectory()
     let path = "\(directory.path)/config"
     try server.writeKubeconfig(to: path, credential)
     let configuration = try KubernetesConfiguration.load(kubeconfig: path, master: nil, environment: [:])
-    return try KubernetesClient(configuration, userAgent: "test/1", rateLimit: rateLimit, logger: log.logger())
+    return try KubernetesClient(
+        configuration,
+        userAgent: "test/1",
+        rateLimit: rateLimit,
+        observe: observe,
+        logger: log.logger()
+    )
 }
 
 /// The error that something ends with.

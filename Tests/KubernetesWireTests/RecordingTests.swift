@@ -65,8 +65,8 @@ struct RecordingTests {
 
     @Test(arguments: [("10-list-nodes", WireEncoding.json), ("60-pb-list-nodes", .protobuf)])
     func whatAProxyReadsOfANode(_ name: String, _ encoding: WireEncoding) throws {
-        guard case .node(let node)? = try list(.node, name, encoding).items.first(where: { $0.metadata.name == "lab-n1" })
-        else {
+        let items = try list(.node, name, encoding).items
+        guard case .node(let node)? = items.first(where: { $0.metadata.name == "lab-n1" }) else {
             Issue.record("no Node lab-n1")
             return
         }

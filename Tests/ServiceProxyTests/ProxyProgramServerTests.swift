@@ -90,6 +90,7 @@ extension ProxyProgramTests {
         try await eventually { !proxy.isRunning }
         #expect(proxy.wait() == 1)
         #expect(proxy.log.contains("Error: --config: the content of \(configuration) has changed"), "\(proxy.log)")
+        #expect(proxy.log.contains("clusterCIDR was 10.9.0.0/16, is 10.0.0.0/8"), "\(proxy.log)")
         #expect(answers(from: client, to: "10.96.0.10") == ["pod1"])
 
         // A look at the configuration leaves everything as it is.

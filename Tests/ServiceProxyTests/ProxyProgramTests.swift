@@ -102,7 +102,7 @@ import Testing
         // A broken file is named with its line, and changes nothing.
         try write("web.yaml", Self.service("web", "10.96.0.10", pods: [1]) + "---\nkind: ]\n")
         try await eventually {
-            proxy.log.contains("file=\(directory)/web.yaml line=22 reason=not valid YAML")
+            proxy.log.contains("file=\"\(directory)/web.yaml\" line=22 reason=\"not valid YAML")
         }
         #expect(answers(from: client, to: "10.96.0.10") == ["pod2"])
 
@@ -129,7 +129,7 @@ import Testing
         proxy = try NodeProgram(in: node.node, arguments)
         try await eventually { proxy.log.contains("everything is programmed") }
         #expect(try elements(on: node) == rules)
-        #expect(proxy.log.contains("finding=adopted table=ip swiftlet"))
+        #expect(proxy.log.contains("finding=\"adopted\" table=\"ip swiftlet\""))
 
         // Killed, changed meanwhile, started again.
         proxy.kill()

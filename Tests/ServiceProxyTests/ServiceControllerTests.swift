@@ -3,7 +3,10 @@ import KubernetesAPI
 import Logging
 import NetworkTypes
 import Synchronization
+import TestSupport
 import Testing
+
+import class Netlink.NetworkNamespace
 
 @testable import ServiceProxy
 
@@ -81,6 +84,7 @@ private final class MemoryBackend: ServiceBackend {
         awaiting: Set<ObjectKind> = [],
         nodePortAddresses: NodePortAddresses = .primary,
         localAddresses: @escaping @Sendable () -> Set<IPAddress>? = { [] },
+        observers: [any ControllerObserver] = [],
         _ body: (ServiceController, MemoryBackend) async throws -> Void
     ) async throws {
         let backend = MemoryBackend()
@@ -96,6 +100,7 @@ private final class MemoryBackend: ServiceBackend {
                 refusedInterval: .milliseconds(20),
                 addressInterval: .milliseconds(5)
             ),
+            observers: observers,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             makeBackend: { surroundings in
                 backend.state.withLock { $0.nodePorts.append(surroundings.nodePorts) }
@@ -223,6 +228,18 @@ private final class MemoryBackend: ServiceBackend {
         }
     }
 
+    @Test(.enabled(if: isRoot)) func interfacesTellWhenTheirAddressesChange() async throws {
+        let namespace = try NetworkNamespace.makeContainer()
+        let watch = try AddressWatch(in: namespace)
+        var changes = watch.changes.makeAsyncIterator()
+        for text in ["10.0.0.1/32", "fd00::1/128"] {
+            try namespace.ip("address", "add", text, "dev", "lo")
+            #expect(await changes.next() != nil)
+            try namespace.ip("address", "del", text, "dev", "lo")
+            #expect(await changes.next() != nil)
+        }
+    }
+
     @Test func nodePortsFollowTheInterfaces() async throws {
         let local = Mutex<Set<IPAddress>?>([address("10.0.0.1")])
         try await withController(
@@ -239,6 +256,85 @@ private final class MemoryBackend: ServiceBackend {
                 backend.state.withLock { $0.nodePorts.map { $0[.ipv4] } }
                     == [.only([address("10.0.0.1")]), .only([address("10.0.0.2")])]
             )
+        }
+    }
+}
+
+/// Keeps what it is told.
+private final class Witness: ControllerObserver {
+    struct State {
+        var events: [ProxyEvent] = []
+        var commits: [CommitReport] = []
+    }
+
+    let state = Mutex(State())
+
+    func happened(_ event: ProxyEvent) { state.withLock { $0.events.append(event) } }
+
+    func committed(_ commit: CommitReport) { state.withLock { $0.commits.append(commit) } }
+}
+
+/// What observers hear.
+extension ServiceControllerTests {
+    @Test func faultsAndConflictsAreEvents() async throws {
+        let bad = Frontend.Key.address(address("10.96.0.66"), .tcp, 80)
+        let witness = Witness()
+        func events(_ reason: String) -> [ProxyEvent] {
+            witness.state.withLock { $0.events.filter { $0.reason == reason } }
+        }
+        try await withController(observers: [witness]) { controller, backend in
+            backend.state.withLock { $0.refusedKeys = [bad] }
+            let shared = address("203.0.113.1")
+            let services = [
+                service("bad", clusterIPs: ["10.96.0.66"]) { $0.metadata.uid = "u-bad" },
+                service("old", clusterIPs: ["10.96.0.11"], created: 1) { $0.externalIPs = [shared] },
+                service("new", clusterIPs: ["10.96.0.12"], created: 2) {
+                    $0.externalIPs = [shared]
+                    $0.metadata.uid = "u-new"
+                },
+            ]
+            await controller.receive(
+                ObjectBatch(changes: services.map { .set(.service($0)) }, synced: [.service])
+            )
+            try await eventually { events("FailedToProgramFrontend").count > 0 }
+            let refused = try #require(events("FailedToProgramFrontend").first)
+            #expect(refused.subject == .service(ObjectName(namespace: "default", name: "bad"), uid: "u-bad"))
+            #expect(refused.isWarning)
+            let conflict = try #require(events("FrontendConflict").first)
+            #expect(conflict.subject == .service(ObjectName(namespace: "default", name: "new"), uid: "u-new"))
+            #expect(conflict.note.contains("default/old"))
+            #expect(events("FrontendConflict").count == 1)
+            let counted = try #require(witness.state.withLock { $0.commits.last })
+            #expect(counted.frontends[.clusterIP, .ipv4] == 3)
+            #expect(counted.frontends[.externalIP, .ipv4] == 1)
+            #expect(counted.refusedFrontends == [.ipv4: 1])
+            #expect(counted.nodePorts == [.ipv4: .all, .ipv6: .all])
+
+            backend.state.withLock { $0.refusedKeys = [] }
+            try await eventually { events("FrontendProgrammed").count == 1 }
+            #expect(events("FrontendProgrammed").first?.isWarning == false)
+            try await eventually { witness.state.withLock { $0.commits.last?.refusedFrontends } == [:] }
+        }
+    }
+
+    @Test func otherNodePortAddressesAreFollowed() async throws {
+        let witness = Witness()
+        try await withController(
+            localAddresses: { [address("10.0.0.1"), address("192.0.2.1")] },
+            observers: [witness]
+        ) { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+            await controller.reconfigure(
+                .init(refusedInterval: .milliseconds(20), addressInterval: .milliseconds(5)),
+                nodePortAddresses: .within([CIDR("10.0.0.0/8")!])
+            )
+            try await eventually { backend.state.withLock { $0.starts } == 2 }
+            let last = backend.state.withLock { $0.nodePorts.last?[.ipv4] }
+            #expect(last == .only([address("10.0.0.1")]))
+            try await eventually {
+                witness.state.withLock { $0.commits.last?.nodePorts[.ipv4] } == .only([address("10.0.0.1")])
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ import Synchronization
 public actor EventRecorder {
     private let client: KubernetesClient
     private let logger: Logger
-    private let events: AsyncStream<(Event, Timestamp)>
-    private nonisolated let queue: AsyncStream<(Event, Timestamp)>.Continuation
+    private let entries: AsyncStream<Entry>
+    private nonisolated let queue: AsyncStream<Entry>.Continuation
     private var series: EventSeries
     private var bucket: TokenBucket
     private var isFailing = false
@@ -17,29 +17,53 @@ public actor EventRecorder {
     /// How many events may wait to be written.
     public static let queueLimit = 256
     private static let interval: Duration = .seconds(60)
+    /// How often an event is tried to be written while the server is away, and how long after each other; as client-go.
+    private static let tries = 12
+    private let pause: Duration
+
+    private enum Entry: Sendable {
+        case event(Event, Timestamp)
+        /// Ends when everything before it is done.
+        case mark(AsyncStream<Void>.Continuation)
+    }
 
     /// - Parameters:
     ///   - controller: who reports, as `swiftlet.io/proxy`.
     ///   - instance: which one of them, as the name of the node.
     ///   - rateLimit: of what it writes, beside that of the client.
+    ///   - pause: before it tries again to write what the server did not take.
     public init(
         client: KubernetesClient,
         controller: String,
         instance: String,
         rateLimit: RateLimit = RateLimit(qps: 1, burst: 25),
+        pause: Duration = .seconds(10),
         logger: Logger
     ) {
         self.client = client
         self.logger = logger
-        (events, queue) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.queueLimit))
+        self.pause = pause
+        (entries, queue) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.queueLimit))
         series = EventSeries(EventReporter(controller: controller, instance: instance))
         bucket = TokenBucket(rateLimit, now: .now)
     }
 
     /// Takes an event to be written, at once and without waiting; when too many wait already it is dropped.
     public nonisolated func record(_ event: Event) {
-        if case .dropped = queue.yield((event, .now)) {
+        if case .dropped = queue.yield(.event(event, .now)) {
             logger.debug("too many events wait to be written: one is dropped", metadata: ["reason": "\(event.reason)"])
+        }
+    }
+
+    /// Waits until what was recorded before is written, or could not be, but no longer than a limit.
+    public nonisolated func flush(within limit: Duration) async {
+        let (done, mark) = AsyncStream.makeStream(of: Void.self)
+        if case .dropped = queue.yield(.mark(mark)) { mark.finish() }
+        await withTaskGroup { group in
+            group.addTask { for await _ in done {} }
+            group.addTask { try? await Task.sleep(for: limit) }  // Ends early when the other is first.
+            await group.next()
+            group.cancelAll()
         }
     }
 
@@ -47,7 +71,12 @@ public actor EventRecorder {
     public func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask {
-                for await (event, time) in self.events { await self.take(event, time) }
+                for await entry in self.entries {
+                    switch entry {
+                    case .event(let event, let time): await self.take(event, time)
+                    case .mark(let mark): mark.finish()
+                    }
+                }
             }
             group.addTask {
                 while (try? await Task.sleep(for: Self.interval)) != nil { await self.writeDue() }
@@ -69,9 +98,18 @@ public actor EventRecorder {
             guard (try? await Task.sleep(for: wait)) != nil else { return }
         }
         do throws(KubernetesError) {
-            switch write {
-            case .create(let stored): try await create(stored)
-            case .patch(let stored): try await patch(stored)
+            var triesLeft = Self.tries
+            while true {
+                do throws(KubernetesError) {
+                    switch write {
+                    case .create(let stored): try await create(stored)
+                    case .patch(let stored): try await patch(stored)
+                    }
+                    break
+                } catch {
+                    triesLeft -= 1
+                    guard triesLeft > 0, error.mayPass, (try? await Task.sleep(for: pause)) != nil else { throw error }
+                }
             }
             isFailing = false
         } catch {
@@ -98,6 +136,17 @@ public actor EventRecorder {
             // The server forgets events after an hour.
             guard error.reason == .notFound else { throw error }
             try await create(stored)
+        }
+    }
+}
+
+extension KubernetesError {
+    /// Whether the server may take tomorrow what it did not take today.
+    fileprivate var mayPass: Bool {
+        switch reason {
+        case .tooManyRequests, .unavailable: true
+        case .transport(let reason): reason != .cancelled && reason != .configuration
+        default: false
         }
     }
 }

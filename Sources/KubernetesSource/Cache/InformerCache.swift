@@ -157,9 +157,13 @@ extension KubernetesObject {
         ResourceVersion.isOlder(metadata.resourceVersion, than: other.metadata.resourceVersion)
     }
 
-    /// Whether a consumer sees no difference.
+    /// Whether a consumer sees no difference. When a slice changed is of no interest where nothing else did.
     func hasSameContent(as other: KubernetesObject) -> Bool {
         var copy = self
+        if case .endpointSlice(var slice) = copy, case .endpointSlice(let other) = other {
+            slice.lastChangeTriggerTime = other.lastChangeTriggerTime
+            copy = .endpointSlice(slice)
+        }
         copy.metadata.resourceVersion = other.metadata.resourceVersion
         return copy == other
     }

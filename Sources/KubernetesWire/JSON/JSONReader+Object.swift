@@ -18,11 +18,15 @@ extension JSONReader {
         do {
             var message = Body()
             var types = TypeNames()
+            var triggerTime: Timestamp?
             try object { (name, reader) throws(Failure) in
                 if reader.null() { return }
+                if kind == .endpointSlice, name == "metadata" { triggerTime = try reader.triggerTime() }
                 if try !types.readMember(name, &reader) { try message.readMember(name, &reader) }
             }
-            guard let fault = types.fault(wanted: kind, typed: typed) else { return message.decoded(kind, pool) }
+            guard let fault = types.fault(wanted: kind, typed: typed) else {
+                return message.decoded(kind, pool).noting(triggerTime)
+            }
             return .skipped(PartialMeta(message.metadata).skipped(kind, fault))
         } catch {
             failure = error
@@ -58,6 +62,22 @@ extension JSONReader {
             }
         }
         return meta
+    }
+
+    /// Reads of the metadata of a slice, which comes next and stays there, when the change happened that made the slice.
+    private mutating func triggerTime() throws(Failure) -> Timestamp? {
+        guard try kind() == .object else { return nil }
+        let start = mark()
+        var time: Timestamp?
+        try object { (name, reader) throws(Failure) in
+            guard name == "annotations", try reader.kind() == .object else { return try reader.skip() }
+            try reader.object { (name, reader) throws(Failure) in
+                guard name == EndpointSlice.triggerTimeAnnotation else { return try reader.skip() }
+                time = try reader.stringIfValid().flatMap { Timestamp($0) }
+            }
+        }
+        rewind(to: start)
+        return time
     }
 
     /// Of the object of a bookmark.

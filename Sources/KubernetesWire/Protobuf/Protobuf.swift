@@ -13,6 +13,10 @@ enum Protobuf {
         static let name: UInt64 = 1
         static let namespace: UInt64 = 3
         static let resourceVersion: UInt64 = 6
+        static let annotations: UInt64 = 12
+        /// Of an entry of a map.
+        static let key: UInt64 = 1
+        static let value: UInt64 = 2
     }
 
     /// Most of an object is not read: what it is not asked for is not kept either.
@@ -43,7 +47,8 @@ enum Protobuf {
         _ pool: StringPool
     ) -> Decoded {
         do {
-            return try message(Body.self, range, in: bytes).decoded(kind, pool)
+            let decoded = try message(Body.self, range, in: bytes).decoded(kind, pool)
+            return kind == .endpointSlice ? decoded.noting(triggerTime(range, in: bytes)) : decoded
         } catch {
             let meta = partialMeta(range, in: bytes)
             return .skipped(meta.skipped(kind, FieldError(components: [], reason: error.message)))
@@ -72,6 +77,31 @@ enum Protobuf {
             // What was read before the fault is what can be known.
         }
         return meta
+    }
+
+    /// When the change happened that made a slice. Read in place: annotations may be large, and no other counts.
+    private static func triggerTime(_ range: Range<Int>, in bytes: Span<UInt8>) -> Timestamp? {
+        do {
+            var fields = ProtobufFields(try metadata(range, in: bytes))
+            while let field = try fields.next(in: bytes) {
+                guard field.number == ObjectMetaField.annotations, case .bytes(let range) = field.value else { continue }
+                var fields = ProtobufFields(range)
+                var isTriggerTime = false
+                while let field = try fields.next(in: bytes) {
+                    guard case .bytes(let range) = field.value else { continue }
+                    switch field.number {
+                    case ObjectMetaField.key:
+                        guard range.count == EndpointSlice.triggerTimeAnnotation.utf8.count else { break }
+                        isTriggerTime = try bytes.text(range) == EndpointSlice.triggerTimeAnnotation
+                    case ObjectMetaField.value where isTriggerTime: return Timestamp(try bytes.text(range))
+                    default: break
+                    }
+                }
+            }
+        } catch {
+            // The slice can be used without.
+        }
+        return nil
     }
 
     /// Where the metadata of an object is; empty when it has none.

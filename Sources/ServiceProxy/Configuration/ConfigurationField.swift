@@ -140,8 +140,7 @@ struct ConfigurationField: Sendable {
             "enableProfiling",
             .bool(\.enableProfiling),
             flag: "profiling",
-            "Profiles of Go's run time.",
-            unused: "swiftlet-proxy has no profiles of Go's run time"
+            "Serve /debug/flags/v beside /metrics: a PUT changes the verbosity of the log. Profiles there are none."
         ),
         .init(
             "showHiddenMetricsForVersion",

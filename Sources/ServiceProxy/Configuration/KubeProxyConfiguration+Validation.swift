@@ -54,7 +54,14 @@ extension KubeProxyConfiguration {
             let isSet = givenWithoutValue.contains(field.path) || field.text(in: self) != field.text(in: standard)
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
-        warnings += featureGates.keys.sorted().map { "featureGates.\($0) has no effect: no such gate is known" }
+        warnings += FeatureGates(featureGates).withoutEffect.map { "featureGates.\($0) has no effect here" }
+        let loopback = nodePortAddresses.filter { CIDR($0)?.address.isLoopback ?? false }
+        if !loopback.isEmpty {
+            warnings.append(
+                "nodePortAddresses has loopback addresses, which never serve node ports: "
+                    + loopback.joined(separator: ", ")
+            )
+        }
         if clusterCIDR.isEmpty, ["", "ClusterCIDR"].contains(detectLocalMode) {
             warnings.append(
                 "clusterCIDR is empty: traffic to cluster IPs from outside of the cluster is not masqueraded"

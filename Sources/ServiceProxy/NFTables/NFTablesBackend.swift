@@ -12,19 +12,23 @@ public actor NFTablesBackend: ServiceBackend {
     private var options: NFTablesOptions
     private let logger: Logger
     private let watch: TableWatch?
+    private let onCleanupFailures: @Sendable (IPFamily, Int) -> Void
 
     /// - Parameters:
     ///   - kernel: a ``NetfilterSocket`` in the network namespace to serve.
     ///   - watch: tells when others change the tables.
+    ///   - onCleanupFailures: hears how often something that nothing uses any more could not be removed yet.
     public init(
         kernel: any NFTablesKernel,
         families: [IPFamily] = IPFamily.allCases,
         options: NFTablesOptions = NFTablesOptions(),
         watch: TableWatch? = nil,
+        onCleanupFailures: @escaping @Sendable (IPFamily, Int) -> Void = { _, _ in },
         logger: Logger
     ) {
         self.watch = watch
         self.options = options
+        self.onCleanupFailures = onCleanupFailures
         tables = families.map { family in
             ProgrammedTable(table: ServiceTable(family: family, options: options), kernel: kernel)
         }
@@ -87,6 +91,7 @@ public actor NFTablesBackend: ServiceBackend {
     ) throws -> [RefusedFrontend] {
         var refused: [RefusedFrontend] = []
         var failure: (any Error)?
+        var failedFamilies: Set<IPFamily> = []
         for index in tables.indices {
             do {
                 refused += try body(&tables[index])
@@ -96,9 +101,12 @@ public actor NFTablesBackend: ServiceBackend {
                     metadata: ["table": "\(tables[index].table.table)", "error": "\(error)"]
                 )
                 failure = failure ?? error
+                failedFamilies.insert(tables[index].table.family)
             }
+            let count = tables[index].takeCleanupFailures()
+            if count > 0 { onCleanupFailures(tables[index].table.family, count) }
         }
-        if let failure { throw failure }
+        if let failure { throw FamilyFailure(families: failedFamilies, reason: failure) }
         return refused
     }
 }

@@ -10,6 +10,8 @@ struct ProgrammedTable: Sendable {
     private var state = ServiceTableState()
     /// When a list was last shortened.
     private var lastSurplus: ContinuousClock.Instant?
+    /// How often chains that nothing uses could not be removed, and were left for later.
+    private var cleanupFailures = 0
 
     /// - Parameter now: the time, for tests to set.
     init(
@@ -27,6 +29,12 @@ struct ProgrammedTable: Sendable {
 
     /// How many frontends go into one transaction of a cold start, so that the kernel's lock is not held for long.
     private static let batch = 5000
+
+    /// How often something that nothing uses could not be removed since the last call.
+    mutating func takeCleanupFailures() -> Int {
+        defer { cleanupFailures = 0 }
+        return cleanupFailures
+    }
 
     // MARK: Start
 
@@ -144,8 +152,12 @@ struct ProgrammedTable: Sendable {
         var nothing = ServiceTransaction(table: table)
         nothing.write(to: &cleanup, state, retainedChains: 0)
         if !cleanup.isEmpty {
-            try kernel.commit(cleanup)
-            state.apply(nothing.effects)
+            do {
+                try kernel.commit(cleanup)
+                state.apply(nothing.effects)
+            } catch NFTablesError.refused(let refusals) where refusals.allSatisfy(\.isBusyChain) {
+                cleanupFailures += 1
+            }
         }
         return (changes + cleanup.changeCount, Set(left.keys))
     }
@@ -215,6 +227,7 @@ struct ProgrammedTable: Sendable {
             } catch NFTablesError.refused(let refusals) {
                 if !keepsIdle, refusals.allSatisfy(\.isBusyChain) {
                     keepsIdle = true
+                    cleanupFailures += 1
                     continue
                 }
                 return try bisect(changes, refusals)

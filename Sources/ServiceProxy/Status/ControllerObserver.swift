@@ -43,6 +43,16 @@ public struct CommitReport: Hashable, Sendable {
     /// What was planned since the last attempt that succeeded, and is programmed now; ``ServicePlan/empty`` for a
     /// Service that is gone. Empty for an attempt that failed: its plans come with the next one that succeeds.
     public let plans: [Catalog.ServiceID: ServicePlan]
+    /// Those that could not be programmed, when it did not succeed.
+    public var failedFamilies: Set<IPFamily> = []
+    /// Where node ports are served.
+    public var nodePorts: NodePortSelections = [:]
+    /// When the changes happened that are programmed now, where their writers said so.
+    public var triggers: [IPFamily: [Timestamp]] = [:]
+    /// All that is wanted now.
+    public var frontends = FrontendCounts()
+    /// How many of ``frontends`` the backend has refused.
+    public var refusedFrontends: [IPFamily: Int] = [:]
     /// Frontends that an earlier process had left and that nothing wants; those of a whole commit only.
     public var removed: Set<Frontend.Key> = []
 

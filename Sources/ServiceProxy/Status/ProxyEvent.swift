@@ -5,7 +5,8 @@ public struct ProxyEvent: Hashable, Sendable {
     public enum Subject: Hashable, Sendable {
         /// The Node that the proxy runs on.
         case node
-        case service(ObjectName)
+        /// - Parameter uid: empty when it is not known.
+        case service(ObjectName, uid: String)
     }
 
     public let subject: Subject

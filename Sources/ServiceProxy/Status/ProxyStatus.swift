@@ -1,5 +1,6 @@
 import KubernetesAPI
 import NetworkTypes
+import PrometheusText
 import Synchronization
 
 /// What is known about the work of the proxy, for those who ask over HTTP.
@@ -33,7 +34,7 @@ public final class ProxyStatus: ControllerObserver {
                     families: families,
                     patience: syncPeriod * 2,
                     isNodeEligible: !awaitsNode,
-                    updated: started
+                    started: started
                 ),
                 metrics: ProxyMetrics(families: families)
             )
@@ -46,7 +47,7 @@ public final class ProxyStatus: ControllerObserver {
             state.metrics.received(services: services, endpoints: endpoints)
             guard isQueued else { return }
             state.metrics.lastQueued = now
-            if state.health.queued == nil { state.health.queued = now }
+            state.health.changeQueued(at: now)
         }
     }
 
@@ -54,9 +55,7 @@ public final class ProxyStatus: ControllerObserver {
         let now = now()
         state.withLock { state in
             state.metrics.committed(commit, at: now)
-            guard commit.succeeded else { return }
-            state.health.updated = now
-            state.health.queued = commit.hasMore ? now : nil
+            state.health.committed(commit, at: now)
         }
     }
 
@@ -89,6 +88,26 @@ public final class ProxyStatus: ControllerObserver {
         }
     }
 
-    /// Prometheus' text format, version 0.0.4.
-    public func metrics() -> String { state.withLock { $0.metrics.text } }
+    /// Whether changes are programmed in time, whatever is the matter with the node (HC-4).
+    public var isHealthy: Bool {
+        let now = now()
+        return state.withLock { $0.health.isHealthy(now) }
+    }
+
+    /// Goes on with another `syncPeriod`.
+    public func setSyncPeriod(_ period: Duration) {
+        state.withLock { $0.health.patience = period * 2 }
+    }
+
+    /// Something that nothing uses could not be removed from the node.
+    public func cleanupFailed(_ family: IPFamily, _ count: Int) {
+        state.withLock { $0.metrics.cleanupFailed(family, count) }
+    }
+
+    /// Stale UDP flows were looked for.
+    public func cleanedConntrack(_ family: IPFamily, _ duration: Duration, deleted: Int) {
+        state.withLock { $0.metrics.cleanedConntrack(family, duration, deleted: deleted) }
+    }
+
+    public func metrics() -> [MetricFamily] { state.withLock { $0.metrics.all } }
 }

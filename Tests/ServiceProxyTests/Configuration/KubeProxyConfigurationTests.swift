@@ -145,6 +145,14 @@ import Testing
         #expect(configuration.problems.count { $0.contains("DetectLocalMode: Invalid value: \"Other\"") } == 1)
     }
 
+    @Test func loopbackAddressesServeNothing() {
+        var configuration = KubeProxyConfiguration()
+        configuration.clusterCIDR = "10.9.0.0/16"
+        configuration.nodePortAddresses = ["127.0.0.0/8", "10.0.0.0/8", "::1/128"]
+        #expect(configuration.warnings.count == 1)
+        #expect(configuration.warnings.first?.hasSuffix("never serve node ports: 127.0.0.0/8, ::1/128") == true)
+    }
+
     @Test(arguments: ["iptables", "ipvs"])
     func otherModesAreRefused(_ mode: String) {
         var configuration = KubeProxyConfiguration()

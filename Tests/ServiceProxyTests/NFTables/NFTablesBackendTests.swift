@@ -132,9 +132,11 @@ struct NFTablesBackendTests {
         var loss = Transaction(table: table().table)
         loss.deleteTable()
         try kernel.commit(loss)
-        await #expect(throws: ServiceBackendError.lost("table ip swiftlet")) {
+        let failure = await #expect(throws: FamilyFailure.self) {
             try await backend.apply([.replace(old: frontend, new: example(["10.9.0.2"]))])
         }
+        #expect(failure?.families == [.ipv4])
+        #expect(failure?.reason as? ServiceBackendError == .lost("table ip swiftlet"))
         #expect(try await backend.start(with: [frontend]).findings[.ipv4] == .created)
     }
 
@@ -146,9 +148,10 @@ struct NFTablesBackendTests {
         loss.flushSet("backends")
         try kernel.commit(loss)
         let changed = example(["10.9.0.2"])
-        await #expect(throws: ServiceBackendError.self) {
+        let failure = await #expect(throws: FamilyFailure.self) {
             try await backend.apply([.replace(old: frontend, new: changed)])
         }
+        #expect(failure?.reason is ServiceBackendError)
         #expect(try await backend.start(with: [changed]).findings[.ipv4] == .adopted)
         #expect(try await backend.apply([.replace(old: changed, new: frontend)]).isEmpty)
     }

@@ -1,5 +1,6 @@
 import KubernetesAPI
 import NetworkTypes
+import PrometheusText
 import Synchronization
 import Testing
 
@@ -24,8 +25,34 @@ import Testing
         return (status, clock)
     }
 
-    private func commit(_ succeeded: Bool) -> CommitReport {
-        CommitReport(isWhole: false, duration: .milliseconds(3), succeeded: succeeded, hasMore: false)
+    private func commit(_ succeeded: Bool, failing families: Set<IPFamily> = [.ipv4, .ipv6]) -> CommitReport {
+        var report = CommitReport(
+            isWhole: false,
+            duration: .milliseconds(3),
+            succeeded: succeeded,
+            hasMore: false
+        )
+        if !succeeded { report.failedFamilies = families }
+        return report
+    }
+
+    @Test func aFamilyIsUnhealthyForItself() {
+        let (status, clock) = make()
+        status.received(services: 1, endpoints: 0, isQueued: true)
+        clock.advance(10)
+        status.committed(commit(false, failing: [.ipv6]))
+        clock.advance(60)
+        let answer = status.livez()
+        #expect(answer.code == 503)
+        #expect(!status.isHealthy)
+        #expect(answer.body.contains(#""lastUpdated":"1970-01-01T00:16:50Z","currentTime":"1970-01-01T00:17:50Z""#))
+        #expect(answer.body.contains(#""IPv4":{"lastUpdated":"1970-01-01T00:17:50Z","healthy":true}"#))
+        #expect(answer.body.contains(#""IPv6":{"lastUpdated":"1970-01-01T00:16:40Z","healthy":false}"#))
+        status.setSyncPeriod(.seconds(60))
+        #expect(status.isHealthy)
+        status.setSyncPeriod(.seconds(30))
+        status.committed(commit(true))
+        #expect(status.isHealthy)
     }
 
     @Test func aChangeThatWaitsTooLongIsUnhealthy() {
@@ -80,22 +107,27 @@ import Testing
     @Test func metricsCount() {
         let (status, _) = make()
         status.received(services: 1, endpoints: 2, isQueued: true)
-        #expect(status.metrics().contains("kubeproxy_sync_proxy_rules_endpoint_changes_pending 2\n"))
+        func text() -> String { MetricFamily.text(status.metrics()) }
+        #expect(text().contains("kubeproxy_sync_proxy_rules_endpoint_changes_pending 2\n"))
         status.committed(commit(true))
         status.committed(commit(false))
         _ = status.livez()
-        #expect(status.metrics().contains("\nswiftlet_proxy_drift_repairs_total 0\n"))
+        #expect(text().contains("\nswiftlet_proxy_drift_repairs_total 0\n"))
         for _ in 0..<2 { status.foundDrift() }
-        let text = status.metrics()
+        for deleted in [0, 3] { status.cleanedConntrack(.ipv4, .milliseconds(3), deleted: deleted) }
         for line in [
             "kubeproxy_sync_proxy_rules_endpoint_changes_pending 0", "kubeproxy_proxy_livez_total{code=\"200\"} 1",
             "kubeproxy_sync_proxy_rules_service_changes_total 1",
             "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.002\"} 0",
             "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv6\",le=\"0.004\"} 2",
             "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 2",
-            "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1000.000000000",
+            "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1000",
             "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv6\"} 1",
+            "kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family=\"IPv4\"} 2",
+            "kubeproxy_conntrack_reconciler_sync_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.004\"} 2",
+            "kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv4\"} 3",
+            "kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv6\"} 0",
             "# TYPE swiftlet_proxy_drift_repairs_total counter", "swiftlet_proxy_drift_repairs_total 2",
-        ] { #expect(text.contains(line + "\n"), "\(line)") }
+        ] { #expect(text().contains(line + "\n"), "\(line)") }
     }
 }
