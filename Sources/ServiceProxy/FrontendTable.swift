@@ -1,4 +1,5 @@
 import KubernetesAPI
+import NetworkTypes
 
 /// The frontends that all Services want together, and how that differs from what is programmed.
 ///
@@ -53,8 +54,8 @@ public struct FrontendTable: Sendable {
 
     public var hasRefused: Bool { !refused.isEmpty }
 
-    /// The frontends that the backend refused and that are not to be tried now.
-    public var refusedKeys: some Collection<Frontend.Key> { refused.keys }
+    /// How many frontends the backend refused that are not to be tried now; no family without any.
+    public private(set) var refusedCounts: [IPFamily: Int] = [:]
 
     /// Whether what is programmed for a key is what is wanted.
     func isSettled(_ key: Frontend.Key) -> Bool { refused[key] == nil && unprogrammed[key] == nil }
@@ -87,7 +88,7 @@ public struct FrontendTable: Sendable {
 
         let oldKeys = old?.frontends.map(\.key) ?? []
         for key in newKeys.union(oldKeys) where unprogrammed[key] == nil {
-            unprogrammed[key] = refused.removeValue(forKey: key) ?? .some(frontend(key))
+            unprogrammed[key] = takeRefused(key) ?? .some(frontend(key))
         }
 
         for key in oldKeys where !newKeys.contains(key) { withdraw(service, from: key) }
@@ -160,8 +161,7 @@ public struct FrontendTable: Sendable {
     public mutating func beginWhole() -> [Frontend] {
         unprogrammed = [:]
         inFlight = [:]
-        refused = [:]
-        refusalReasons = [:]
+        (refused, refusedCounts, refusalReasons) = ([:], [:], [:])
         return frontends
     }
 
@@ -195,7 +195,8 @@ public struct FrontendTable: Sendable {
     /// A change of the last commit did not happen, and is to wait for ``retryRefused()`` or for a new plan.
     public mutating func refuse(_ change: FrontendChange, because reason: String = "") {
         if unprogrammed[change.key] == nil {
-            refused[change.key] = .some(change.old)
+            let isKnown = refused.updateValue(change.old, forKey: change.key) != nil
+            if !isKnown { refusedCounts[change.key.family, default: 0] += 1 }
             refusalReasons[change.key] = reason
         } else {
             // Planned anew while the commit ran, in the belief that the change would happen.
@@ -206,8 +207,16 @@ public struct FrontendTable: Sendable {
     /// Puts the refused changes into the next commit.
     public mutating func retryRefused() {
         unprogrammed.merge(refused) { _, older in older }
-        refused = [:]
-        refusalReasons = [:]
+        (refused, refusedCounts, refusalReasons) = ([:], [:], [:])
+    }
+
+    /// What is programmed for a key that was refused, which is so no longer; `nil` when it was not.
+    private mutating func takeRefused(_ key: Frontend.Key) -> Frontend?? {
+        guard let programmed = refused.removeValue(forKey: key) else { return nil }
+        refusalReasons[key] = nil
+        let left = (refusedCounts[key.family] ?? 0) - 1
+        refusedCounts[key.family] = left > 0 ? left : nil
+        return .some(programmed)
     }
 }
 

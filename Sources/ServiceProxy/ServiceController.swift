@@ -69,6 +69,8 @@ public actor ServiceController {
     private var unreportedRemovals: Set<Frontend.Key> = []
     private var triggers = ChangeTriggers()
     private var faults = FrontendFaults()
+    /// Whether the next commit tries again what was refused.
+    private var triesRefused = false
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
@@ -190,6 +192,7 @@ public actor ServiceController {
         let refusals: [RefusedFrontend]
         let count: Int
         let isWhole = needsWholeState
+        var tried: [FrontendChange]?
         if isWhole {
             let frontends = table.beginWhole()
             count = frontends.count
@@ -207,6 +210,7 @@ public actor ServiceController {
             let changes = table.beginCommit()
             guard !changes.isEmpty else { return table.commitSucceeded() }
             count = changes.count
+            if !triesRefused { tried = changes }
             do {
                 refusals = try await backend.apply(changes)
             } catch {
@@ -220,9 +224,10 @@ public actor ServiceController {
             table.refuse(refusal.change, because: refusal.reason)
             report(refusal)
         }
-        for fault in faults.committed(refusals, table) {
+        for fault in faults.committed(refusals, of: tried, table) {
             happened(ProxyEvent(fault, uid: uid(of: fault.servicePort.service)))
         }
+        triesRefused = false
         logger.log(
             level: isWhole ? .info : .debug,
             isWhole ? "everything is programmed" : "changes are programmed",
@@ -361,9 +366,9 @@ public actor ServiceController {
             plans: succeeded ? unreportedPlans : [:]
         )
         if let failure { report.failedFamilies = (failure as? FamilyFailure)?.families ?? families }
-        report.nodePorts = nodePorts
+        report.nodePorts = surroundings.nodePorts
         report.frontends = table.counts
-        for key in table.refusedKeys { report.refusedFrontends[key.family, default: 0] += 1 }
+        report.refusedFrontends = table.refusedCounts
         if succeeded {
             report.removed = unreportedRemovals
             (unreportedPlans, unreportedRemovals) = ([:], [])
@@ -392,6 +397,7 @@ public actor ServiceController {
         while (try? await Task.sleep(for: retry.refusedInterval)) != nil {
             guard table.hasRefused else { continue }
             table.retryRefused()
+            triesRefused = true
             wakeUp.yield()
         }
     }

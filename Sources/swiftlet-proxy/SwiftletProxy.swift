@@ -39,10 +39,24 @@ enum SwiftletProxy {
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
           --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot,
           --replace-kube-proxy, --socket and --connection-counters count beside it. What
-          has no effect is named in the log. When the content of the
-          file changes, the process ends with status 1 within some seconds, so that its
-          supervisor starts it again with it; its rules stay meanwhile. A file that is
-          removed changes nothing.
+          has no effect is named in the log. The file is followed, through links too. A
+          change of logging.verbosity, nftables.syncPeriod,
+          nftables.minSyncPeriod, nodePortAddresses, or of what has no effect, is taken
+          within some seconds. Any other change ends the process with status 1 and the
+          names of the fields, so that its supervisor starts it again; its rules stay
+          meanwhile. A file that cannot be used is named in the log and changes nothing,
+          and so does one that is removed.
+
+        WHAT TO LOOK AT
+          /healthz and /livez (port 10256 of all addresses) say whether changes are
+          programmed in time; /healthz also whether the node may get traffic. A Service
+          of type LoadBalancer with externalTrafficPolicy Local is answered for on its
+          healthCheckNodePort. On 127.0.0.1, port 10249: /metrics, /metrics/slis,
+          /healthz, /configz, /flagz, /statusz and /proxyMode, as kube-proxy has them; with
+          --profiling, PUT a number to /debug/flags/v to change the verbosity of the log.
+          Events tell of faults on the Node or Service: an address that an older Service
+          has, one that the kernel refused (and when it works again), a port that is
+          taken. With --manifests they are lines of the log alone.
 
         MANIFESTS
           Every *.yaml, *.yml and *.json file of the directory is read: several
@@ -77,8 +91,9 @@ enum SwiftletProxy {
           0  ended by a signal, or --cleanup, --init-only, --write-config-to, --help or
              --version did their work
           1  any error: a wrong command line or configuration, no permission, a kernel
-             that will not do, rules that stayed, a configuration file that changed, no
-             spec.podCIDRs where they are needed
+             that will not do, rules that stayed, a configuration file that changed in a
+             way that cannot be followed, no spec.podCIDRs where they are needed, a server
+             without its address with --bind-address-hard-fail
 
         ENVIRONMENT
           KUBE_PROXY_NFTABLES_SKIP_KERNEL_VERSION_CHECK: when set to anything, an older

@@ -36,14 +36,6 @@ import Testing
                 )
             }
         )
-        func eventually(
-            _ condition: () throws -> Bool,
-            sourceLocation: SourceLocation = #_sourceLocation
-        ) async throws {
-            let deadline = ContinuousClock.now + .seconds(10)
-            while try !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
-            #expect(try condition(), sourceLocation: sourceLocation)
-        }
         func elementCount() throws -> Int { try kernel.elements(of: "no-endpoints", in: table.table).count }
         func reasons() -> [String] { events.all.withLock { $0.map(\.reason) } }
 

@@ -23,8 +23,8 @@ struct HTTPAnswer: CustomStringConvertible {
 
     /// Asks from inside of a network namespace.
     static func of(
-        _ method: String = "GET",
         _ path: String,
+        method: String = "GET",
         headers: [String] = [],
         body: String = "",
         from namespace: NetworkNamespace,
@@ -36,7 +36,8 @@ struct HTTPAnswer: CustomStringConvertible {
         let socket = try TestSocket(.tcp, in: namespace, bound: own)
         try socket.connect(to: address, port: port)
         let head =
-            ["\(method) \(path) HTTP/1.1", "Host: node", "Connection: close", "Content-Length: \(body.utf8.count)"] + headers
+            ["\(method) \(path) HTTP/1.1", "Host: node", "Connection: close", "Content-Length: \(body.utf8.count)"]
+            + headers
         try socket.send(head.joined(separator: "\r\n") + "\r\n\r\n" + body)
         var text = ""
         while case let part = try socket.receive(), !part.isEmpty { text += part }

@@ -58,7 +58,7 @@ extension ProxyProgramTests {
             try text.write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
         }
         func ask(_ address: String, _ port: UInt16, method: String = "GET", path: String = "/") -> HTTPAnswer? {
-            try? .of(method, path, from: node.outside.namespace, address, port: port)
+            try? .of(path, method: method, from: node.outside.namespace, address, port: port)
         }
         try write(Self.balanced("web", 1, healthPort: 32100, pods: [1]))
         let proxy = try NodeProgram(in: node.node, ["--manifests", directory.path, "--hostname-override", "here"])
@@ -176,7 +176,10 @@ extension ProxyProgramTests {
         defer { server.kill() }
         let proxy = try NodeProgram(
             in: node.node,
-            ["--kubeconfig", kubeconfig, "--hostname-override", "here", "--snapshot", "", "--cluster-cidr", "10.9.0.0/16"]
+            [
+                "--kubeconfig", kubeconfig, "--hostname-override", "here", "--snapshot", "", "--cluster-cidr",
+                "10.9.0.0/16",
+            ]
         )
         func event(_ reason: String) -> StoredEvent? { events(in: node, port: port).first { $0.reason == reason } }
         try await eventually { event("Starting") != nil }
@@ -229,7 +232,10 @@ extension ProxyProgramTests {
             #expect(family.type == row.type, "\(row.name)")
         }
         #expect(page.value("rest_client_requests_total", ["code": "201", "method": "POST"]).map { $0 >= 3 } == true)
-        #expect(page.value("rest_client_requests_total", ["code": "200", "host": "127.0.0.1:\(port)"]).map { $0 >= 3 } == true)
+        #expect(
+            page.value("rest_client_requests_total", ["code": "200", "host": "127.0.0.1:\(port)"]).map { $0 >= 3 }
+                == true
+        )
         #expect(page.value("swiftlet_proxy_frontends", ["ip_family": "IPv4", "kind": "ExternalIP"]) == 2)
         #expect(page.value("swiftlet_proxy_refused_frontends", ["ip_family": "IPv4"]) == 0)
         #expect(proxy.terminate() == 0)
@@ -238,7 +244,11 @@ extension ProxyProgramTests {
     @Test func endsWithAnEventWhenAServerCannotHaveItsAddress() async throws {
         let node = try TestNode()
         let directory = try TemporaryDirectory()
-        let (server, kubeconfig, port) = try await startServer(in: node, directory, Self.service("web", "10.96.0.10", pods: [1]))
+        let (server, kubeconfig, port) = try await startServer(
+            in: node,
+            directory,
+            Self.service("web", "10.96.0.10", pods: [1])
+        )
         defer { server.kill() }
         let common = [
             "--kubeconfig", kubeconfig, "--hostname-override", "here", "--snapshot", "", "--bind-address-hard-fail",
@@ -328,22 +338,30 @@ extension ProxyProgramTests {
             arguments + ["--profiling", "--feature-gates", "ComponentFlagz=false,Nonsense=true"]
         )
         try await eventually { isListening(proxy) }
-        #expect(proxy.log.contains("\"msg\":\"featureGates.Nonsense has no effect here\",\"v\":0,\"level\":\"warning\""))
+        #expect(
+            proxy.log.contains("\"msg\":\"featureGates.Nonsense has no effect here\",\"v\":0,\"level\":\"warning\"")
+        )
         #expect(try get("/healthz?verbose").body == "[+]ping ok\nhealthz check passed\n")
         #expect(try get("/healthz/ping").body == "ok")
-        #expect(try get("/metrics/slis").body.contains("kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"} 1\n"))
+        #expect(
+            try get("/metrics/slis").body.contains(
+                "kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"} 1\n"
+            )
+        )
         #expect(try get("/flagz").code == 404)
         #expect(try get("/statusz").body.contains("Paths: /configz /debug /healthz /metrics /proxyMode /statusz\n"))
         let object = try get("/statusz", ["Accept: application/json;v=v1beta1;g=config.k8s.io;as=Statusz"])
         #expect(object.body.contains("\"apiVersion\":\"config.k8s.io/v1beta1\""))
         #expect(try get("/statusz", ["Accept: application/json"]).code == 406)
-        #expect(try get("/metrics").body.contains("kubernetes_feature_enabled{name=\"ComponentFlagz\",stage=\"BETA\"} 0\n"))
+        #expect(
+            try get("/metrics").body.contains("kubernetes_feature_enabled{name=\"ComponentFlagz\",stage=\"BETA\"} 0\n")
+        )
 
         #expect(try get("/debug/pprof/heap").code == 501)
         #expect(try get("/debug/pprof/heap").body.contains("process_*"))
         #expect(try get("/debug/flags/v").code == 406)
         func put(_ body: String) throws -> HTTPAnswer {
-            try .of("PUT", "/debug/flags/v", body: body, from: node.node, port: 10249)
+            try .of("/debug/flags/v", method: "PUT", body: body, from: node.node, port: 10249)
         }
         #expect(try put("loud").code == 400)
         #expect(!proxy.log.contains("\"msg\":\"changes are programmed\""))

@@ -118,7 +118,8 @@ public struct PrometheusReader {
         for samples in groups.values {
             let buckets = samples.filter { $0.name.hasSuffix("_bucket") }
             let bounds = buckets.map { $0.labels["le"] == "+Inf" ? .infinity : Double($0.labels["le"] ?? "") ?? .nan }
-            guard bounds == bounds.sorted(), bounds.last == .infinity, buckets.map(\.value) == buckets.map(\.value).sorted(),
+            guard bounds == bounds.sorted(), bounds.last == .infinity,
+                buckets.map(\.value) == buckets.map(\.value).sorted(),
                 samples.count(where: { $0.name == name + "_sum" }) == 1,
                 samples.filter({ $0.name == name + "_count" }).map(\.value) == [buckets.last?.value]
             else { throw Fault(line: 0, reason: "the buckets of \(name)") }

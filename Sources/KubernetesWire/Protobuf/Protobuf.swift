@@ -84,7 +84,9 @@ enum Protobuf {
         do {
             var fields = ProtobufFields(try metadata(range, in: bytes))
             while let field = try fields.next(in: bytes) {
-                guard field.number == ObjectMetaField.annotations, case .bytes(let range) = field.value else { continue }
+                guard field.number == ObjectMetaField.annotations, case .bytes(let range) = field.value else {
+                    continue
+                }
                 var fields = ProtobufFields(range)
                 var isTriggerTime = false
                 while let field = try fields.next(in: bytes) {

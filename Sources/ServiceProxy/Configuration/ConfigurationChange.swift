@@ -10,7 +10,9 @@ public struct ConfigurationChange: Hashable, Sendable {
         /// Whether the running proxy can take the new value.
         public let isLive: Bool
 
-        public var description: String { "\(path) was \(old.isEmpty ? "empty" : old), is \(new.isEmpty ? "empty" : new)" }
+        public var description: String {
+            "\(path) was \(old.isEmpty ? "empty" : old), is \(new.isEmpty ? "empty" : new)"
+        }
     }
 
     /// In the order of the documentation.

@@ -164,7 +164,21 @@ struct ProxyFlag: Sendable {
             if !text.isEmpty { values.configuration.givenWithoutValue.insert("logging.vmodule") }
             return nil
         },
+        logOption("log-json-split-stream", nil),
+        logOption("log-json-info-buffer-size", "size"),
+        logOption("log-text-split-stream", nil),
+        logOption("log-text-info-buffer-size", "size"),
     ]
+
+    /// One of `logging.options`, which change nothing.
+    private static func logOption(_ name: String, _ valueName: String?) -> ProxyFlag {
+        ProxyFlag(name, valueName, "No effect: there is one way to write log lines.", countsWithFile: true) {
+            _,
+            values in
+            values.configuration.givenWithoutValue.insert("logging.options")
+            return nil
+        }
+    }
 
     private static let fields: [ProxyFlag] = ConfigurationField.all.compactMap { field in
         guard let name = field.flag else { return nil }

@@ -7,8 +7,13 @@ struct FrontendFaults: Sendable {
 
     /// - Parameters:
     ///   - refusals: of a commit that else succeeded.
+    ///   - changes: what it was about; `nil` for everything, or when refused ones were tried again.
     ///   - table: as it is after that commit, the refusals noted in it.
-    mutating func committed(_ refusals: [RefusedFrontend], _ table: FrontendTable) -> [Fault] {
+    mutating func committed(
+        _ refusals: [RefusedFrontend],
+        of changes: [FrontendChange]?,
+        _ table: FrontendTable
+    ) -> [Fault] {
         guard !known.isEmpty || !refusals.isEmpty else { return [] }
         var faults = refusals.map { refusal in
             Fault(
@@ -19,8 +24,9 @@ struct FrontendFaults: Sendable {
             )
         }
         for refusal in refusals { known[refusal.frontend.key] = refusal.frontend.servicePort }
-        for (key, port) in known where table.isSettled(key) {
-            known[key] = nil
+        let tried = changes.map { $0.map(\.key) } ?? Array(known.keys)
+        for key in tried where table.isSettled(key) {
+            guard let port = known.removeValue(forKey: key) else { continue }
             // It may also have gone, or belong to somebody else now, which is no news.
             guard table.frontend(key)?.servicePort == port else { continue }
             faults.append(

@@ -70,7 +70,12 @@ public struct ProcessMetrics: Hashable, Sendable {
     public var families: [MetricFamily] {
         [
             MetricFamily("process_cpu_seconds_total", .counter, "Seconds of CPU that were used", cpuSeconds),
-            MetricFamily("process_open_fds", .gauge, "Open file descriptors", openFiles.map { [MetricSample($0)] } ?? []),
+            MetricFamily(
+                "process_open_fds",
+                .gauge,
+                "Open file descriptors",
+                openFiles.map { [MetricSample($0)] } ?? []
+            ),
             MetricFamily("process_max_fds", .gauge, "The most file descriptors that may be open", maxFiles),
             MetricFamily("process_virtual_memory_bytes", .gauge, "Size of the virtual memory", virtualBytes),
             MetricFamily("process_virtual_memory_max_bytes", .gauge, "The most virtual memory", maxVirtualBytes),

@@ -66,9 +66,8 @@ public struct ZPage: Sendable {
 
     /// The page in the form that the client accepts, or 406.
     public func answer(_ request: StatusRequest) -> StatusAnswer {
-        let accepted = MediaRange.list(request.accept)
-        guard !accepted.isEmpty else { return StatusAnswer(body: text) }
-        for range in accepted {
+        guard !request.accept.allSatisfy(\.isWhitespace) else { return StatusAnswer(body: text) }
+        for range in MediaRange.list(request.accept) {
             if range.matches("text", "plain") { return StatusAnswer(body: text) }
             guard range.matches("application", "json"), range.parameters["g"] == Self.group,
                 range.parameters["as"] == kind, let version = range.parameters["v"], Self.versions.contains(version)

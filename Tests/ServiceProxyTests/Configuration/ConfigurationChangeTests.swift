@@ -16,9 +16,11 @@ import Testing
             $0.nftables.minSyncPeriod = .seconds(2)
             $0.nodePortAddresses = ["10.0.0.0/8"]
         }
-        #expect(live.fields.map(\.path) == [
-            "logging.verbosity", "nftables.syncPeriod", "nftables.minSyncPeriod", "nodePortAddresses",
-        ])
+        #expect(
+            live.fields.map(\.path) == [
+                "logging.verbosity", "nftables.syncPeriod", "nftables.minSyncPeriod", "nodePortAddresses",
+            ]
+        )
         #expect(live.needingRestart.isEmpty)
         #expect(live.fields.last?.description == "nodePortAddresses was empty, is 10.0.0.0/8")
     }
@@ -66,7 +68,11 @@ import Testing
         #expect(FeatureGates(["AllBeta": false, "ComponentStatusz": true]).isEnabled(.componentStatusz))
         var configuration = KubeProxyConfiguration()
         configuration.featureGates = ["Nonsense": true, "ComponentFlagz": false, "AllowServiceExternalIPs": false]
-        #expect(configuration.warnings.filter { $0.contains("featureGates") } == ["featureGates.Nonsense has no effect here"])
+        #expect(
+            configuration.warnings.filter { $0.contains("featureGates") } == [
+                "featureGates.Nonsense has no effect here"
+            ]
+        )
         var values = ProxyCommandLine.Values()
         values.configuration = configuration
         let planner = try ProxyConfiguration(values, hostName: "here").planner

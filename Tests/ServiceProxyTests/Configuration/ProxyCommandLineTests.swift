@@ -60,6 +60,14 @@ import Testing
         #expect(line.ignoredWithFile == ["--cluster-cidr", "--kubeconfig"])
     }
 
+    @Test func optionsOfLogLinesAreTakenAndSaidToChangeNothing() throws {
+        let line = try ProxyCommandLine(["--log-json-split-stream", "--log-text-info-buffer-size=1Mi", "--vmodule=a=2"])
+        #expect(line.ignoredWithFile == [])
+        let warnings = line.values.configuration.warnings
+        #expect(warnings.contains("logging.options has no effect: there is one way to write log lines"))
+        #expect(warnings.contains { $0.hasPrefix("logging.vmodule has no effect") })
+    }
+
     /// Section 2.12, flag by flag.
     @Test func everyFlagOfKubeProxyIsThere() {
         let flags = """
@@ -69,7 +77,8 @@ import Testing
             healthz-port help hostname-override init-only iptables-localhost-nodeports iptables-masquerade-bit \
             iptables-min-sync-period iptables-sync-period ipvs-exclude-cidrs ipvs-min-sync-period ipvs-scheduler \
             ipvs-strict-arp ipvs-sync-period ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout kube-api-burst \
-            kube-api-content-type kube-api-qps kubeconfig log-flush-frequency logging-format manifests masquerade-all \
+            kube-api-content-type kube-api-qps kubeconfig log-flush-frequency log-json-info-buffer-size log-json-split-stream \
+            log-text-info-buffer-size log-text-split-stream logging-format manifests masquerade-all \
             master metrics-bind-address metrics-port nodeport-addresses oom-score-adj pod-bridge-interface \
             pod-interface-name-prefix profiling proxy-mode replace-kube-proxy show-hidden-metrics-for-version snapshot \
             socket v version vmodule write-config-to

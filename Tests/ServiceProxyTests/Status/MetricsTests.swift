@@ -33,7 +33,12 @@ import Testing
 
     static let table =
         [
-            Row(name: "kubeproxy_sync_proxy_rules_duration_seconds", type: "histogram", labels: family, bounds: syncBounds),
+            Row(
+                name: "kubeproxy_sync_proxy_rules_duration_seconds",
+                type: "histogram",
+                labels: family,
+                bounds: syncBounds
+            ),
             Row(
                 name: "kubeproxy_sync_full_proxy_rules_duration_seconds",
                 type: "histogram",
@@ -152,7 +157,7 @@ import Testing
             #expect(page.value("registered_metrics_total", ["stability_level": stability]) == Double(count))
         }
         #expect(page.value("process_open_fds").map { $0 > 2 } == true)
-        #expect(page.value("process_resident_memory_bytes").map { $0 > 1 << 20 } == true)
+        #expect(page.value("process_resident_memory_bytes").map { $0 > 1_000_000 } == true)
         #expect(page.value("process_cpu_seconds_total").map { $0 > 0 } == true)
         let started = try #require(page.value("process_start_time_seconds"))
         #expect(abs(Double(Timestamp.now.seconds) - started) < 24 * 3600)
@@ -203,7 +208,10 @@ import Testing
         #expect(page.value("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", ["ip_family": "IPv6"]) == 1)
         #expect(page.value("kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total", ["ip_family": "IPv4"]) == 2)
         #expect(page.value("kubeproxy_sync_proxy_rules_last_timestamp_seconds", ["ip_family": "IPv6"]) == 0)
-        #expect(page.value("kubeproxy_sync_proxy_rules_last_timestamp_seconds", ["ip_family": "IPv4"]).map { $0 > 0 } == true)
+        #expect(
+            page.value("kubeproxy_sync_proxy_rules_last_timestamp_seconds", ["ip_family": "IPv4"]).map { $0 > 0 }
+                == true
+        )
     }
 
     @Test func frontendsAndRefusalsAreGauges() throws {
@@ -230,15 +238,23 @@ import Testing
             $0.ports.append(Service.Port(name: "b", port: 81, nodePort: 30081))
         }
         func plan(_ endpoints: [String], _ service: Service) -> ServicePlan {
-            let slice = slice("s", ports: [EndpointPort(name: "a", port: 1), EndpointPort(name: "b", port: 2)], endpoints)
+            let slice = slice(
+                "s",
+                ports: [EndpointPort(name: "a", port: 1), EndpointPort(name: "b", port: 2)],
+                endpoints
+            )
             return ServicePlanner().plan(service, with: [slice], in: .ipv4, on: thisNode)
         }
-        #expect(plan(["10.9.0.1 there"], local).withoutLocalEndpoints == WithoutLocalEndpoints(internal: 2, external: 2))
+        #expect(
+            plan(["10.9.0.1 there"], local).withoutLocalEndpoints == WithoutLocalEndpoints(internal: 2, external: 2)
+        )
         #expect(plan(["10.9.0.1 here"], local).withoutLocalEndpoints == WithoutLocalEndpoints())
         #expect(plan([], local).withoutLocalEndpoints == WithoutLocalEndpoints())
         var anywhere = local
         anywhere.internalTrafficPolicy = .cluster
-        #expect(plan(["10.9.0.1 there"], anywhere).withoutLocalEndpoints == WithoutLocalEndpoints(internal: 0, external: 2))
+        #expect(
+            plan(["10.9.0.1 there"], anywhere).withoutLocalEndpoints == WithoutLocalEndpoints(internal: 0, external: 2)
+        )
 
         let status = ProxyStatus(families: [.ipv4, .ipv6], syncPeriod: .seconds(30), awaitsNode: false)
         func commit(_ name: String, _ plan: ServicePlan) throws -> [Double?] {

@@ -1,0 +1,12 @@
+import Testing
+
+/// Waits until something is so, and fails when that takes too long.
+func eventually(
+    within limit: Duration = .seconds(10),
+    _ condition: () throws -> Bool,
+    sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while try !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
+    #expect(try condition(), sourceLocation: sourceLocation)
+}
