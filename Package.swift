@@ -78,17 +78,16 @@ let package = Package(
             "swiftlet-proxy",
             [
                 "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
-                "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "StatusServers",
-                "Version", "YAML", logging, serviceLifecycle,
+                "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "ProxyAPI",
+                "StatusServers", "Version", "YAML", logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
         program(
             "swiftletctl",
             [
-                "Reports", "IPAM", "Stores", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes", "Version",
-                "YAML",
-                argumentParser,
+                "Reports", "IPAM", "ProxyAPI", "Stores", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes",
+                "Version", "YAML", argumentParser,
             ],
             linkerSettings: selfContained
         ),
@@ -100,17 +99,20 @@ let package = Package(
             ],
             testDependencies: ["TestAPIServer"]
         ),
-        library("Reports", ["IPAM", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
+        library("Reports", ["IPAM", "ProxyAPI", "ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"]),
         library(
             "ServiceProxy",
             [
                 "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
-                logging,
+                "ProxyAPI", logging,
             ],
-            testDependencies: ["KubernetesClient", "KubernetesSource", "ServerTransport", "TestAPIServer"]
+            testDependencies: [
+                "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
+            ]
         ),
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
         library("ComponentLogs", ["JSON", logging]),
+        library("ProxyAPI", ["NetworkTypes"]),
         library("PodNetwork", ["Netlink", "NetworkTypes"]),
         library(
             "IPAM",

@@ -9,7 +9,9 @@ extension JSONValue {
             return object.members.map { member in
                 let head = "\(margin)\(member.key):"
                 guard member.value.takesLines else { return "\(head) \(member.value.text())\n" }
-                return "\(head)\n" + member.value.yaml(margin: margin + "  ")
+                // The dash of an array sets it off enough.
+                let isArray = if case .array = member.value { true } else { false }
+                return "\(head)\n" + member.value.yaml(margin: isArray ? margin : margin + "  ")
             }.joined()
         case .array(let elements) where takesLines:
             return elements.map { element in

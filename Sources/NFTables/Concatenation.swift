@@ -105,3 +105,21 @@ extension Concatenation {
         }.joined(separator: " . ")
     }
 }
+
+extension Concatenation {
+    /// Whether a point is inside of a range in every field.
+    func isInside(_ start: Concatenation, _ end: Concatenation, _ lengths: [UInt8]) -> Bool {
+        let (point, start, end) = (bytes, start.bytes, end.bytes)
+        var offset = 0
+        for length in lengths.map(Int.init) {
+            let range = offset..<(offset + length)
+            if point[range].lexicographicallyPrecedes(start[range])
+                || end[range].lexicographicallyPrecedes(point[range])
+            {
+                return false
+            }
+            offset += (length + 3) & ~3
+        }
+        return true
+    }
+}

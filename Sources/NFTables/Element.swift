@@ -15,6 +15,8 @@ public struct Element: Hashable, Sendable {
     public var timeout: UInt64?
     /// How long the element still lives, in milliseconds; only in elements read from the kernel.
     public var expiration: UInt64?
+    /// How many packets have found the element, where its set counts them; only in elements read from the kernel.
+    public var packets: UInt64?
     /// A range of a set with one field is two elements to the kernel; this is the one behind its end, which is exclusive.
     public var isIntervalEnd = false
 

@@ -95,12 +95,28 @@ enum ElementCoding {
                     UInt8(NFTNL_UDATA_SET_ELEM_COMMENT.rawValue),
                     in: attribute.payload
                 )
+            case NFTA_SET_ELEM_EXPR.rawValue: element.packets = readPackets(attribute)
             default: break
             }
         }
         guard let key else { return nil }
         element.key = key
         return element
+    }
+
+    /// Of an expression that is a counter.
+    private static func readPackets(_ expression: Attribute) -> UInt64? {
+        var isCounter = false
+        var packets: UInt64?
+        for part in expression.nested {
+            switch UInt32(part.type) {
+            case NFTA_EXPR_NAME.rawValue: isCounter = part.string == "counter"
+            case NFTA_EXPR_DATA.rawValue:
+                for data in part.nested where UInt32(data.type) == NFTA_COUNTER_PACKETS.rawValue { packets = data.long }
+            default: break
+            }
+        }
+        return isCounter ? packets : nil
     }
 
     private static func readValue(_ attribute: Attribute) -> Concatenation? {

@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 
 /// A kernel in memory: carries out the same messages by the same rules, so that what is written over
-/// ``NFTablesKernel`` can be tested without root. It does not check what a rule's expressions mean.
+/// ``NFTablesKernel`` can be tested without root, and so that a packet can be walked through a table that is nowhere
+/// else (``PacketWalk``). It does not check what a rule's expressions mean.
 public final class FakeKernel: NFTablesKernel {
     private struct Contents {
         var generation: UInt32 = 1
@@ -277,6 +278,8 @@ public final class FakeKernel: NFTablesKernel {
             if isTaken { throw Failure(code: EEXIST) }
         }
         if set.layout.isInterval, !set.layout.isConcatenatedInterval { try checkRange(element, in: set) }
+        var element = element
+        if set.layout.countsPackets { element.packets = 0 }
         set.elements[key] = element
         set.order.append(key)
         if case .verdict(let verdict) = element.value, let target = verdict.chain {
@@ -370,25 +373,7 @@ extension SetLayout {
     fileprivate var comparable: [UInt64?] {
         [
             UInt64(flags), UInt64(keyType), UInt64(keyLength), dataType.map(UInt64.init), dataLength.map(UInt64.init),
-            timeout,
+            timeout, countsPackets ? 1 : 0,
         ]
-    }
-}
-
-extension Concatenation {
-    /// Whether a point is inside of a range in every field.
-    fileprivate func isInside(_ start: Concatenation, _ end: Concatenation, _ lengths: [UInt8]) -> Bool {
-        let (point, start, end) = (bytes, start.bytes, end.bytes)
-        var offset = 0
-        for length in lengths.map(Int.init) {
-            let range = offset..<(offset + length)
-            if point[range].lexicographicallyPrecedes(start[range])
-                || end[range].lexicographicallyPrecedes(point[range])
-            {
-                return false
-            }
-            offset += (length + 3) & ~3
-        }
-        return true
     }
 }

@@ -39,6 +39,13 @@ public protocol NFTablesKernel: Sendable {
 }
 
 extension NFTablesKernel {
+    /// The element with a key; `nil` when there is none, or no such set. Costs the same however large the set is.
+    public func element(_ key: Concatenation, of set: NamedSet, in table: Table) throws -> Element? {
+        var found: Element?
+        try find([[key]], in: set, of: table) { found = $0 }
+        return found
+    }
+
     public func commit(_ transaction: Transaction) throws {
         try commit(transaction, ifGeneration: nil)
     }

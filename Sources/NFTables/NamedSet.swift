@@ -23,6 +23,8 @@ public struct NamedSet: Hashable, Sendable {
     public let timeout: UInt64?
     /// How many elements fit, or `nil` for any number; the kernel limits sets that rules add to at 65535 by itself.
     public let size: UInt32?
+    /// Whether each element counts the packets that found it.
+    public let countsPackets: Bool
     public let comment: String?
 
     public init(
@@ -33,6 +35,7 @@ public struct NamedSet: Hashable, Sendable {
         isDynamic: Bool = false,
         timeout: UInt64? = nil,
         size: UInt32? = nil,
+        countsPackets: Bool = false,
         comment: String? = nil
     ) {
         self.name = name
@@ -42,6 +45,7 @@ public struct NamedSet: Hashable, Sendable {
         self.isDynamic = isDynamic
         self.timeout = timeout
         self.size = size
+        self.countsPackets = countsPackets
         self.comment = comment
     }
 
@@ -84,6 +88,7 @@ public struct NamedSet: Hashable, Sendable {
             dataLength: dataLength,
             timeout: timeout,
             size: size,
+            countsPackets: countsPackets,
             fieldLengths: isInterval && key.count > 1 ? key.map { UInt8($0.length) } : [],
             userData: userData.bytes
         )

@@ -181,6 +181,10 @@ enum ObjectCoding {
         if let timeout = set.timeout { nftnl_set_set_u64(object, UInt16(NFTNL_SET_TIMEOUT.rawValue), timeout) }
         bytes(NFTNL_SET_DESC_CONCAT, set.fieldLengths)
         bytes(NFTNL_SET_USERDATA, set.userData)
+        // What the elements get a copy of.
+        if set.countsPackets, let counter = Expression.counter.makeExpression() {
+            nftnl_set_add_expr(object, counter)
+        }
         nftnl_set_nlmsg_build_payload(message, object)
     }
 
@@ -212,10 +216,27 @@ enum ObjectCoding {
             timeout: nftnl_set_is_set(object, UInt16(NFTNL_SET_TIMEOUT.rawValue))
                 ? nftnl_set_get_u64(object, UInt16(NFTNL_SET_TIMEOUT.rawValue)) : nil,
             size: number(NFTNL_SET_DESC_SIZE).flatMap { $0 == 0 ? nil : $0 },
+            countsPackets: countsPackets(object),
             fieldLengths: bytes(NFTNL_SET_DESC_CONCAT),
             userData: bytes(NFTNL_SET_USERDATA)
         )
         return (String(cString: table), set)
+    }
+
+    private static func countsPackets(_ set: OpaquePointer) -> Bool {
+        var counts = false
+        withUnsafeMutablePointer(to: &counts) { counts in
+            _ = nftnl_set_expr_foreach(
+                set,
+                { expression, counts in
+                    let name = nftnl_expr_get_str(expression, UInt16(NFTNL_EXPR_NAME)).map { String(cString: $0) }
+                    if name == "counter" { counts?.assumingMemoryBound(to: Bool.self).pointee = true }
+                    return 0
+                },
+                counts
+            )
+        }
+        return counts
     }
 
     private static func comment(_ text: String?, _ type: UInt8, _ body: (UnsafeRawBufferPointer) -> Void) {

@@ -12,6 +12,8 @@ public struct SetLayout: Hashable, Sendable {
     /// In milliseconds.
     public let timeout: UInt64?
     public let size: UInt32?
+    /// Whether each element counts the packets that found it.
+    public let countsPackets: Bool
     /// The lengths of the fields of a concatenation of ranges.
     public let fieldLengths: [UInt8]
     /// What `nft` reads to print the set: byte order, `typeof`, comment.

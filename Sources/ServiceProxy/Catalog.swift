@@ -65,6 +65,14 @@ public struct Catalog: Sendable {
 
     public func service(_ name: ObjectName) -> Service? { entries[name]?.service }
 
+    /// The names of all Services, in no order.
+    var serviceNames: [ObjectName] { entries.compactMap { $0.value.service == nil ? nil : $0.key } }
+
+    /// The Services of which something holds; looks at all of them, for a person's rare question.
+    func services(where isWanted: (Service) -> Bool) -> [Service] {
+        entries.values.compactMap { $0.service.flatMap { isWanted($0) ? $0 : nil } }
+    }
+
     /// The slices of a Service in a family, whichever kind of object they came from.
     public func slices(of id: ServiceID) -> [EndpointSlice] {
         guard let entry = entries[id.name] else { return [] }

@@ -35,6 +35,8 @@ public struct FrontendTable: Sendable {
     private var inFlight: [Frontend.Key: Frontend?] = [:]
     /// The same, of the changes that the backend refused and that are not to be tried now.
     private var refused: [Frontend.Key: Frontend?] = [:]
+    /// Why, for those that were.
+    private var refusalReasons: [Frontend.Key: String] = [:]
 
     /// How many frontends are wanted.
     public private(set) var counts = FrontendCounts()
@@ -170,7 +172,7 @@ public struct FrontendTable: Sendable {
     public mutating func beginWhole() -> [Frontend] {
         unprogrammed = [:]
         inFlight = [:]
-        (refused, refusedCounts) = ([:], [:])
+        (refused, refusedCounts, refusalReasons) = ([:], [:], [:])
         return frontends
     }
 
@@ -202,10 +204,11 @@ public struct FrontendTable: Sendable {
     }
 
     /// A change of the last commit did not happen, and is to wait for ``retryRefused()`` or for a new plan.
-    public mutating func refuse(_ change: FrontendChange) {
+    public mutating func refuse(_ change: FrontendChange, because reason: String = "") {
         if unprogrammed[change.key] == nil {
             let isKnown = refused.updateValue(change.old, forKey: change.key) != nil
             if !isKnown { refusedCounts[change.key.family, default: 0] += 1 }
+            refusalReasons[change.key] = reason
         } else {
             // Planned anew while the commit ran, in the belief that the change would happen.
             unprogrammed[change.key] = .some(change.old)
@@ -215,16 +218,58 @@ public struct FrontendTable: Sendable {
     /// Puts the refused changes into the next commit.
     public mutating func retryRefused() {
         unprogrammed.merge(refused) { _, older in older }
-        (refused, refusedCounts) = ([:], [:])
+        (refused, refusedCounts, refusalReasons) = ([:], [:], [:])
     }
 
     /// What is programmed for a key that was refused, which is so no longer; `nil` when it was not.
     private mutating func takeRefused(_ key: Frontend.Key) -> Frontend?? {
         guard let programmed = refused.removeValue(forKey: key) else { return nil }
+        refusalReasons[key] = nil
         let left = (refusedCounts[key.family] ?? 0) - 1
         refusedCounts[key.family] = left > 0 ? left : nil
         return .some(programmed)
     }
+}
+
+// MARK: What there is to be told
+
+extension FrontendTable {
+    /// What has become of a frontend that a Service wants.
+    public enum Standing: Hashable, Sendable {
+        case programmed
+        /// For the next commit, or for one that is under way.
+        case waiting
+        /// By the backend, for a reason.
+        case refused(String)
+        /// The key belongs to another Service.
+        case conflicting(owner: Catalog.ServiceID)
+    }
+
+    /// What a Service wants, in the order of its plan, and how each stands.
+    func wanted(by service: Catalog.ServiceID) -> [(frontend: Frontend, standing: Standing)] {
+        claims[service]?.frontends.map { ($0, standing(of: $0.key, for: service)) } ?? []
+    }
+
+    private func standing(of key: Frontend.Key, for service: Catalog.ServiceID) -> Standing {
+        if let owner = owners[key]?.service, owner != service { return .conflicting(owner: owner) }
+        if refused[key] != nil { return .refused(refusalReasons[key] ?? "") }
+        return unprogrammed[key] == nil && inFlight[key] == nil ? .programmed : .waiting
+    }
+
+    /// The frontend that packets with this key meet at the moment, the Service that has the key, and those that would
+    /// have it without it.
+    func state(
+        of key: Frontend.Key
+    ) -> (programmed: Frontend?, owner: (service: Catalog.ServiceID, standing: Standing)?, losers: [Catalog.ServiceID])
+    {
+        let programmed = inFlight[key] ?? unprogrammed[key] ?? refused[key] ?? frontend(key)
+        guard let owner = owners[key]?.service else { return (programmed, nil, []) }
+        let losers = (contenders[key] ?? []).subtracting([owner])
+        return (programmed, (owner, standing(of: key, for: owner)), losers.sorted { $0.name < $1.name })
+    }
+
+    /// Looks at every key that somebody has: for a person's rare question.
+    func keys(where isWanted: (Frontend.Key) -> Bool) -> [Frontend.Key] { owners.keys.filter(isWanted) }
 }
 
 extension FrontendChange {

@@ -38,6 +38,34 @@ public enum LocalNode {
         }
     }
 
+    /// The address that the node uses towards another; `nil` when it knows no way there. Nothing is sent.
+    public static func sourceAddress(towards destination: IPAddress) -> IPAddress? {
+        let isIPv4 = destination.family == .ipv4
+        let descriptor = socket(
+            isIPv4 ? AF_INET : AF_INET6,
+            CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue),
+            0
+        )
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        // struct sockaddr_in and sockaddr_in6: family, port, then (flow label and) address.
+        var storage = sockaddr_storage()
+        storage.ss_family = sa_family_t(isIPv4 ? AF_INET : AF_INET6)
+        withUnsafeMutableBytes(of: &storage) { bytes in
+            bytes[3] = 9  // Any port does.
+            for (index, byte) in destination.bytes.enumerated() { bytes[(isIPv4 ? 4 : 8) + index] = byte }
+        }
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                guard connect(descriptor, pointer, length) == 0, getsockname(descriptor, pointer, &length) == 0 else {
+                    return nil
+                }
+                return address(pointer)
+            }
+        }
+    }
+
     /// The families that the kernel has switched on: IPv4 always, IPv6 unless it is missing or disabled (1.4).
     public static var families: Set<IPFamily> {
         guard access("/proc/net/if_inet6", F_OK) == 0 else { return [.ipv4] }

@@ -13,7 +13,7 @@ extension ProxyConfiguration {
     ) throws -> some ServiceBackend {
         let socket = try NetfilterSocket()
         let families = surroundings.nodePorts.keys.sorted { $0.rawValue < $1.rawValue }
-        let options = NFTablesOptions(masqueradeBit: masqueradeBit, surroundings)
+        let options = nftablesOptions(surroundings)
         return NFTablesBackend(
             kernel: socket,
             families: families,
@@ -26,6 +26,35 @@ extension ProxyConfiguration {
             onCleanupFailures: onCleanupFailures,
             logger: logger
         )
+    }
+
+    /// What the tables are made from.
+    func nftablesOptions(_ surroundings: Surroundings) -> NFTablesOptions {
+        NFTablesOptions(masqueradeBit: masqueradeBit, countsConnections: countsConnections, surroundings)
+    }
+
+    /// What answers questions about a controller whose backend is of this configuration.
+    ///
+    /// - Throws: when the kernel cannot be spoken to.
+    public func makeExplainer(
+        of controller: ServiceController,
+        families: Set<IPFamily>,
+        logger: Logger
+    ) throws -> ProxyExplainer {
+        // Not the backend's socket: what is read for a person holds up no commit.
+        let kernel = try NetfilterSocket()
+        let counters =
+            countsConnections
+            ? ConnectionCounters(
+                kernel,
+                families: Array(families),
+                options: nftablesOptions(Surroundings()),
+                logger: logger
+            ) : nil
+        let configuration = self
+        return ProxyExplainer(controller, counters: counters, node: TraceNode(kernel: kernel)) {
+            configuration.nftablesOptions($0)
+        }
     }
 
     /// Removes what any swiftlet-proxy has programmed in this network namespace, in both families.

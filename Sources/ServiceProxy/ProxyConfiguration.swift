@@ -1,4 +1,5 @@
 import NetworkTypes
+import ProxyAPI
 
 /// What the proxy was asked to do, checked (2.12).
 public struct ProxyConfiguration: Hashable, Sendable {
@@ -25,6 +26,10 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let statusServer: BindAddress?
     /// Whether a server that cannot have its address ends the process.
     public let bindAddressHardFail: Bool
+    /// The Unix socket on which `swiftletctl` is answered; `nil` for none.
+    public let socket: String?
+    /// Whether the new connections to each frontend are counted.
+    public let countsConnections: Bool
     public let oomScoreAdj: Int
     /// Whether what kube-proxy has left is removed, once our rules are in place.
     public let replacesKubeProxy: Bool
@@ -102,6 +107,9 @@ public struct ProxyConfiguration: Hashable, Sendable {
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
         oomScoreAdj = configuration.oomScoreAdj
+        socket = (values.socket ?? ProxyAPI.defaultSocket).nonEmpty
+        if let socket, !socket.hasPrefix("/") { problems.append("--socket: \"\(socket)\" is not an absolute path") }
+        countsConnections = values.countsConnections
         featureGates = FeatureGates(configuration.featureGates)
         conntrack = ConntrackSettings(configuration.conntrack)
         guard problems.isEmpty else { throw Invalid(problems: problems) }
@@ -158,7 +166,11 @@ public struct ProxyConfiguration: Hashable, Sendable {
 }
 
 extension String? {
-    fileprivate var nonEmpty: String? { flatMap { $0.isEmpty ? nil : $0 } }
+    fileprivate var nonEmpty: String? { flatMap(\.nonEmpty) }
+}
+
+extension String {
+    fileprivate var nonEmpty: String? { isEmpty ? nil : self }
 }
 
 extension StringProtocol where SubSequence == Substring {

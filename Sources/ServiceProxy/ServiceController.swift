@@ -51,17 +51,18 @@ public actor ServiceController {
     private let observers: [any ControllerObserver]
     private let logger: Logger
 
-    private var catalog: Catalog
-    private var table = FrontendTable()
+    private(set) var catalog: Catalog
+    private(set) var table = FrontendTable()
     private var backend: (any ServiceBackend)?
+    var hasBackend: Bool { backend != nil }
     /// What the backend was made for.
-    private var surroundings = Surroundings()
+    private(set) var surroundings = Surroundings()
     /// Whether the surroundings may be others now.
     private var needsSurvey = false
     /// Nothing is written before every object of these kinds is known (2.14).
-    private var awaited: Set<ObjectKind>
+    private(set) var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
-    private var needsWholeState = true
+    private(set) var needsWholeState = true
     /// What was planned since the last commit that succeeded.
     private var unreportedPlans: [Catalog.ServiceID: ServicePlan] = [:]
     /// What the backend found at its start, of an earlier process, and removed.
@@ -226,7 +227,7 @@ public actor ServiceController {
             table.commitSucceeded()
         }
         for refusal in refusals {
-            table.refuse(refusal.change)
+            table.refuse(refusal.change, because: refusal.reason)
             report(refusal)
         }
         for fault in faults.committed(refusals, of: tried, table) {

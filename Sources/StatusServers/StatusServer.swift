@@ -7,10 +7,11 @@ import Synchronization
 public final class StatusServer: Sendable {
     public typealias Answer = @Sendable (StatusRequest) async -> StatusAnswer
 
-    /// The port that it has, also where any was asked for.
+    /// The port that it has, also where any was asked for; 0 on a Unix socket.
     public let port: Int
     private let listener: any Channel
     private let connections: Connections
+    private let socket: LocalSocket?
 
     /// Which of the families of an address count.
     public enum Reach: Sendable {
@@ -20,9 +21,10 @@ public final class StatusServer: Sendable {
         case family
     }
 
-    private init(listener: any Channel, connections: Connections) {
+    private init(listener: any Channel, connections: Connections, socket: LocalSocket? = nil) {
         self.listener = listener
         self.connections = connections
+        self.socket = socket
         port = listener.localAddress?.port ?? 0
     }
 
@@ -44,10 +46,41 @@ public final class StatusServer: Sendable {
             }
         }
         let connections = Connections(limit: limits.connections)
-        var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.backlog, value: 64)
+        var bootstrap = bootstrap(connections, limits, answer)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+        if host.contains(":") {
+            bootstrap = bootstrap.serverChannelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
+                value: reach == .family ? 1 : 0
+            )
+        }
+        let listener = try await bootstrap.bind(host: host, port: port).get()
+        return StatusServer(listener: listener, connections: connections)
+    }
+
+    /// Listens on a Unix socket that only the user of this process may connect to, and answers. The directory is made
+    /// when it is missing, and the socket of a process that is gone is replaced.
+    ///
+    /// - Throws: ``LocalSocketError`` when the path cannot be had.
+    public static func start(
+        socket path: String,
+        limits: StatusServerLimits = StatusServerLimits(),
+        answer: @escaping Answer
+    ) async throws -> StatusServer {
+        let socket = try LocalSocket(path: path)
+        let connections = Connections(limit: limits.connections)
+        let listener = try await bootstrap(connections, limits, answer).withBoundSocket(socket.descriptor).get()
+        return StatusServer(listener: listener, connections: connections, socket: socket)
+    }
+
+    private static func bootstrap(
+        _ connections: Connections,
+        _ limits: StatusServerLimits,
+        _ answer: @escaping Answer
+    ) -> ServerBootstrap {
+        ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 64)
             .childChannelInitializer { channel in
                 guard connections.add(channel) else { return channel.close() }
                 return channel.eventLoop.makeCompletedFuture {
@@ -62,18 +95,12 @@ public final class StatusServer: Sendable {
                     )
                 }
             }
-        if host.contains(":") {
-            bootstrap = bootstrap.serverChannelOption(
-                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
-                value: reach == .family ? 1 : 0
-            )
-        }
-        let listener = try await bootstrap.bind(host: host, port: port).get()
-        return StatusServer(listener: listener, connections: connections)
     }
 
     /// Stops listening and ends all connections.
     public func stop() async {
+        // First, so that the next process does not find a file that nobody listens on.
+        socket?.remove()
         try? await listener.close()  // Closed already is what is wanted.
         await connections.closeAll()
     }

@@ -50,8 +50,12 @@ struct OperatorServices {
     /// - Parameters:
     ///   - file: what the configuration was read from.
     ///   - controller: follows what changes in it.
-    func services(following file: ConfigurationFile?, _ controller: ServiceController) -> [any ServiceLifecycle.Service]
-    {
+    ///   - explainer: answers on the local socket, and knows how many connections each Service has.
+    func services(
+        following file: ConfigurationFile?,
+        _ controller: ServiceController,
+        _ explainer: ProxyExplainer
+    ) -> [any ServiceLifecycle.Service] {
         let healthChecks = healthChecks
         var services: [any ServiceLifecycle.Service] = [
             UntilShutdown(description: "health checks") { await healthChecks.run() }
@@ -64,7 +68,15 @@ struct OperatorServices {
             services.append(server("healthz", address, "FailedToStartProxierHealthcheck") { pages.health($0) })
         }
         if let address = configuration.statusServer {
-            services.append(server("metrics", address, "FailedToStartMetricServer") { pages.status($0) })
+            services.append(
+                server("metrics", address, "FailedToStartMetricServer") {
+                    await pages.status($0) { await explainer.connectionMetrics() }
+                }
+            )
+        }
+        if let socket = configuration.socket {
+            let pages = ExplainPages(explainer: explainer)
+            services.append(LocalSocketService(path: socket, logger: logger) { await pages.answer($0) })
         }
         if let file { services.append(watch(file, controller)) }
         return services

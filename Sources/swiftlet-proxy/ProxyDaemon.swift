@@ -84,6 +84,7 @@ struct ProxyDaemon {
             logger: logger,
             consumer: { await controller.receive($0) }
         )
+        let explainer = try configuration.makeExplainer(of: controller, families: LocalNode.families, logger: logger)
         logger.info(
             "starting",
             metadata: [
@@ -105,7 +106,7 @@ struct ProxyDaemon {
                     .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
                 ] + replacement.map { .init(service: $0) }
-                    + view.services(following: configurationFile, controller).map { .init(service: $0) },
+                    + view.services(following: configurationFile, controller, explainer).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )

@@ -34,12 +34,16 @@ struct StatusPages: Sendable {
         .json(answer.code, body: answer.body)
     }
 
-    func status(_ request: StatusRequest) -> StatusAnswer {
+    /// - Parameter connections: what is counted of the connections to each Service.
+    func status(
+        _ request: StatusRequest,
+        connections: () async -> MetricFamily?
+    ) async -> StatusAnswer {
         let values = running.values
         let gates = FeatureGates(values.configuration.featureGates)
         switch request.path {
         case "/metrics":
-            let families = status.metrics() + requests.families
+            let families = status.metrics() + requests.families + [await connections()].compactMap { $0 }
             return StatusAnswer(
                 contentType: MetricFamily.contentType,
                 body: MetricFamily.text(

@@ -37,9 +37,10 @@ enum SwiftletProxy {
         CONFIGURATION
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
-          --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot and
-          --replace-kube-proxy count beside it. What has no effect is named in the log.
-          The file is followed, through links too. A change of logging.verbosity, nftables.syncPeriod,
+          --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot,
+          --replace-kube-proxy, --socket and --connection-counters count beside it. What
+          has no effect is named in the log. The file is followed, through links too. A
+          change of logging.verbosity, nftables.syncPeriod,
           nftables.minSyncPeriod, nodePortAddresses, or of what has no effect, is taken
           within some seconds. Any other change ends the process with status 1 and the
           names of the fields, so that its supervisor starts it again; its rules stay
@@ -73,6 +74,13 @@ enum SwiftletProxy {
           that serve no longer, and to addresses and node ports that are gone, are removed
           from the kernel's table, so that their clients are served anew; TCP connections
           are never cut.
+
+        LOOKING INSIDE
+          "swiftletctl proxy show" lists the Services as they are programmed, and
+          "swiftletctl proxy trace" tells what would happen to a packet, and why. They
+          ask the proxy on the Unix socket --socket, /run/swiftlet/proxy.sock by
+          default, which only the user of the proxy may use. When another process has
+          that socket, the proxy says so in its log, works without, and tries again.
 
         SIGNALS
           SIGTERM and SIGINT end the proxy within a second. Its rules stay, so that

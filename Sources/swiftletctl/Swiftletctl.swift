@@ -10,7 +10,7 @@ import Stores
 struct Swiftletctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftletctl",
-        abstract: "Shows what Swiftlet has assigned, puts it right, and moves it between stores.",
+        abstract: "Shows what Swiftlet has assigned and programmed, puts it right, and moves records between stores.",
         discussion: """
             ENVIRONMENT
               DATASTORE_TYPE     Which store: "local", "etcdv3" or "kubernetes". Default:
@@ -34,11 +34,11 @@ struct Swiftletctl: AsyncParsableCommand {
               2  the command line is wrong
               3  ipam check found problems
               4  the address asked for is not assigned
-              5  the store cannot be reached, or is busy
+              5  the store cannot be reached or is busy, or no swiftlet-proxy answers
             """,
         subcommands: [
-            IPAMCommand.self, GetCommand.self, ApplyCommand.self, CreateCommand.self, DeleteCommand.self,
-            DatastoreCommand.self, VersionCommand.self,
+            IPAMCommand.self, ProxyCommand.self, GetCommand.self, ApplyCommand.self, CreateCommand.self,
+            DeleteCommand.self, DatastoreCommand.self, VersionCommand.self,
         ]
     )
 
@@ -69,6 +69,7 @@ struct Failure: Error {
         case usage = 2
         case problemsFound = 3
         case notAssigned = 4
+        /// The store, or the proxy.
         case storeUnreachable = 5
     }
 

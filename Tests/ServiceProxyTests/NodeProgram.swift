@@ -20,7 +20,10 @@ final class NodeProgram: Sendable {
         let log = FileHandle(forWritingAtPath: output)
         // nsenter replaces itself, so that the process is the program.
         process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
-        process.arguments = try ["--net=\(namespace.descriptorPath)", ChildProcess.sibling(name)] + arguments
+        // Of all the nodes of the tests at most one could have the socket in /run.
+        let socket = name == "swiftlet-proxy" && !arguments.contains("--socket") ? ["--socket="] : []
+        process.arguments =
+            try ["--net=\(namespace.descriptorPath)", ChildProcess.sibling(name)] + arguments + socket
         process.standardInput = input ?? FileHandle.nullDevice
         process.standardOutput = log
         process.standardError = log

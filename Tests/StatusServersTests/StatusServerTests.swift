@@ -21,6 +21,11 @@ import Testing
             }
         }
         guard connected == 0 else { throw POSIXError(.ECONNREFUSED) }
+        return try Self.exchange(over: descriptor, text)
+    }
+
+    /// Over a socket that is connected.
+    static func exchange(over descriptor: Int32, _ text: String) throws -> String {
         let bytes = Array(text.utf8)
         _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
         var received: [UInt8] = []

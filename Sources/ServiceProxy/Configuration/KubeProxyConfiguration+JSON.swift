@@ -129,25 +129,7 @@ extension KubeProxyConfiguration {
     }
 
     /// The same as YAML.
-    public var yaml: String {
-        Self.yaml(json, indentation: 0)
-    }
-
-    private static func yaml(_ value: JSONValue, indentation: Int) -> String {
-        guard case .object(let object) = value else { return "" }
-        var text = ""
-        let margin = String(repeating: " ", count: indentation)
-        for member in object.members {
-            text += "\(margin)\(member.key):"
-            if case .object(let group) = member.value, !group.isEmpty {
-                text += "\n" + yaml(member.value, indentation: indentation + 2)
-            } else {
-                // JSON is YAML too, and leaves no doubt about what is a string.
-                text += " \(member.value.text())\n"
-            }
-        }
-        return text
-    }
+    public var yaml: String { json.yaml }
 }
 
 extension KubeProxyConfiguration.Reading {

@@ -1,3 +1,5 @@
+import ProxyAPI
+
 /// The command line, as Go's flags are written: `--flag value`, `--flag=value`, `--flag` for true, `-v=2`.
 public struct ProxyCommandLine: Sendable {
     /// What flags decide.
@@ -9,6 +11,9 @@ public struct ProxyCommandLine: Sendable {
         public var master: String?
         /// `nil` when nobody said.
         public var snapshot: String?
+        /// `nil` when nobody said.
+        public var socket: String?
+        public var countsConnections = false
         public var cleanup = false
         public var initOnly = false
         public var replaceKubeProxy = false
@@ -107,6 +112,8 @@ public struct ProxyCommandLine: Sendable {
             case "manifests": return (flag.name, values.manifests ?? "")
             case "master": return (flag.name, values.master ?? "")
             case "snapshot": return (flag.name, values.snapshot ?? ProxyConfiguration.defaultSnapshot)
+            case "socket": return (flag.name, values.socket ?? ProxyAPI.defaultSocket)
+            case "connection-counters": return (flag.name, "\(values.countsConnections)")
             case "masquerade-all": return (flag.name, "\(values.configuration.nftables.masqueradeAll)")
             default: return nil
             }

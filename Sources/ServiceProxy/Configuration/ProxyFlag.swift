@@ -89,6 +89,22 @@ struct ProxyFlag: Sendable {
             \.snapshot,
             "Keep what the API server said last in this file, for a start while it is away; empty: nowhere."
         ),
+        text(
+            "socket",
+            "path",
+            \.socket,
+            """
+            Answer swiftletctl proxy on this Unix socket, which only the user of the proxy may use; empty: nowhere.
+            """
+        ),
+        bool(
+            "connection-counters",
+            \.countsConnections,
+            """
+            Count the new connections to each frontend, for swiftletctl proxy show and as metric \
+            swiftlet_proxy_service_connections_total. Each connection then costs one look-up more.
+            """
+        ),
         bool(
             "cleanup",
             \.cleanup,

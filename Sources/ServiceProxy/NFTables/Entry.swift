@@ -26,6 +26,9 @@ struct Entry: Hashable, Sendable {
     var nearAffinity: UInt32?
     /// In `allowed-sources`; `nil` when the frontend is not in `restricted`.
     var allowed: [ClosedRange<IPAddress>]?
+    /// In `connections`: the comment there; `nil` when connections are not counted. Whoever takes a key over from
+    /// another service port starts at zero.
+    var counted: String?
 
     static let nothing = Entry()
 
@@ -35,15 +38,18 @@ struct Entry: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - previous: what it has now; backends keep their slots, so that little has to be written.
+    ///   - isCounted: whether its connections are counted.
     ///   - affinity: the numbers of the scopes of its two routes.
     init(
         _ frontend: Frontend,
         keeping previous: Entry,
         hasLocalDetector: Bool,
+        isCounted: Bool = false,
         affinity numbers: (route: UInt32?, near: UInt32?) = (nil, nil)
     ) {
         let scope = frontend.key.scope
         let comment = Element.fitting(frontend.servicePort.description)
+        counted = isCounted ? comment : nil
         func dispatch(_ verdict: Verdict) -> Dispatch { Dispatch(verdict: verdict, comment: comment) }
         func pick(_ route: Route, isNear: Bool) -> Dispatch? {
             PickChain(route, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector).map {

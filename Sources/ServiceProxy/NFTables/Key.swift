@@ -53,6 +53,14 @@ enum Key {
         return data
     }
 
+    /// A client in the memory of an affinity scope.
+    static func client(_ address: IPAddress, of scope: UInt32) -> Concatenation {
+        var key = Concatenation()
+        key.append(address)
+        key.append(hostOrder: scope)
+        return key
+    }
+
     static func member(_ member: AffinityMember) -> Concatenation {
         var key = Concatenation()
         key.append(hostOrder: member.scope)

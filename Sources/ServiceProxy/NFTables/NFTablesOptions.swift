@@ -8,15 +8,19 @@ public struct NFTablesOptions: Hashable, Sendable {
     public var masqueradeMark: UInt32
     /// In a family that its node ports say nothing about, all local addresses serve them.
     public var surroundings: Surroundings
+    /// Whether the new connections to each frontend are counted.
+    public var countsConnections: Bool
 
     /// - Parameter masqueradeBit: 0 to 31 (`nftables.masqueradeBit`).
     public init(
         tableName: String = "swiftlet",
         masqueradeBit: Int = 14,
+        countsConnections: Bool = false,
         _ surroundings: Surroundings
     ) {
         self.tableName = tableName
         masqueradeMark = 1 << UInt32(masqueradeBit & 31)
+        self.countsConnections = countsConnections
         self.surroundings = surroundings
     }
 
@@ -28,11 +32,13 @@ public struct NFTablesOptions: Hashable, Sendable {
         tableName: String = "swiftlet",
         masqueradeBit: Int = 14,
         localSources: [CIDR] = [],
-        nodePortAddresses: NodePortSelections = [:]
+        nodePortAddresses: NodePortSelections = [:],
+        countsConnections: Bool = false
     ) {
         self.init(
             tableName: tableName,
             masqueradeBit: masqueradeBit,
+            countsConnections: countsConnections,
             Surroundings(nodePorts: nodePortAddresses, localSources: .within(localSources))
         )
     }

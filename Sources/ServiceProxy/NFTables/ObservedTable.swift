@@ -46,13 +46,21 @@ struct ObservedTable {
             let sets = try kernel.sets(of: table.table)
             let chains = try kernel.chains(of: table.table)
             let bases = chains.filter { $0.base != nil }
-            guard found.comment == table.table.comment,
-                Set(table.maps.all.map(\.layout)).isSubset(of: Set(sets)),
+            guard found.comment == table.table.comment, hasSets(of: table, sets),
                 Set(bases) == Set(ServiceTable.chains.filter { $0.base != nil })
             else { return .foreign }
             let rules = Dictionary(grouping: try kernel.rules(of: table.table).map(\.rule), by: \.chain)
             var observed = ObservedTable(chains: chains, rules: rules, sets: sets)
             return try observed.readElements(table, kernel, frontends, listingLimit) ? .readable(observed) : .foreign
+        }
+    }
+
+    /// Whether every set is there as it should be. One that counts connections may be missing: it comes and goes with an
+    /// option, and is no reason to begin anew and forget the clients of session affinity.
+    private static func hasSets(of table: ServiceTable, _ sets: [SetLayout]) -> Bool {
+        let found = Dictionary(sets.map { ($0.name, $0) }) { first, _ in first }
+        return table.maps.all.allSatisfy { set in
+            found[set.name].map { $0 == set.layout } ?? set.countsPackets
         }
     }
 
@@ -91,6 +99,13 @@ struct ObservedTable {
                         verdict: verdict,
                         comment: element.comment
                     )
+                    return true
+                }
+            }
+            if let counted = maps.connections {
+                try each(counted) { observed, element in
+                    guard let key = KeyReader(element.key).frontend(scope, table.family) else { return false }
+                    observed.entries[key, default: .nothing].counted = element.comment ?? ""
                     return true
                 }
             }

@@ -166,10 +166,12 @@ struct ProgrammedTable: Sendable {
         return (changes + cleanup.changeCount, Set(left.keys))
     }
 
-    /// Mends chains, rules and fixed elements.
+    /// Mends sets, chains, rules and fixed elements.
     ///
     /// - Returns: chains that are not ours, now without rules.
     private func repairStructure(_ observed: ObservedTable, _ change: inout Transaction) -> [String] {
+        let present = Set(observed.sets.map(\.name))
+        for set in table.maps.all where !present.contains(set.name) { change.add(set) }
         var wanted = Dictionary(grouping: table.rules, by: \.chain)
         for chain in ServiceTable.chains where !observed.chains.contains(chain) { change.add(chain) }
         var stale: [String] = []

@@ -26,7 +26,7 @@ struct ServiceTable: Hashable, Sendable {
             name: options.tableName,
             comment: "swiftlet-proxy \(family), layout \(Self.layoutVersion)"
         )
-        maps = Maps(family)
+        maps = Maps(family, countsConnections: options.countsConnections)
     }
 
     /// Whether anything says which sources are pods.
@@ -50,9 +50,12 @@ struct ServiceTable: Hashable, Sendable {
             let nearAffinity: NamedSet
             let affinityBackends: NamedSet
             let nearAffinityBackends: NamedSet
+            /// Every frontend, each with a counter of the new connections that look for it; only where they are counted.
+            /// A set of its own, because an element that is replaced, as verdicts are, starts to count again.
+            let connections: NamedSet?
 
             var all: [NamedSet] {
-                [
+                [connections].compactMap { $0 } + [
                     frontends, farFrontends, nearFrontends, noEndpoints, backends, nearBackends, affinity,
                     nearAffinity, affinityBackends, nearAffinityBackends,
                 ]
@@ -83,7 +86,7 @@ struct ServiceTable: Hashable, Sendable {
         /// The endpoints that each scope has now: what is remembered counts only if it is among them (SA-2, SA-4).
         let affinityEndpoints: NamedSet
 
-        init(_ family: IPFamily) {
+        init(_ family: IPFamily, countsConnections: Bool) {
             let source: Field = family == .ipv4 ? .sourceIPv4 : .sourceIPv6
             let destination: Field = family == .ipv4 ? .destinationIPv4 : .destinationIPv6
             // The word in front holds the end of the client's address, see `rules(of:)`.
@@ -115,7 +118,9 @@ struct ServiceTable: Hashable, Sendable {
                     affinity: scopes("affinity"),
                     nearAffinity: scopes("near-affinity"),
                     affinityBackends: endpoints("affinity-backends", remembered),
-                    nearAffinityBackends: endpoints("near-affinity-backends", remembered)
+                    nearAffinityBackends: endpoints("near-affinity-backends", remembered),
+                    connections: countsConnections
+                        ? NamedSet(scope.prefix + "connections", key: key, countsPackets: true) : nil
                 )
             }
             service = scoped(.service)
@@ -244,10 +249,7 @@ struct ServiceTable: Hashable, Sendable {
 
     var rules: [Rule] {
         let new = Match.newConnection
-        return [
-            Rule(chain: "services", match.service + [match.verdict(in: maps.service.frontends)]),
-            Rule(chain: "services", nodePort + match.ports + [match.verdict(in: maps.nodePort.frontends)]),
-        ] + bySource(.service) + bySource(.nodePort) + [
+        return dispatch(.service) + dispatch(.nodePort) + bySource(.service) + bySource(.nodePort) + [
             // A reset is as clear as an ICMP error, and the kernel sends as many as it takes.
             Rule(
                 chain: "refuse",
@@ -302,6 +304,14 @@ struct ServiceTable: Hashable, Sendable {
             + ["filter-forward", "filter-output"].map { chain in
                 Rule(chain: chain, new + [.verdict(.jump("check-cluster-ips"))])
             }
+    }
+
+    /// FE-7: exact addresses come before node ports.
+    private func dispatch(_ scope: Scope) -> [Rule] {
+        let key = scope == .service ? match.service : nodePort + match.ports
+        let maps = maps[scope]
+        let steps = [maps.connections.map { .lookup(Register(0), in: $0.name) }, match.verdict(in: maps.frontends)]
+        return steps.compactMap { $0 }.map { Rule(chain: "services", key + [$0]) }
     }
 
     /// FE-6: local pods first, then the node itself, then everyone else.

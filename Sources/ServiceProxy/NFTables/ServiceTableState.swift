@@ -45,14 +45,15 @@ struct ServiceTableState: Sendable {
     var idlePicks: [PickChain] { picks.filter { $0.value == 0 }.map(\.key) }
 
     /// What a frontend that was programmed has in the table.
-    func entry(of frontend: Frontend, hasLocalDetector: Bool) -> Entry {
+    func entry(of frontend: Frontend, in table: ServiceTable) -> Entry {
         func number(_ route: Route?) -> UInt32? {
             route.flatMap { AffinityScope(frontend, $0) }.flatMap { affinity[$0] }
         }
         var entry = Entry(
             frontend,
             keeping: .nothing,
-            hasLocalDetector: hasLocalDetector,
+            hasLocalDetector: table.hasLocalDetector,
+            isCounted: table.options.countsConnections,
             affinity: (number(frontend.route), number(frontend.nearRoute))
         )
         if let orders = orders[frontend.key] {

@@ -25,17 +25,16 @@ struct ServiceTransaction {
 
     /// Plans a change against what was programmed before.
     mutating func add(_ change: FrontendChange, _ state: ServiceTableState) {
-        let detector = table.hasLocalDetector
         switch change {
         case .add(let frontend): add(frontend, instead: .nothing, state)
         case .remove(let frontend):
-            let old = state.entry(of: frontend, hasLocalDetector: detector)
+            let old = state.entry(of: frontend, in: table)
             effects.count(frontend, old, -1)
             leaveAffinity(frontend, state)
             effects.clearOrder(of: frontend.key)
             changes.append(Change(key: frontend.key, old: old, new: .nothing))
         case .replace(let before, let after):
-            let old = state.entry(of: before, hasLocalDetector: detector)
+            let old = state.entry(of: before, in: table)
             effects.count(before, old, -1)
             add(after, instead: old, state)
             // Only now, so that a scope that goes on keeps its number.
@@ -49,6 +48,7 @@ struct ServiceTransaction {
             frontend,
             keeping: old,
             hasLocalDetector: table.hasLocalDetector,
+            isCounted: table.options.countsConnections,
             affinity: (
                 enterAffinity(frontend, frontend.route, old.affinity, state),
                 enterAffinity(frontend, frontend.nearRoute, old.nearAffinity, state)
@@ -110,6 +110,7 @@ struct ServiceTransaction {
                 writeVerdicts(maps.nearFrontends, \.near, changes, isDeletion, &transaction)
                 writeVerdicts(maps.frontends, \.front, changes, isDeletion, &transaction)
                 writeVerdicts(maps.noEndpoints, \.refusal, changes, isDeletion, &transaction)
+                if let counted = maps.connections { writeCounted(counted, changes, isDeletion, &transaction) }
             }
         }
         writeAllowed(isDeletion: true, &transaction)
@@ -242,6 +243,23 @@ struct ServiceTransaction {
                 transaction.delete(element, from: map)
             } else {
                 transaction.add(element, to: map, exclusively: true)
+            }
+        }
+    }
+
+    private func writeCounted(
+        _ set: NamedSet,
+        _ changes: [Change],
+        _ isDeletion: Bool,
+        _ transaction: inout Transaction
+    ) {
+        for change in changes where change.old.counted != change.new.counted {
+            guard let comment = isDeletion ? change.old.counted : change.new.counted else { continue }
+            let element = Element(Key.frontend(change.key), comment: comment)
+            if isDeletion {
+                transaction.delete(element, from: set)
+            } else {
+                transaction.add(element, to: set, exclusively: true)
             }
         }
     }

@@ -71,8 +71,8 @@ import Testing
     /// Section 2.12, flag by flag.
     @Test func everyFlagOfKubeProxyIsThere() {
         let flags = """
-            bind-address bind-address-hard-fail cleanup cluster-cidr config config-sync-period conntrack-max-per-core \
-            conntrack-min conntrack-tcp-be-liberal conntrack-tcp-timeout-close-wait conntrack-tcp-timeout-established \
+            bind-address bind-address-hard-fail cleanup cluster-cidr config config-sync-period connection-counters \
+            conntrack-max-per-core conntrack-min conntrack-tcp-be-liberal conntrack-tcp-timeout-close-wait conntrack-tcp-timeout-established \
             conntrack-udp-timeout conntrack-udp-timeout-stream detect-local-mode feature-gates healthz-bind-address \
             healthz-port help hostname-override init-only iptables-localhost-nodeports iptables-masquerade-bit \
             iptables-min-sync-period iptables-sync-period ipvs-exclude-cidrs ipvs-min-sync-period ipvs-scheduler \
@@ -81,7 +81,7 @@ import Testing
             log-text-info-buffer-size log-text-split-stream logging-format manifests masquerade-all \
             master metrics-bind-address metrics-port nodeport-addresses oom-score-adj pod-bridge-interface \
             pod-interface-name-prefix profiling proxy-mode replace-kube-proxy show-hidden-metrics-for-version snapshot \
-            v version vmodule write-config-to
+            socket v version vmodule write-config-to
             """
         #expect(ProxyFlag.all.map(\.name) == flags.split(separator: " ").map(String.init))
         for flag in ProxyFlag.all { #expect(ProxyCommandLine.flagsHelp.contains("--\(flag.name)")) }

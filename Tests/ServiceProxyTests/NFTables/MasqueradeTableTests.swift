@@ -10,7 +10,8 @@ import class Netlink.NetworkNamespace
 @testable import ServiceProxy
 
 /// MQ-7 with real packets, cell by cell: who dials which kind of frontend under which policy, which endpoints answer,
-/// and whether they see the client's own address. From Services, through planner and backend.
+/// and whether they see the client's own address. From Services, through planner and backend; and a trace of each packet
+/// says the same.
 @Suite(.enabled(if: isRoot), .serialized)
 struct MasqueradeTableTests {
     enum Setting: String, CaseIterable, Sendable {
@@ -95,7 +96,10 @@ struct MasqueradeTableTests {
             case .interfaceNamePrefix: .interfaces(prefix: "pod")
             case .noDetector: .unknown
             }
-        let backend = try PacketTests.makeBackend(on: node, NFTablesOptions(Surroundings(localSources: sources)))
+        let options = NFTablesOptions(Surroundings(localSources: sources))
+        let backend = try PacketTests.makeBackend(on: node, options)
+        let tracing = Tracing(node: node, options: options)
+        let interfaces = ["pod": setting == .bridgeInterface ? "cni0" : "pod3", "outside": "outside"]
         let clients: [String: (NetworkNamespace, IPAddress)] = [
             "pod": (node.pods[2].namespace, node.pods[2].addresses[family]!),
             "node": (node.node, TestNode.nodeAddresses[family]!),
@@ -114,13 +118,24 @@ struct MasqueradeTableTests {
         // Each UDP flow comes from a port of its own: one of an earlier column would still be translated as it was then.
         var lastPort: UInt16 = 20_000
         for (column, policy) in policies.enumerated() {
-            _ = try await backend.start(with: frontends(planner, node, family, eTP: policy.0, iTP: policy.1))
+            let frontends = frontends(planner, node, family, eTP: policy.0, iTP: policy.1)
+            _ = try await backend.start(with: frontends)
             for row in Self.rows(setting) {
                 let (namespace, source) = clients[row.client]!
                 for target in row.isClusterIP ? clusterIP : external {
                     for transport in [TransportProtocol.tcp, .udp, .sctp] {
                         var pods: Set<String> = []
                         var isMasqueraded: Set<Bool> = []
+                        let trace = try tracing.trace(
+                            frontends,
+                            from: source,
+                            by: interfaces[row.client],
+                            to: target.1,
+                            target.2,
+                            over: transport
+                        )
+                        #expect(trace.verdict == .translated)
+                        let seen = trace.sources
                         // Both of two are met by all but one in eight million.
                         for _ in 0..<24 where pods.count < 2 {
                             lastPort += 1
@@ -137,10 +152,18 @@ struct MasqueradeTableTests {
                                 )
                             pods.insert(answer.pod)
                             isMasqueraded.insert(answer.source != source)
+                            let pod = node.pods.first { $0.name == answer.pod }?.addresses[family]
+                            #expect(pod.flatMap { seen[$0] } == answer.source, "\(trace)")
                         }
                         let found =
                             (pods.contains("pod1") ? "L" : "") + (pods.contains("pod2") ? "R" : "")
                             + (isMasqueraded == [true] ? "m" : isMasqueraded == [false] ? "" : "?")
+                        let traced =
+                            node.pods.prefix(2).map {
+                                seen[$0.addresses[family]!] == nil ? "" : $0.name == "pod1" ? "L" : "R"
+                            }
+                            .joined() + (trace.choices.allSatisfy { $0.isMasqueraded } ? "m" : "")
+                        #expect(traced == row.cells[column], "\(trace)")
                         #expect(
                             found == row.cells[column],
                             "\(row.client) to \(target.0) over \(transport), column \(column + 1)"
