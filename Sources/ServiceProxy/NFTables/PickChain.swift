@@ -62,32 +62,23 @@ struct PickChain: Hashable, Sendable {
     }
 
     init?(name: String) {
-        var words = name.split(separator: "-", omittingEmptySubsequences: false)
-        var memory: UInt32 = 0
-        if words.count > 2, words[words.count - 2] == "for", let last = words.last, last.hasSuffix("s") {
-            guard let seconds = UInt32(last.dropLast()), seconds > 0 else { return nil }
-            memory = seconds
-            words.removeLast(2)
+        var rest = name[...]
+        func take(_ prefix: String) -> Bool {
+            guard rest.hasPrefix(prefix) else { return false }
+            rest.removeFirst(prefix.utf8.count)
+            return true
         }
-        guard let count = words.last.flatMap({ UInt32($0) }), count > 0 else { return nil }
-        for marking in Marking.allCases {
-            for scope in Scope.allCases {
-                for isNear in [false, true] {
-                    let candidate = PickChain(
-                        marking: marking,
-                        scope: scope,
-                        isNear: isNear,
-                        count: Int(count),
-                        memory: memory
-                    )
-                    if candidate.name == name {
-                        self = candidate
-                        return
-                    }
-                }
-            }
-        }
-        return nil
+        marking =
+            take(Marking.unlessLocal.rawValue) ? .unlessLocal : take(Marking.always.rawValue) ? .always : .never
+        scope = take(Scope.nodePort.prefix) ? .nodePort : .service
+        isNear = take("near-")
+        guard take("pick-") else { return nil }
+        let numbers = rest.split(separator: "-", maxSplits: 1)
+        guard let count = numbers.first.flatMap({ UInt32($0) }), count > 0 else { return nil }
+        self.count = count
+        memory = numbers.count < 2 ? 0 : UInt32(numbers[1].drop { !$0.isNumber }.prefix { $0.isNumber }) ?? 0
+        // Whatever else is in the name makes it another one.
+        guard self.name == name else { return nil }
     }
 }
 
