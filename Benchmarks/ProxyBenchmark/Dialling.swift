@@ -63,7 +63,8 @@ func dial(_ address: AddressBits, port: UInt16 = 80, timeout: CInt) -> DialResul
         var code: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
         getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
-        guard code == 0 else { return .failed(code) }
+        // Reset by the endpoint, which had accepted it: what is refused on the way is not established.
+        guard code == 0 || code == ECONNRESET else { return .failed(code) }
     }
     return .connected(port: localAddress(of: descriptor).port)
 }

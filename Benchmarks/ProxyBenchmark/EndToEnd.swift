@@ -34,6 +34,7 @@ struct EndToEnd: Codable {
         let connections: Int
         let lost: Int
         let refused: Int
+        let errors: [String: Int]
     }
 
     struct Churn: Codable {
@@ -236,7 +237,8 @@ private struct Run {
             time: end - start,
             connections: outcome.connections,
             lost: outcome.lost,
-            refused: outcome.refused
+            refused: outcome.refused,
+            errors: outcome.errors
         )
         return (result, memory("VmHWM", of: process.id))
     }

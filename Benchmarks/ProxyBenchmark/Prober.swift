@@ -136,6 +136,8 @@ final class Load: Sendable {
         var connections = 0
         var lost = 0
         var refused = 0
+        /// How often each error came.
+        var errors: [String: Int] = [:]
     }
 
     private let outcome = Mutex(Outcome())
@@ -153,7 +155,9 @@ final class Load: Sendable {
                         outcome.connections += 1
                         switch result {
                         case .connected: break
-                        case .failed: outcome.refused += 1
+                        case .failed(let code):
+                            outcome.refused += 1
+                            outcome.errors[String(cString: strerror(code)), default: 0] += 1
                         case .lost: outcome.lost += 1
                         }
                     }

@@ -76,6 +76,7 @@ struct Report: Codable {
             line(
                 "  connections meanwhile / lost / refused",
                 "\(restart.connections) / \(restart.lost) / \(restart.refused)"
+                    + restart.errors.map { " (\($0.key): \($0.value))" }.sorted().joined()
             )
         }
         line("peak resident memory, MiB", number(program.peakMiB))

@@ -126,15 +126,17 @@ struct ServiceTableState: Sendable {
         }
 
         /// Remembers in which slots the backends of a frontend are.
-        mutating func setOrder(of frontend: Frontend, _ entry: Entry) {
+        mutating func setOrder(of frontend: Frontend, _ entry: Entry, _ state: ServiceTableState) {
             var order = Orders(backends: Entry.order(of: entry.backends, in: frontend.route.backends))
             if let near = frontend.nearRoute, entry.near != nil {
                 order.nearBackends = Entry.order(of: entry.nearBackends, in: near.backends)
             }
-            orders[frontend.key] = order.isPlain ? .some(nil) : order
+            let wasPlain = state.orders[frontend.key] == nil && state.surplus[frontend.key] == nil
             let count = frontend.route.backends.count
             let nearCount = entry.near == nil ? 0 : frontend.nearRoute?.backends.count ?? 0
             let isExact = entry.backends.count == count && entry.nearBackends.count == nearCount
+            if wasPlain, order.isPlain, isExact { return }
+            orders[frontend.key] = order.isPlain ? .some(nil) : order
             surplus[frontend.key] =
                 isExact
                 ? .some(nil)

@@ -55,7 +55,9 @@ struct ServiceTransaction {
             )
         )
         effects.count(frontend, new, 1)
-        effects.setOrder(of: frontend, new)
+        effects.setOrder(of: frontend, new, state)
+        // After a restart that is nearly everybody.
+        guard old != new else { return }
         changes.append(Change(key: frontend.key, old: old, new: new))
     }
 
