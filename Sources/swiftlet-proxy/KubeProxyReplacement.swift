@@ -40,34 +40,38 @@ struct KubeProxyReplacement: ServiceLifecycle.Service, ControllerObserver, Custo
         } catch {
             logger.error("kube-proxy's nftables tables cannot be removed", metadata: ["error": "\(error)"])
         }
-        for variant in ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"] {
-            await removeChains(variant)
+        for tool in ["iptables", "ip6tables"] {
+            // They keep their rules in different places; where the variants have no names of their own there is one.
+            let hasVariants = [await removeChains("\(tool)-nft"), await removeChains("\(tool)-legacy")]
+            if !hasVariants.contains(true) { _ = await removeChains(tool) }
         }
     }
 
-    /// - Parameter variant: which of the tools that keep their rules in different places.
-    private func removeChains(_ variant: String) async {
+    /// - Returns: whether there is such a tool.
+    private func removeChains(_ tool: String) async -> Bool {
         do throws(Subprocess.Failure) {
-            let saved = try await run("\(variant)-save")
+            let saved = try await run("\(tool)-save")
             let leftovers = IPTablesLeftovers(in: String(decoding: saved, as: UTF8.self))
-            guard leftovers.chainCount > 0 else { return }
+            guard leftovers.chainCount > 0 else { return true }
             _ = try await run(
-                "\(variant)-restore",
+                "\(tool)-restore",
                 ["--noflush", "--wait", "5"],
                 input: Array(leftovers.removal.utf8)
             )
             logger.info(
                 "kube-proxy's chains are removed",
-                metadata: ["tool": "\(variant)", "chains": "\(leftovers.chainCount)"]
+                metadata: ["tool": "\(tool)", "chains": "\(leftovers.chainCount)"]
             )
         } catch .notFound {
-            logger.debug("no such tool; what it would find is not looked for", metadata: ["tool": "\(variant)"])
+            logger.debug("no such tool; what it would find is not looked for", metadata: ["tool": "\(tool)"])
+            return false
         } catch {
             logger.error(
                 "kube-proxy's chains cannot be removed; run kube-proxy --cleanup on this node",
-                metadata: ["tool": "\(variant)", "error": "\(error)"]
+                metadata: ["tool": "\(tool)", "error": "\(error)"]
             )
         }
+        return true
     }
 
     private func run(
