@@ -77,7 +77,7 @@ let package = Package(
         program(
             "swiftlet-proxy",
             [
-                "ServiceProxy", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
+                "ServiceProxy", "CLinux", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
                 "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "ProxyAPI",
                 "StatusServers", "Version", "YAML", logging, serviceLifecycle,
             ],

@@ -111,9 +111,18 @@ struct ListReader {
         /// The slots that are looked for. The last one is beyond the end of the list.
         var slots: ClosedRange<Int>
 
+        /// A message has room for so many.
+        private static let slotsAtOnce = 256
+
         init(key: Frontend.Key, length: Int) {
             (self.key, self.length) = (key, length)
-            slots = 0...length
+            slots = 0...0
+            look(from: 0)
+        }
+
+        private mutating func look(from slot: Int) {
+            let end = min(length, slot + Self.slotsAtOnce - 1)
+            slots = slot...max(end, slot + 7)
         }
 
         var keys: [Concatenation] {
@@ -125,12 +134,12 @@ struct ListReader {
         func continued(_ found: [Destination?]) -> Search? {
             var rest = self
             guard let missing = slots.first(where: { $0 >= found.count || found[$0] == nil }) else {
-                rest.slots = (slots.upperBound + 1)...(slots.upperBound + 8)
+                rest.look(from: slots.upperBound + 1)
                 return rest
             }
             // A hole in the list; behind its end, nothing comes after the first slot that is missing.
             guard missing < length else { return nil }
-            rest.slots = (missing + 1)...length
+            rest.look(from: missing + 1)
             return rest
         }
     }

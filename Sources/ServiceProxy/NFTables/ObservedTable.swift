@@ -12,6 +12,9 @@ struct ObservedTable {
     /// The elements that follow from the options (``ServiceTable/fixedElements``), by set.
     var fixed: [String: Set<Element>] = [:]
 
+    /// How many slots all lists have.
+    var slotCount: Int { entries.values.reduce(0) { $0 + $1.backends.count + $1.nearBackends.count } }
+
     /// The numbers of affinity scopes, by the frontends that have them.
     func affinityNumbers(of frontends: [Frontend]) -> AffinityNumbers {
         let highest = entries.values.reduce(0) { max($0, $1.affinity ?? 0, $1.nearAffinity ?? 0) }

@@ -154,7 +154,9 @@ struct ProgrammedTable: Sendable {
         let own = Set(table.maps.all.map(\.name))
         for set in observed.sets where !own.contains(set.name) && !set.isAnonymous { cleanup.deleteSet(set.name) }
         var nothing = ServiceTransaction(table: table)
-        nothing.write(to: &cleanup, state)
+        // In a large table as many idle chains stay as do otherwise.
+        let keepsSome = observed.slotCount > ColdStart.spareLimit
+        nothing.write(to: &cleanup, state, retainedChains: keepsSome ? ServiceTransaction.retainedChains : 0)
         if !cleanup.isEmpty {
             do {
                 try kernel.commit(cleanup)
