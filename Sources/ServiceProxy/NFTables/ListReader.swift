@@ -12,7 +12,7 @@ struct ListReader {
     private(set) var isUnderstood = true
 
     /// Lists with more slots than this together are looked up instead of being listed.
-    static let listingLimit = 20_000
+    static let listingLimit = 150_000
     /// How many lists are asked for together.
     private static let listsAtOnce = 64
 

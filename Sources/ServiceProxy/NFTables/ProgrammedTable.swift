@@ -136,10 +136,12 @@ struct ProgrammedTable: Sendable {
         )
 
         var plan = ServiceTransaction(table: table)
-        var left = observed.entries
+        var wanted: Set<Frontend.Key> = []
         for frontend in frontends {
-            plan.add(frontend, instead: left.removeValue(forKey: frontend.key) ?? .nothing, state)
+            wanted.insert(frontend.key)
+            plan.add(frontend, instead: observed.entries[frontend.key] ?? .nothing, state)
         }
+        let left = observed.entries.filter { !wanted.contains($0.key) }
         for (key, entry) in left { plan.remove(key, entry) }
         var changes = try commitNewPicks(of: plan)
         plan.write(to: &change, state, observed: observed.counted, retainedChains: .max)
