@@ -188,7 +188,7 @@ struct NFTablesBackendTests {
             logger: silent
         )
         // More lengths of lists than chains may wait for their next use.
-        let frontends = (1...40).map { length in
+        let frontends = (1...ServiceTransaction.retainedChains + 8).map { length in
             example((1...length).map { "10.9.0.\($0)" }, service: length, isLocal: false)
         }
         _ = try await backend.start(with: frontends)
@@ -201,7 +201,7 @@ struct NFTablesBackendTests {
         }
         try kernel.commit(obstacle)
         #expect(try await backend.apply(frontends.map { .remove($0) }).isEmpty)
-        let other = example(["10.9.0.1"], service: 99)
+        let other = example(["10.9.0.1"], service: 250)
         #expect(try await backend.apply([.add(other)]).isEmpty)
         #expect(try slots(of: other) == ["10.9.0.1"])
         let count = failures.withLock { $0 }
