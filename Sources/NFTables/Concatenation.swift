@@ -100,9 +100,19 @@ extension Concatenation {
                     ?? String(value.first ?? 0)
             case .number: return String(value.reduce(0 as UInt64) { $0 << 8 | UInt64($1) })
             case .hostNumber: return String(value.reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) })
+            case .classID: return Self.classID(value.reversed().reduce(0 as UInt32) { $0 << 8 | UInt32($1) })
             case .name: return String(decoding: value.prefix { $0 != 0 }, as: UTF8.self)
             }
         }.joined(separator: " . ")
+    }
+
+    /// TC_H_UNSPEC, TC_H_ROOT or the two halves.
+    static func classID(_ number: UInt32) -> String {
+        switch number {
+        case 0: "none"
+        case .max: "root"
+        default: "\(String(number >> 16, radix: 16)):\(String(number & 0xffff, radix: 16))"
+        }
     }
 }
 

@@ -61,12 +61,15 @@ extension Expression {
 
     public enum MetaKey: Hashable, Sendable {
         case mark
+        /// Which queue of the outgoing interface a packet gets into.
+        case priority
         case transport
         case inputInterface
 
         var key: UInt32 {
             switch self {
             case .mark: NFT_META_MARK.rawValue
+            case .priority: NFT_META_PRIORITY.rawValue
             case .transport: NFT_META_L4PROTO.rawValue
             case .inputInterface: NFT_META_IIFNAME.rawValue
             }

@@ -313,6 +313,7 @@ public final class FakeKernel: NFTablesKernel {
     // MARK: Listings
 
     public func generation() throws -> UInt32 { contents.withLock { $0.generation } }
+    public var commitCount: UInt32 { contents.withLock { $0.generation &- 1 } }
 
     public func tables(_ family: Family) throws -> [Table] {
         contents.withLock { contents in

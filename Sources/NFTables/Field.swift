@@ -26,6 +26,7 @@ public struct Field: Hashable, Sendable {
         case transport
         case number
         case hostNumber
+        case classID
         case name
     }
 
@@ -81,6 +82,8 @@ public struct Field: Hashable, Sendable {
     public static let transport = meta(12, 1, .network, .transport, NFT_META_L4PROTO)
     /// `meta mark`
     public static let mark = meta(19, 4, .host, .hostNumber, NFT_META_MARK)
+    /// `meta priority`: a number that `nft` prints as MAJOR:MINOR.
+    public static let priority = meta(23, 4, .host, .classID, NFT_META_PRIORITY)
     /// `meta iifname`: sixteen bytes.
     public static let inputInterface = meta(41, 16, .host, .name, NFT_META_IIFNAME)
 

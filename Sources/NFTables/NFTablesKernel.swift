@@ -16,6 +16,9 @@ public protocol NFTablesKernel: Sendable {
     /// A number that every commit of anyone in this network namespace raises by one.
     func generation() throws -> UInt32
 
+    /// How many transactions were committed through this object: so many generations are its own.
+    var commitCount: UInt32 { get }
+
     func tables(_ family: Family) throws -> [Table]
     func chains(of table: Table) throws -> [Chain]
     /// In the order of their chains.

@@ -14,6 +14,7 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
         let descriptor: CInt
         var sendBuffer = 0
         var sequence: UInt32 = 0
+        var commitCount: UInt32 = 0
         /// For what the kernel sends; a dump comes in pieces of at most 32 KiB.
         let received = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
 
@@ -98,6 +99,8 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
         try carryOut(transaction, ifGeneration: generation)
     }
 
+    public var commitCount: UInt32 { lock.withLock { _ in state.commitCount } }
+
     public func check(_ transaction: Transaction) throws {
         try carryOut(transaction, isCommitted: false)
     }
@@ -113,7 +116,9 @@ public final class NetfilterSocket: NFTablesKernel, @unchecked Sendable {
             var attempt = 0
             while true {
                 do {
-                    return try Self.carryOutOnce(transaction, generation, isCommitted, &state)
+                    try Self.carryOutOnce(transaction, generation, isCommitted, &state)
+                    if isCommitted { state.commitCount &+= 1 }
+                    return
                 } catch NFTablesError.refused(let refusals) where attempt < 5 && refusals.allSatisfy(\.isTransient) {
                     attempt += 1
                     usleep(500 << UInt32(attempt))

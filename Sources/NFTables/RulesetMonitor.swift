@@ -47,7 +47,7 @@ public struct RulesetMonitor: ~Copyable {
     private var ready: [RulesetChange] = []
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
 
-    /// Begins to listen. What is committed from now on will be seen.
+    /// Opens a socket that does not listen yet.
     ///
     /// - Parameter portID: a socket whose commits are not of interest (``NetfilterSocket/portID``). The kernel does not
     ///   even queue what it announces of them, so they cannot fill the buffer, however large they are.
@@ -56,21 +56,22 @@ public struct RulesetMonitor: ~Copyable {
         fileDescriptor = try Self.open(in: namespace, ignoring: portID)
     }
 
+    /// Begins to listen. What is committed from now on will be seen.
+    ///
+    /// - Throws: ``NFTablesError/system(call:code:)``
+    public func listen() throws {
+        var group = CInt(NFNLGRP_NFTABLES.rawValue)
+        // SOL_NETLINK
+        guard setsockopt(fileDescriptor, 270, NETLINK_ADD_MEMBERSHIP, &group, socklen_t(MemoryLayout<CInt>.size)) == 0
+        else { throw NFTablesError.system(call: "NETLINK_ADD_MEMBERSHIP", code: errno) }
+    }
+
     private static func open(in namespace: NetworkNamespace?, ignoring portID: UInt32?) throws -> CInt {
         let descriptor = try NetfilterSocket.open(in: namespace)
         if let portID, !ignore(portID, on: descriptor) {
             let code = errno
             close(descriptor)
             throw NFTablesError.system(call: "SO_ATTACH_FILTER", code: code)
-        }
-        var group = CInt(NFNLGRP_NFTABLES.rawValue)
-        // SOL_NETLINK
-        guard
-            setsockopt(descriptor, 270, NETLINK_ADD_MEMBERSHIP, &group, socklen_t(MemoryLayout<CInt>.size)) == 0
-        else {
-            let code = errno
-            close(descriptor)
-            throw NFTablesError.system(call: "NETLINK_ADD_MEMBERSHIP", code: code)
         }
         return descriptor
     }

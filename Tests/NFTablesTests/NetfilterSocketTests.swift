@@ -240,6 +240,7 @@ struct NetfilterSocketTests {
 
     @Test func changesAreAnnouncedWithTheirAuthor() throws {
         var monitor = try RulesetMonitor(in: namespace)
+        try monitor.listen()
         try socket.commit(ExampleTable.creation)
         let own = try #require(try monitor.next())
         #expect(own.portID == socket.portID)

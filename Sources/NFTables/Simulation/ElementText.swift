@@ -23,6 +23,7 @@ extension SetLayout {
         case 13: .destinationPort
         case 41: .inputInterface
         case 19: .mark
+        case 23: .priority
         // An integer, as `numgen` makes it.
         default: .random(modulus: 1)
         }

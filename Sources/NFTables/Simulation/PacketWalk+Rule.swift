@@ -153,9 +153,14 @@ extension PacketWalk {
         _ visit: inout Visit
     ) throws(Unknown) {
         let key = expression.integer(NFTNL_EXPR_META_KEY)
-        if let source = expression.offset(NFTNL_EXPR_META_SREG), key == NFT_META_MARK.rawValue {
-            packet.mark = registers.number(at: source)
-            visit.mark = packet.mark
+        if let source = expression.offset(NFTNL_EXPR_META_SREG) {
+            switch key {
+            case NFT_META_MARK.rawValue:
+                packet.mark = registers.number(at: source)
+                visit.mark = packet.mark
+            case NFT_META_PRIORITY.rawValue: packet.priority = registers.number(at: source)
+            default: throw Unknown(expression: "meta", chain: visit.chain)
+            }
             return
         }
         guard let target = expression.offset(NFTNL_EXPR_META_DREG) else {
@@ -163,6 +168,7 @@ extension PacketWalk {
         }
         switch key {
         case NFT_META_MARK.rawValue: registers.load(packet.mark, at: target)
+        case NFT_META_PRIORITY.rawValue: registers.load(packet.priority, at: target)
         case NFT_META_L4PROTO.rawValue: registers[target, 1] = [packet.transport.rawValue]
         case NFT_META_IIFNAME.rawValue:
             let name = Array(packet.inputInterface.utf8.prefix(15))

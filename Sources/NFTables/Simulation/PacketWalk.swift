@@ -8,6 +8,8 @@ public struct SimulatedPacket: Hashable, Sendable {
     public var sourcePort: UInt16
     public var destinationPort: UInt16
     public var mark: UInt32 = 0
+    /// `meta priority`
+    var priority: UInt32 = 0
     /// The interface that it comes in by; empty for none.
     public var inputInterface = ""
     /// Whether its destination was replaced (`ct status dnat`).

@@ -51,7 +51,15 @@ private struct RuleText {
             masks[start] = (mask, xor)
         case "cmp": compare(expression)
         case "lookup": lookUp(expression)
-        case "immediate": statements.append(expression.verdict?.description ?? "immediate")
+        case "immediate":
+            if let verdict = expression.verdict {
+                statements.append(verdict.description)
+            } else if let number = expression.bytes(NFTNL_EXPR_IMM_DATA)?.hostNumber {
+                // The only constant that is loaded is one of `meta priority`.
+                load(Concatenation.classID(number), expression.offset(NFTNL_EXPR_IMM_DREG))
+            } else {
+                unknown(expression)
+            }
         case "nat":
             let address = expression.offset(NFTNL_EXPR_NAT_REG_ADDR_MIN).flatMap { held[$0]?.text } ?? "?"
             let port = expression.offset(NFTNL_EXPR_NAT_REG_PROTO_MIN).flatMap { held[$0]?.text } ?? "?"
@@ -99,6 +107,7 @@ private struct RuleText {
         let name: String
         switch expression.integer(NFTNL_EXPR_META_KEY) {
         case NFT_META_MARK.rawValue: name = "meta mark"
+        case NFT_META_PRIORITY.rawValue: name = "meta priority"
         case NFT_META_L4PROTO.rawValue: name = "meta l4proto"
         case NFT_META_IIFNAME.rawValue: name = "iifname"
         default: return unknown(expression)

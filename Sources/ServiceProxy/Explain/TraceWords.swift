@@ -21,9 +21,12 @@ struct TraceWords {
     /// Whether a set or chain is that of node ports.
     private func scope(_ name: String) -> Scope { name.contains(Scope.nodePort.prefix) ? .nodePort : .service }
 
+    /// The last look-up of a rule that was about the packet: the chain of a number follows from the element before.
+    private func look(_ visit: Visit) -> Visit.LookUp? { visit.lookUps.last { !$0.set.hasSuffix("-chains") } }
+
     /// The set of a rule's last look-up, without the prefix of node ports.
     private func set(_ visit: Visit) -> String? {
-        guard let name = visit.lookUps.last?.set else { return nil }
+        guard let name = look(visit)?.set else { return nil }
         let prefix = Scope.nodePort.prefix
         return name.hasPrefix(prefix) && name != "nodeport-addresses" ? String(name.dropFirst(prefix.count)) : name
     }
@@ -31,7 +34,7 @@ struct TraceWords {
     /// The frontend that decided about a packet: the one that a rule found, or else the one at its destination.
     func candidate(of walk: PacketWalk) -> Candidate? {
         for visit in walk.visits {
-            guard let look = visit.lookUps.last, look.element != nil, let set = set(visit),
+            guard let look = look(visit), look.element != nil, let set = set(visit),
                 ["frontends", "no-endpoints", "restricted", "allowed-sources", "connections"].contains(set)
             else { continue }
             return candidate(scope(look.set))
@@ -53,7 +56,7 @@ struct TraceWords {
     }
 
     private func element(_ visit: Visit) -> String? {
-        guard let look = visit.lookUps.last, let element = look.element else { return nil }
+        guard let look = look(visit), let element = look.element else { return nil }
         guard look.isRandom, backendCount > 1, let slot = look.key.lastIndex(of: " . ") else { return element }
         return "\(look.key[..<slot]) . 0-\(backendCount - 1)"
     }
@@ -64,7 +67,7 @@ struct TraceWords {
         case .matched: return visit.mark == nil ? "match" : "marked for masquerade"
         case .verdict(let verdict): return "\(verdict)"
         case .translated(let address, let port):
-            let isRandom = visit.lookUps.last?.isRandom == true && backendCount > 1
+            let isRandom = look(visit)?.isRandom == true && backendCount > 1
             return "dnat to " + (isRandom ? "one of \(backendCount)" : hostPort(address, port))
         case .masqueraded: return "masquerade"
         case .rejected(let withReset): return withReset ? "reject with tcp reset" : "reject"
@@ -72,8 +75,8 @@ struct TraceWords {
     }
 
     private func why(_ visit: Visit) -> String {
-        let isFound = visit.lookUps.last?.element != nil
-        let candidate = candidate(scope(visit.lookUps.last?.set ?? visit.chain))
+        let isFound = look(visit)?.element != nil
+        let candidate = candidate(scope(look(visit)?.set ?? visit.chain))
         let name = candidate?.name ?? "a Service"
         if let pick = PickChain(name: visit.chain) { return why(visit, in: pick, self.candidate(pick.scope)) }
         switch (visit.chain, set(visit)) {
@@ -132,7 +135,7 @@ struct TraceWords {
         switch visit.result {
         case .translated:
             var text =
-                switch visit.lookUps.last?.isRandom {
+                switch look(visit)?.isRandom {
                 case true: pick.count == 1 ? "the only endpoint" : "one of \(pick.count) endpoints, at random"
                 default: "the endpoint that this client was sent to before"
                 }
@@ -141,7 +144,7 @@ struct TraceWords {
             return text
         case .noMatch where visit.rule.contains("mark set"): return "\(packet.source) is a pod and keeps its address"
         case .noMatch:
-            return visit.lookUps.last?.set == "affinity-endpoints"
+            return look(visit)?.set == "affinity-endpoints"
                 ? "the endpoint that is remembered for \(packet.source) is gone"
                 : "no endpoint is remembered for \(packet.source)"
         default: break
@@ -247,7 +250,7 @@ struct TraceWords {
         }
         guard candidate(.service) == nil, verdict(of: walk) != .translated else { return notes }
         if let nodePort = candidate(.nodePort),
-            !walk.visits.contains(where: { set($0) == "no-endpoints" && $0.lookUps.last?.element != nil })
+            !walk.visits.contains(where: { set($0) == "no-endpoints" && look($0)?.element != nil })
         {
             let selection = facts.surroundings.nodePorts[packet.destination.family] ?? .all
             notes.append(

@@ -3,8 +3,14 @@ import NetworkTypes
 
 /// What one frontend has in the maps of the table: the same whether it is wanted or was read back.
 struct Entry: Hashable, Sendable {
-    /// A verdict with the comment on its element.
+    /// Where packets go, with the comment on the element.
     struct Dispatch: Hashable, Sendable {
+        var target: Target
+        var comment: String?
+    }
+
+    /// What becomes of packets that nobody takes, with the comment on the element.
+    struct Refusal: Hashable, Sendable {
         var verdict: Verdict
         var comment: String?
     }
@@ -15,7 +21,7 @@ struct Entry: Hashable, Sendable {
     var far: Dispatch?
     var near: Dispatch?
     /// In `no-endpoints`: what happens to what was not sent on.
-    var refusal: Dispatch?
+    var refusal: Refusal?
     /// In `backends` and `near-backends`, by slot. A slot can only be missing in what was read back. There can be more
     /// slots than the list has backends, see ``assign(_:keeping:previousCount:)``.
     var backends: [Destination?] = []
@@ -47,18 +53,16 @@ struct Entry: Hashable, Sendable {
         isCounted: Bool = false,
         affinity numbers: (route: UInt32?, near: UInt32?) = (nil, nil)
     ) {
-        let scope = frontend.key.scope
         let comment = Element.fitting(frontend.servicePort.description)
         counted = isCounted ? comment : nil
-        func dispatch(_ verdict: Verdict) -> Dispatch { Dispatch(verdict: verdict, comment: comment) }
         func pick(_ route: Route, isNear: Bool) -> Dispatch? {
             PickChain(route, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector).map {
-                dispatch($0.verdict)
+                Dispatch(target: .pick($0), comment: comment)
             }
         }
         let route = pick(frontend.route, isNear: false)
         if let nearRoute = frontend.nearRoute, let near = pick(nearRoute, isNear: true) {
-            front = dispatch(.goto(scope.prefix + "by-source"))
+            front = Dispatch(target: .bySource, comment: comment)
             self.near = near
             nearAffinity = numbers.near
             far = route
@@ -77,9 +81,12 @@ struct Entry: Hashable, Sendable {
         )
         if route != nil { affinity = numbers.route }
         if route == nil {
-            refusal = dispatch(frontend.route.whenEmpty == .drop ? .drop : .goto("refuse"))
+            refusal = Refusal(
+                verdict: frontend.route.whenEmpty == .drop ? .drop : .goto("refuse"),
+                comment: comment
+            )
         }
-        if let ranges = frontend.allowedSources, scope == .service {
+        if let ranges = frontend.allowedSources, frontend.key.scope == .service {
             let family = frontend.key.family
             allowed = ServiceTable.merge(
                 ranges.filter { $0.family == family }.map { $0.masked.address...$0.lastAddress }
@@ -87,9 +94,9 @@ struct Entry: Hashable, Sendable {
         }
     }
 
-    /// The length of the list that a verdict picks from; 0 when it picks from none.
+    /// The length of the list that the target picks from; 0 when it picks from none.
     private static func count(_ dispatch: Dispatch?) -> Int {
-        dispatch?.verdict.chain.flatMap(PickChain.init(name:)).map { Int($0.count) } ?? 0
+        dispatch?.target.pick.map { Int($0.count) } ?? 0
     }
 
     /// Gives each backend a slot. Those that have one below the new length keep it; whoever comes, or sat beyond the
@@ -143,9 +150,9 @@ struct Entry: Hashable, Sendable {
             : Slots(destinations: backends, affinity: affinity)
     }
 
-    /// The chains that the verdicts go to.
+    /// The chains that packets go to.
     var picks: [PickChain] {
-        [front, far, near].compactMap { $0?.verdict.chain.flatMap(PickChain.init(name:)) }
+        [front, far, near].compactMap { $0?.target.pick }
     }
 }
 

@@ -30,6 +30,13 @@ enum Key {
         return key
     }
 
+    /// A number in the byte order of this machine.
+    static func number(_ number: UInt32) -> Concatenation {
+        var data = Concatenation()
+        data.append(hostOrder: number)
+        return data
+    }
+
     static func endpoint(_ endpoint: Destination) -> Concatenation {
         var data = Concatenation()
         data.append(endpoint.address)

@@ -22,6 +22,11 @@ struct KeyReader {
 
     private mutating func hostOrder() -> UInt32? { next(UInt32.self)?.bigEndian }
 
+    func number() -> UInt32? {
+        var reader = self
+        return reader.hostOrder()
+    }
+
     private mutating func address(_ family: IPFamily) -> IPAddress? {
         guard family == .ipv6 else { return next(UInt32.self).map { .v4(IPv4Address(bits: $0)) } }
         guard let high = next(UInt64.self), let low = next(UInt64.self) else { return nil }

@@ -39,9 +39,9 @@ struct ListReader {
 
         /// How long the list is that a frontend has here; `nil` when it has none.
         func length(_ entry: Entry) -> Int? {
-            let chains = isNear ? [entry.near] : [entry.front, entry.far]
-            for case let chain? in chains {
-                guard let pick = chain.verdict.chain.flatMap(PickChain.init(name:)) else { continue }
+            let dispatches = isNear ? [entry.near] : [entry.front, entry.far]
+            for case let dispatch? in dispatches {
+                guard let pick = dispatch.target.pick else { continue }
                 return (pick.memory > 0) == remembersClients ? Int(pick.count) : nil
             }
             return nil

@@ -8,10 +8,12 @@ import NetworkTypes
 /// A change costs in proportion to itself: the kernel is never listed but at the start. Families are independent: when
 /// one fails, the other is still carried out.
 public actor NFTablesBackend: ServiceBackend {
+    private let kernel: any NFTablesKernel
     private var tables: [ProgrammedTable]
     private var options: NFTablesOptions
     private let logger: Logger
     private let watch: TableWatch?
+    private var isListening = false
     private let onCleanupFailures: @Sendable (IPFamily, Int) -> Void
 
     /// - Parameters:
@@ -26,6 +28,7 @@ public actor NFTablesBackend: ServiceBackend {
         onCleanupFailures: @escaping @Sendable (IPFamily, Int) -> Void = { _, _ in },
         logger: Logger
     ) {
+        self.kernel = kernel
         self.watch = watch
         self.options = options
         self.onCleanupFailures = onCleanupFailures
@@ -38,6 +41,21 @@ public actor NFTablesBackend: ServiceBackend {
     public nonisolated var drifts: AsyncStream<BackendDrift> { watch?.drifts ?? AsyncStream { $0.finish() } }
 
     public func start(with frontends: [Frontend]) async throws -> BackendStart {
+        guard let watch, !isListening else { return try startTables(with: frontends) }
+        let before = try kernel.generation() &- kernel.commitCount
+        var result = try startTables(with: frontends)
+        try watch.listen()
+        isListening = true
+        // Until now nobody has listened to what others do.
+        guard try kernel.generation() &- kernel.commitCount != before else { return result }
+        let second = try startTables(with: frontends)
+        result.changes += second.changes
+        result.refused = second.refused
+        result.removed.formUnion(second.removed)
+        return result
+    }
+
+    private func startTables(with frontends: [Frontend]) throws -> BackendStart {
         var result = BackendStart()
         result.refused = try forEachTable { table in
             let family = table.table.family

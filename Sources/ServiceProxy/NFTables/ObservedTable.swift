@@ -9,6 +9,8 @@ struct ObservedTable {
     /// What frontends have, by their keys.
     var entries: [Frontend.Key: Entry] = [:]
     var counted = CountedSets()
+    /// The chains that the numbers in `frontends` and its like stand for.
+    var chainNumbers = ChainNumbers.Reading(frontend: [], bySource: [], chains: [])
     /// The elements that follow from the options (``ServiceTable/fixedElements``), by set.
     var fixed: [String: Set<Element>] = [:]
 
@@ -87,23 +89,48 @@ struct ObservedTable {
                 if !body(&self, element) { isUnderstood = false }
             }
         }
+        var found = table.maps.chains.map { _ in [Element]() }
+        for (index, map) in table.maps.chains.enumerated() {
+            try each(map) { _, element in
+                found[index].append(element)
+                return true
+            }
+        }
+        chainNumbers = ChainNumbers.Reading(
+            frontend: found[0],
+            bySource: found[1],
+            chains: Set(chains.compactMap { PickChain(name: $0.name) })
+        )
+        let picks = chainNumbers.numbers.chains
         for scope in Scope.allCases {
             let maps = table.maps[scope]
-            let verdicts: [(NamedSet, WritableKeyPath<Entry, Entry.Dispatch?>)] = [
+            let targets: [(NamedSet, WritableKeyPath<Entry, Entry.Dispatch?>)] = [
                 (maps.frontends, \.front), (maps.farFrontends, \.far), (maps.nearFrontends, \.near),
-                (maps.noEndpoints, \.refusal),
             ]
-            for (map, field) in verdicts {
+            for (map, field) in targets {
                 try each(map) { observed, element in
                     guard let key = KeyReader(element.key).frontend(scope, table.family),
-                        case .verdict(let verdict) = element.value
+                        case .data(let data) = element.value, let number = KeyReader(data).number()
                     else { return false }
+                    let target: Target =
+                        number == ChainNumbers.bySource(scope)
+                        ? .bySource : picks[number].map { .pick($0) } ?? .unknown(number)
                     observed.entries[key, default: .nothing][keyPath: field] = Entry.Dispatch(
-                        verdict: verdict,
+                        target: target,
                         comment: element.comment
                     )
                     return true
                 }
+            }
+            try each(maps.noEndpoints) { observed, element in
+                guard let key = KeyReader(element.key).frontend(scope, table.family),
+                    case .verdict(let verdict) = element.value
+                else { return false }
+                observed.entries[key, default: .nothing].refusal = Entry.Refusal(
+                    verdict: verdict,
+                    comment: element.comment
+                )
+                return true
             }
             if let counted = maps.connections {
                 try each(counted) { observed, element in

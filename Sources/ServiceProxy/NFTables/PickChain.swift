@@ -24,8 +24,6 @@ struct PickChain: Hashable, Sendable {
         return "\(marking.rawValue)\(scope.prefix)\(isNear ? "near-" : "")pick-\(count)\(ending)"
     }
 
-    var verdict: Verdict { .goto(name) }
-
     init(marking: Marking, scope: Scope, isNear: Bool, count: Int, memory: UInt32 = 0) {
         self.marking = marking
         self.scope = scope

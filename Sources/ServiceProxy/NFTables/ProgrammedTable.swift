@@ -90,9 +90,7 @@ struct ProgrammedTable: Sendable {
         var plan = ServiceTransaction(table: table)
         for frontend in frontends { plan.add(.add(frontend), state) }
         // Whoever looks into the new table looks into nothing but the new generation.
-        let chains = plan.writeNewPicks(to: &whole, state)
-        var fresh = state
-        fresh.addIdle(chains)
+        let fresh = plan.writeNewPicks(to: &whole, state)
         plan.write(to: &whole, fresh)
         do {
             try kernel.commit(whole)
@@ -110,9 +108,9 @@ struct ProgrammedTable: Sendable {
     ) throws -> (changes: Int, refused: [RefusedFrontend]) {
         let cold = ColdStart(frontends, hasLocalDetector: table.hasLocalDetector)
         var transaction = Transaction(table: table.table)
-        ServiceTransaction(table: table).write(new: cold.chains, to: &transaction)
+        let ready = ServiceTransaction(table: table).write(new: cold.chains, to: &transaction, state)
         try kernel.commit(transaction)
-        state.addIdle(cold.chains)
+        state = ready
         var changes = transaction.changeCount
         var refused: [RefusedFrontend] = []
         for batch in cold.batches {
@@ -132,6 +130,7 @@ struct ProgrammedTable: Sendable {
         let stale = repairStructure(observed, &change)
         state = ServiceTableState(
             idle: observed.chains.compactMap { PickChain(name: $0.name) },
+            numbers: observed.chainNumbers.numbers,
             affinity: observed.affinityNumbers(of: frontends)
         )
 
@@ -144,7 +143,7 @@ struct ProgrammedTable: Sendable {
         let left = observed.entries.filter { !wanted.contains($0.key) }
         for (key, entry) in left { plan.remove(key, entry) }
         var changes = try commitNewPicks(of: plan)
-        plan.write(to: &change, state, observed: observed.counted, retainedChains: .max)
+        plan.write(to: &change, state, observed: observed.counted)
         try kernel.commit(change)
         changes += change.changeCount
         state.apply(plan.effects)
@@ -155,18 +154,14 @@ struct ProgrammedTable: Sendable {
         for chain in stale { cleanup.deleteChain(chain) }
         let own = Set(table.maps.all.map(\.name))
         for set in observed.sets where !own.contains(set.name) && !set.isAnonymous { cleanup.deleteSet(set.name) }
-        var nothing = ServiceTransaction(table: table)
+        do {
+            try kernel.commit(cleanup)
+        } catch NFTablesError.refused(let refusals) where refusals.allSatisfy(\.isBusyChain) {
+            cleanupFailures += 1
+        }
         // In a large table as many idle chains stay as do otherwise.
         let keepsSome = observed.slotCount > ColdStart.spareLimit
-        nothing.write(to: &cleanup, state, retainedChains: keepsSome ? ServiceTransaction.retainedChains : 0)
-        if !cleanup.isEmpty {
-            do {
-                try kernel.commit(cleanup)
-                state.apply(nothing.effects)
-            } catch NFTablesError.refused(let refusals) where refusals.allSatisfy(\.isBusyChain) {
-                cleanupFailures += 1
-            }
-        }
+        changes += try removeIdleChains(retaining: keepsSome ? Self.retainedChains : 0)
         return (changes + cleanup.changeCount, Set(left.keys))
     }
 
@@ -194,6 +189,14 @@ struct ProgrammedTable: Sendable {
             if observed.rules[name] != nil { change.flushChain(name) }
             for rule in rules { change.add(rule) }
         }
+        let (found, chains) = (observed.chainNumbers.found, observed.chainNumbers.numbers.elements)
+        for (map, found, wanted) in [
+            (table.maps.frontendChains, found.frontend, chains.frontend),
+            (table.maps.bySourceChains, found.bySource, chains.bySource),
+        ] {
+            for element in found.subtracting(wanted) { change.delete(element, from: map) }
+            for element in wanted.subtracting(found) { change.add(element, to: map) }
+        }
         for (set, elements) in table.fixedElements {
             // Ranges are compared as the kernel holds them, with the ends it has for those of one field.
             let wanted = Set(elements.flatMap { Array(set.kernelElements(of: $0)) })
@@ -214,41 +217,61 @@ struct ProgrammedTable: Sendable {
 
     /// Commits all at once; if something is refused, each half for itself, down to who is to blame.
     private mutating func commit(_ changes: ArraySlice<FrontendChange>) throws -> Outcome {
-        var keepsIdle = false
         let trimming = lastSurplus.map { now() - $0 >= Self.surplusAge } ?? false ? Array(state.surplus.keys) : []
-        while true {
-            var plan = ServiceTransaction(table: table)
-            for change in changes { plan.add(change, state) }
-            var transaction = Transaction(table: table.table)
-            do {
-                let chains = try commitNewPicks(of: plan)
-                plan.write(
-                    to: &transaction,
-                    state,
-                    trimming: trimming,
-                    retainedChains: keepsIdle ? .max : ServiceTransaction.retainedChains
-                )
-                try kernel.commit(transaction)
-                state.apply(plan.effects)
-                if plan.effects.surplus.values.contains(where: { $0 != nil }) { lastSurplus = now() }
-                return (transaction.changeCount + chains, [])
-            } catch NFTablesError.refused(let refusals) {
-                if !keepsIdle, refusals.allSatisfy(\.isBusyChain) {
-                    keepsIdle = true
-                    cleanupFailures += 1
-                    continue
-                }
-                return try bisect(changes, refusals)
-            }
+        var plan = ServiceTransaction(table: table)
+        for change in changes { plan.add(change, state) }
+        var transaction = Transaction(table: table.table)
+        do {
+            var count = try removeIdleChains(retaining: Self.retainedChains, but: plan.effects.picks)
+            count += try commitNewPicks(of: plan)
+            plan.write(to: &transaction, state, trimming: trimming)
+            try kernel.commit(transaction)
+            state.apply(plan.effects)
+            if plan.effects.surplus.values.contains(where: { $0 != nil }) { lastSurplus = now() }
+            return (transaction.changeCount + count, [])
+        } catch NFTablesError.refused(let refusals) {
+            return try bisect(changes, refusals)
         }
+    }
+
+    /// A new chain costs more than anything else: when a rule begins to use a map, the kernel walks all of the map's
+    /// elements (0.25 µs for each). Lists change their lengths to and fro, so some chains may wait for their next use.
+    static let retainedChains = 128
+
+    /// Removes the chains that are idle since an earlier batch if they are many. In two transactions: kernels before 6.2
+    /// still count a jump that the same transaction removed.
+    ///
+    /// - Parameter needed: those that will be used now.
+    /// - Returns: how many things were removed.
+    private mutating func removeIdleChains(retaining limit: Int, but needed: [PickChain: Int] = [:]) throws -> Int {
+        let idle = state.idlePicks.filter { needed[$0, default: 0] == 0 }.sorted { $0.name < $1.name }
+        let elements = idle.compactMap { state.numbers.element(of: $0) }
+        // One that could not be removed has no element any more; it goes with the next that do.
+        guard elements.count > limit else { return 0 }
+        var unlinking = Transaction(table: table.table)
+        for map in table.maps.chains { for element in elements { unlinking.delete(element, from: map) } }
+        try kernel.commit(unlinking)
+        state.forgetNumbers(of: idle)
+        var removal = Transaction(table: table.table)
+        for chain in idle { removal.deleteChain(chain.name) }
+        do {
+            try kernel.commit(removal)
+        } catch NFTablesError.refused(let refusals) where refusals.allSatisfy(\.isBusyChain) {
+            // Someone else's rule goes there.
+            cleanupFailures += 1
+            return unlinking.changeCount
+        }
+        state.forget(idle)
+        return unlinking.changeCount + removal.changeCount
     }
 
     /// - Returns: how many things were made.
     private mutating func commitNewPicks(of plan: ServiceTransaction) throws -> Int {
         var transaction = Transaction(table: table.table)
-        let chains = plan.writeNewPicks(to: &transaction, state)
+        let ready = plan.writeNewPicks(to: &transaction, state)
+        guard !transaction.isEmpty else { return 0 }
         try kernel.commit(transaction)
-        state.addIdle(chains)
+        state = ready
         return transaction.changeCount
     }
 

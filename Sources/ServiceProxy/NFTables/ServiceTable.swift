@@ -4,15 +4,19 @@ import NetworkTypes
 /// The table of one family: every set, chain and rule that does not depend on which services there are.
 ///
 /// ```
-/// prerouting, output ─> services ─ vmap @frontends ─> pick-N: dnat to … map @backends
-///                                └ vmap @nodeport-frontends ─> nodeport-pick-N: dnat to … map @nodeport-backends
+/// prerouting, output ─> services ─ map @frontends vmap @frontend-chains ─> pick-N: dnat to … map @backends
+///                                └ map @nodeport-frontends … ─> nodeport-pick-N: dnat to … map @nodeport-backends
 /// ```
+///
+/// `frontends` has a number for each frontend and `frontend-chains` the chain of each number (see ``ChainNumbers``). From
+/// one map to the other the number travels in the packet, as its `meta priority`: no routing or connection tracking looks
+/// at that, and the chain sets it back. Only the first packet of a connection comes this way.
 ///
 /// A frontend whose traffic from this node and its pods goes elsewhere (``Frontend/nearRoute``) points at `by-source`,
 /// which looks into `near-frontends` for such sources and into `far-frontends` for the others.
 struct ServiceTable: Hashable, Sendable {
     /// Raised whenever a table of an older make cannot be changed into one of this make by comparing.
-    static let layoutVersion = 1
+    static let layoutVersion = 2
 
     let family: IPFamily
     let table: Table
@@ -37,7 +41,7 @@ struct ServiceTable: Hashable, Sendable {
     let maps: Maps
 
     struct Maps: Hashable, Sendable {
-        /// Verdict maps and data maps of each scope.
+        /// The maps of each scope.
         struct Scoped: Hashable, Sendable {
             let frontends: NamedSet
             let farFrontends: NamedSet
@@ -70,6 +74,9 @@ struct ServiceTable: Hashable, Sendable {
 
         let service: Scoped
         let nodePort: Scoped
+        /// The chains that the numbers in `frontends` and its like stand for.
+        let frontendChains: NamedSet
+        let bySourceChains: NamedSet
         /// Connections of local endpoints to themselves (MQ-5).
         let hairpin: NamedSet
         let clusterIPs: NamedSet
@@ -94,8 +101,8 @@ struct ServiceTable: Hashable, Sendable {
             func scoped(_ scope: Scope) -> Scoped {
                 let ports: [Field] = [.transport, .destinationPort]
                 let key = scope == .service ? [destination] + ports : ports
-                func verdicts(_ name: String) -> NamedSet {
-                    NamedSet(scope.prefix + name, key: key, content: .verdict)
+                func chains(_ name: String) -> NamedSet {
+                    NamedSet(scope.prefix + name, key: key, content: .fields([.priority]))
                 }
                 func scopes(_ name: String) -> NamedSet {
                     NamedSet(scope.prefix + name, key: key, content: .fields(Array(remembered.prefix(2))))
@@ -109,10 +116,10 @@ struct ServiceTable: Hashable, Sendable {
                     )
                 }
                 return Scoped(
-                    frontends: verdicts("frontends"),
-                    farFrontends: verdicts("far-frontends"),
-                    nearFrontends: verdicts("near-frontends"),
-                    noEndpoints: verdicts("no-endpoints"),
+                    frontends: chains("frontends"),
+                    farFrontends: chains("far-frontends"),
+                    nearFrontends: chains("near-frontends"),
+                    noEndpoints: NamedSet(scope.prefix + "no-endpoints", key: key, content: .verdict),
                     backends: endpoints("backends"),
                     nearBackends: endpoints("near-backends"),
                     affinity: scopes("affinity"),
@@ -125,6 +132,8 @@ struct ServiceTable: Hashable, Sendable {
             }
             service = scoped(.service)
             nodePort = scoped(.nodePort)
+            frontendChains = NamedSet("frontend-chains", key: [.priority], content: .verdict)
+            bySourceChains = NamedSet("by-source-chains", key: [.priority], content: .verdict)
             hairpin = NamedSet("hairpin", key: [source, destination, .transport, .destinationPort])
             clusterIPs = NamedSet("cluster-ips", key: [destination])
             nodePortAddresses = NamedSet("nodeport-addresses", key: [destination])
@@ -154,12 +163,16 @@ struct ServiceTable: Hashable, Sendable {
             }
         }
 
+        /// Those that have the chain of each number.
+        var chains: [NamedSet] { [frontendChains, bySourceChains] }
+
         subscript(scope: Scope) -> Scoped { scope == .service ? service : nodePort }
 
         var all: [NamedSet] {
             service.all + nodePort.all
                 + [
-                    hairpin, clusterIPs, serviceCIDRs, nodePortAddresses, localSources, restricted, allowedSources,
+                    frontendChains, bySourceChains, hairpin, clusterIPs, serviceCIDRs, nodePortAddresses, localSources,
+                    restricted, allowedSources,
                     affinityMemory, affinityEndpoints,
                 ]
         }
@@ -192,6 +205,9 @@ struct ServiceTable: Hashable, Sendable {
         for chain in Self.chains { transaction.add(chain) }
         for (set, elements) in fixedElements {
             for element in elements { transaction.add(element, to: set, exclusively: true) }
+        }
+        for scope in Scope.allCases {
+            transaction.add(ChainNumbers.bySourceElement(scope), to: maps.frontendChains, exclusively: true)
         }
         for rule in rules { transaction.add(rule) }
     }
@@ -310,8 +326,18 @@ struct ServiceTable: Hashable, Sendable {
     private func dispatch(_ scope: Scope) -> [Rule] {
         let key = scope == .service ? match.service : nodePort + match.ports
         let maps = maps[scope]
-        let steps = [maps.connections.map { .lookup(Register(0), in: $0.name) }, match.verdict(in: maps.frontends)]
-        return steps.compactMap { $0 }.map { Rule(chain: "services", key + [$0]) }
+        let count = maps.connections.map { Rule(chain: "services", key + [.lookup(Register(0), in: $0.name)]) }
+        return [count, Rule(chain: "services", key + goOn(by: maps.frontends, self.maps.frontendChains))].compactMap {
+            $0
+        }
+    }
+
+    /// `meta priority set … map @frontends meta priority vmap @frontend-chains`
+    private func goOn(by frontends: NamedSet, _ chains: NamedSet) -> [Expression] {
+        [
+            .lookup(Register(0), in: frontends.name, into: Register(0)), .setMeta(.priority, from: Register(0)),
+            .meta(.priority, into: Register(0)), match.verdict(in: chains),
+        ]
     }
 
     /// FE-6: local pods first, then the node itself, then everyone else.
@@ -319,10 +345,10 @@ struct ServiceTable: Hashable, Sendable {
         let key = scope == .service ? match.service : match.ports
         let maps = maps[scope]
         return [
-            isLocal(true) + key + [match.verdict(in: maps.nearFrontends)],
+            isLocal(true) + key + goOn(by: maps.nearFrontends, self.maps.bySourceChains),
             [.addressType(.source, into: Register(0)), .compare(Register(0), .equal, hostOrder: Match.localType)]
-                + key + [match.verdict(in: maps.nearFrontends)],
-            key + [match.verdict(in: maps.farFrontends)],
+                + key + goOn(by: maps.nearFrontends, self.maps.bySourceChains),
+            key + goOn(by: maps.farFrontends, self.maps.bySourceChains),
         ].map { Rule(chain: scope.prefix + "by-source", $0) }
     }
 
@@ -356,12 +382,21 @@ struct ServiceTable: Hashable, Sendable {
             .meta(.mark, into: Register(0)), .or(Register(0), options.masqueradeMark),
             .setMeta(.mark, from: Register(0)),
         ]
-        switch pick.marking {
-        case .never: return translations
-        case .always: return [Rule(chain: pick.name, mark)] + translations
-        case .unlessLocal: return [Rule(chain: pick.name, isLocal(false) + mark)] + translations
-        }
+        let marking: [Rule] =
+            switch pick.marking {
+            case .never: []
+            case .always: [Rule(chain: pick.name, mark)]
+            case .unlessLocal: [Rule(chain: pick.name, isLocal(false) + mark)]
+            }
+        let rules = marking + translations
+        return rules.prefix(1).map { Rule(chain: $0.chain, Self.resetPriority + $0.expressions, comment: $0.comment) }
+            + rules.dropFirst()
     }
+
+    /// `meta priority set none`: it has brought the packet here.
+    private static let resetPriority: [Expression] = [
+        .immediate([0, 0, 0, 0], into: Register(0)), .setMeta(.priority, from: Register(0)),
+    ]
 
     private func plainTranslation(_ pick: PickChain) -> Rule {
         let set = maps[pick.scope].backends(isNear: pick.isNear, remembersClients: false)

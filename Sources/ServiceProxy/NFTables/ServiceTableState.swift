@@ -22,8 +22,10 @@ struct ServiceTableState: Sendable {
         let remembersClients: Bool
     }
 
-    /// How many verdicts go to each chain. A chain with none still exists until the batch after.
+    /// The chains that exist, and how many frontends go to each.
     private(set) var picks: [PickChain: Int] = [:]
+    /// A chain that is about to be removed has none any more.
+    private(set) var numbers = ChainNumbers()
     private(set) var clusterIPs: [IPAddress: Int] = [:]
     private(set) var hairpins: [LocalDestination: Int] = [:]
     private(set) var members: [AffinityMember: Int] = [:]
@@ -35,13 +37,15 @@ struct ServiceTableState: Sendable {
 
     /// - Parameters:
     ///   - idle: chains that exist without being used.
+    ///   - numbers: those that they have.
     ///   - affinity: the numbers of the affinity scopes in the table.
-    init(idle: some Sequence<PickChain>, affinity: AffinityNumbers) {
+    init(idle: some Sequence<PickChain>, numbers: ChainNumbers, affinity: AffinityNumbers) {
+        self.numbers = numbers
         self.affinity = affinity
         for chain in idle { picks[chain] = 0 }
     }
 
-    /// Chains that exist and that no verdict goes to.
+    /// Chains that exist and that no frontend goes to.
     var idlePicks: [PickChain] { picks.filter { $0.value == 0 }.map(\.key) }
 
     /// What a frontend that was programmed has in the table.
@@ -77,8 +81,6 @@ struct ServiceTableState: Sendable {
         var surplus: [Frontend.Key: Surplus?] = [:]
         /// Frontends whose surplus the transaction deletes.
         var trimmed: [Frontend.Key] = []
-        /// Chains that the transaction deletes.
-        var deletedPicks: [PickChain] = []
 
         /// Counts what a frontend uses, for +1, or no longer uses, for -1.
         mutating func count(_ frontend: Frontend, _ entry: Entry, _ difference: Int) {
@@ -148,13 +150,22 @@ struct ServiceTableState: Sendable {
         }
     }
 
-    /// Remembers chains that were made and are not used yet.
-    mutating func addIdle(_ chains: [PickChain]) {
-        for chain in chains { picks[chain] = 0 }
+    /// Remembers a chain that is not used yet, and gives it a number.
+    mutating func addIdle(_ chain: PickChain) {
+        picks[chain] = picks[chain] ?? 0
+        numbers.add(chain)
+    }
+
+    /// Nothing leads to these chains any more.
+    mutating func forgetNumbers(of chains: some Sequence<PickChain>) {
+        for chain in chains { numbers.remove(chain) }
+    }
+
+    mutating func forget(_ chains: some Sequence<PickChain>) {
+        for chain in chains { picks[chain] = nil }
     }
 
     mutating func apply(_ effects: Effects) {
-        for chain in effects.deletedPicks { picks[chain] = nil }
         for (chain, difference) in effects.picks { picks[chain, default: 0] += difference }
         Self.add(effects.clusterIPs, to: &clusterIPs)
         Self.add(effects.hairpins, to: &hairpins)

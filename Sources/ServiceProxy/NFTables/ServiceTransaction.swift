@@ -11,11 +11,6 @@ struct ServiceTransaction {
     }
 
     let table: ServiceTable
-    /// A new chain costs more than anything else in a transaction: when a rule begins to use a map, the kernel walks
-    /// all of the map's elements (0.25 µs for each). Lists change their lengths to and fro, so some chains may wait for
-    /// their next use.
-    static let retainedChains = 128
-
     private(set) var effects = ServiceTableState.Effects()
     private var changes: [Change] = []
 
@@ -86,18 +81,17 @@ struct ServiceTransaction {
     /// Writes all that differs.
     ///
     /// - Parameters:
+    ///   - state: what the table has, and the chains that packets will be sent to.
     ///   - observed: what the counted sets hold in the kernel when that is not what `state` says: at the start.
     ///   - trimming: frontends whose surplus slots no packet can be looking for any more.
-    ///   - retainedChains: how many chains without use may stay.
     mutating func write(
         to transaction: inout Transaction,
         _ state: ServiceTableState,
         observed: CountedSets? = nil,
-        trimming: [Frontend.Key] = [],
-        retainedChains: Int = Self.retainedChains
+        trimming: [Frontend.Key] = []
     ) {
-        deletePicks(from: &transaction, state, retainedChains)
         trim(trimming, state, &transaction)
+        let numbers = state.numbers
         let counted = observed?.differences(to: effects, table) ?? CountedSets.differences(of: effects, from: state)
         for scope in Scope.allCases {
             let maps = table.maps[scope]
@@ -108,10 +102,10 @@ struct ServiceTransaction {
                 writeEndpoints(isNear: true, maps, changes, isDeletion, &transaction)
                 writeAffinity(maps.affinity, \.affinity, changes, isDeletion, &transaction)
                 writeAffinity(maps.nearAffinity, \.nearAffinity, changes, isDeletion, &transaction)
-                writeVerdicts(maps.farFrontends, \.far, changes, isDeletion, &transaction)
-                writeVerdicts(maps.nearFrontends, \.near, changes, isDeletion, &transaction)
-                writeVerdicts(maps.frontends, \.front, changes, isDeletion, &transaction)
-                writeVerdicts(maps.noEndpoints, \.refusal, changes, isDeletion, &transaction)
+                writeTargets(maps.farFrontends, \.far, numbers, changes, isDeletion, &transaction)
+                writeTargets(maps.nearFrontends, \.near, numbers, changes, isDeletion, &transaction)
+                writeTargets(maps.frontends, \.front, numbers, changes, isDeletion, &transaction)
+                writeRefusals(maps.noEndpoints, changes, isDeletion, &transaction)
                 if let counted = maps.connections { writeCounted(counted, changes, isDeletion, &transaction) }
             }
         }
@@ -129,34 +123,32 @@ struct ServiceTransaction {
         }
     }
 
-    /// Makes the chains that verdicts will need. In a transaction before that of the verdicts: a packet that is under
-    /// way when the kernel changes generations can find a new verdict, and must not find its chain empty.
-    func writeNewPicks(to transaction: inout Transaction, _ state: ServiceTableState) -> [PickChain] {
-        let new = effects.picks.filter { $0.value > 0 && state.picks[$0.key] == nil }.keys
-        write(new: new.sorted { $0.name < $1.name }, to: &transaction)
-        return Array(new)
+    /// Makes the chains that packets will be sent to. In a transaction before that of the frontends: a packet that is under
+    /// way when the kernel changes generations can find a new frontend, and must not find its chain empty.
+    ///
+    /// - Returns: what the table has once this is committed.
+    func writeNewPicks(to transaction: inout Transaction, _ state: ServiceTableState) -> ServiceTableState {
+        let new = effects.picks.filter { $0.value > 0 && state.numbers[$0.key] == nil }.keys
+        return write(new: new.sorted { $0.name < $1.name }, to: &transaction, state)
     }
 
     /// Makes chains that nothing goes to yet.
-    func write(new picks: [PickChain], to transaction: inout Transaction) {
+    func write(
+        new picks: [PickChain],
+        to transaction: inout Transaction,
+        _ state: ServiceTableState
+    ) -> ServiceTableState {
+        var after = state
         for chain in picks {
-            transaction.add(Chain(chain.name), exclusively: true)
-            for rule in table.rules(of: chain) { transaction.add(rule) }
+            if state.picks[chain] == nil {
+                transaction.add(Chain(chain.name), exclusively: true)
+                for rule in table.rules(of: chain) { transaction.add(rule) }
+            }
+            after.addIdle(chain)
+            guard let element = after.numbers.element(of: chain) else { continue }
+            for map in table.maps.chains { transaction.add(element, to: map, exclusively: true) }
         }
-    }
-
-    /// Those that are idle since an earlier batch go when they are many.
-    private mutating func deletePicks(
-        from transaction: inout Transaction,
-        _ state: ServiceTableState,
-        _ retained: Int
-    ) {
-        let idle = state.idlePicks.filter { effects.picks[$0, default: 0] == 0 }
-        guard idle.count > retained else { return }
-        for chain in idle.sorted(by: { $0.name < $1.name }) {
-            transaction.deleteChain(chain.name)
-            effects.deletedPicks.append(chain)
-        }
+        return after
     }
 
     private mutating func trim(
@@ -185,9 +177,10 @@ struct ServiceTransaction {
         }
     }
 
-    private func writeVerdicts(
+    private func writeTargets(
         _ map: NamedSet,
         _ value: KeyPath<Entry, Entry.Dispatch?>,
+        _ numbers: ChainNumbers,
         _ changes: [Change],
         _ isDeletion: Bool,
         _ transaction: inout Transaction
@@ -195,7 +188,30 @@ struct ServiceTransaction {
         for change in changes {
             let (old, new) = (change.old[keyPath: value], change.new[keyPath: value])
             guard old != new, let dispatch = isDeletion ? old : new else { continue }
-            let element = Element(Key.frontend(change.key), .verdict(dispatch.verdict), comment: dispatch.comment)
+            // Each chain has got its number before.
+            guard let number = numbers.number(of: dispatch.target, change.key.scope) else { continue }
+            let element = Element(
+                Key.frontend(change.key),
+                .data(Key.number(number)),
+                comment: dispatch.comment
+            )
+            if isDeletion {
+                transaction.delete(element, from: map)
+            } else {
+                transaction.add(element, to: map, exclusively: true)
+            }
+        }
+    }
+
+    private func writeRefusals(
+        _ map: NamedSet,
+        _ changes: [Change],
+        _ isDeletion: Bool,
+        _ transaction: inout Transaction
+    ) {
+        for change in changes where change.old.refusal != change.new.refusal {
+            guard let refusal = isDeletion ? change.old.refusal : change.new.refusal else { continue }
+            let element = Element(Key.frontend(change.key), .verdict(refusal.verdict), comment: refusal.comment)
             if isDeletion {
                 transaction.delete(element, from: map)
             } else {

@@ -10,11 +10,14 @@ public final class TableWatch: Sendable {
     let drifts: AsyncStream<BackendDrift>
     /// Written once; Dispatch may be called from any thread.
     private nonisolated(unsafe) let source: any DispatchSourceRead
+    private let box: Box
+    /// All use of the monitor.
+    private let queue = DispatchQueue(label: "swiftlet.table-watch")
 
     /// - Parameters:
     ///   - tableName: the name of our tables.
     ///   - families: those that we serve.
-    ///   - monitor: one that ignores our own socket.
+    ///   - monitor: one that ignores our own socket, and does not listen yet.
     public init(_ tableName: String, families: [IPFamily] = IPFamily.allCases, _ monitor: consuming RulesetMonitor) {
         let (stream, continuation) = AsyncStream.makeStream(
             of: BackendDrift.self,
@@ -24,7 +27,8 @@ public final class TableWatch: Sendable {
         let tables = families.map { Table(family: Family($0), name: tableName) }
         let descriptor = monitor.fileDescriptor
         let box = Box(monitor)
-        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor)
+        self.box = box
+        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
         source.setEventHandler {
             // A socket that cannot be read tells nothing more; what it has told counts.
             while let change = box.next() {
@@ -40,11 +44,19 @@ public final class TableWatch: Sendable {
         self.source = source
     }
 
+    /// Begins to listen. Not before the tables are there: as long as somebody listens, the kernel composes a message for
+    /// each element, which takes a quarter of the time that a large table needs.
+    ///
+    /// - Throws: ``NFTablesError``
+    func listen() throws {
+        try queue.sync { try box.listen() }
+    }
+
     deinit {
         source.cancel()
     }
 
-    /// Unchecked because only the event handler uses it, which never runs twice at a time.
+    /// Unchecked because it is used on one queue.
     private final class Box: @unchecked Sendable {
         private var monitor: RulesetMonitor
 
@@ -53,6 +65,7 @@ public final class TableWatch: Sendable {
         }
 
         func next() -> RulesetChange? { try? monitor.next() }
+        func listen() throws { try monitor.listen() }
     }
 }
 

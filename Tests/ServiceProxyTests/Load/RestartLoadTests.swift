@@ -74,8 +74,7 @@ struct RestartLoadTests {
         try ServiceLoad.frontends.allSatisfy { key in
             let table = ServiceTable(family: key.family, options: NFTablesOptions())
             guard case .readable(let observed) = try ObservedTable.read(table, from: kernel),
-                let entry = observed.entries[key], let chain = entry.front?.verdict.chain,
-                let pick = PickChain(name: chain)
+                let entry = observed.entries[key], let pick = entry.front?.target.pick
             else { return false }
             let found = entry.backends.prefix(Int(pick.count)).map { $0.map { "\($0.address) \($0.port)" } ?? "-" }
             return found.sorted() == pool.addresses(key.family).map { "\($0.address) \($0.port)" }.sorted()

@@ -29,7 +29,10 @@ struct DriftTests {
             let socket = try NetfilterSocket(in: namespace)
             return NFTablesBackend(
                 kernel: socket,
-                watch: TableWatch("swiftlet", try RulesetMonitor(in: namespace, ignoring: socket.portID)),
+                watch: TableWatch(
+                    "swiftlet",
+                    try RulesetMonitor(in: namespace, ignoring: socket.portID)
+                ),
                 logger: logger
             )
         }
@@ -101,9 +104,66 @@ struct DriftTests {
         }
     }
 
+    /// What others do while a table is being made is not announced, but noticed.
+    @Test(arguments: [1, 2, 3, 4]) func meddlingAtTheStartIsPutBack(commit: UInt32) async throws {
+        let namespace = try NetworkNamespace.makeContainer()
+        let socket = try NetfilterSocket(in: namespace)
+        let meddled = MeddledKernel(socket, after: commit) {
+            try namespace.nft("delete rule ip swiftlet services handle", handle(of: "services", in: namespace))
+        }
+        let backend = NFTablesBackend(
+            kernel: meddled,
+            watch: TableWatch(
+                "swiftlet",
+                try RulesetMonitor(in: namespace, ignoring: socket.portID)
+            ),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        _ = try await backend.start(with: sampleFrontends)
+        #expect(listing(namespace).contains("map @frontends"))
+        #expect(try await backend.start(with: sampleFrontends).changes == 0)
+    }
+
+    private func handle(of chain: String, in namespace: NetworkNamespace) throws -> String {
+        let text = try namespace.nft("-a", "list", "chain", "ip", "swiftlet", chain)
+        let rule = text.split(separator: "\n").first { $0.contains("map @frontends") }
+        return try #require(rule?.split(separator: " ").last.map { String($0) })
+    }
+
     /// Tables come back in another place of the ruleset.
     private func isIntact(_ namespace: NetworkNamespace, _ expected: String) -> Bool {
         listing(namespace).split(separator: "\n").sorted() == expected.split(separator: "\n").sorted()
+    }
+}
+
+/// Does something to the tables right after the n-th commit.
+private final class MeddledKernel: NFTablesKernel {
+    private let socket: NetfilterSocket
+    private let fateful: UInt32
+    private let meddle: @Sendable () throws -> Void
+
+    init(_ socket: NetfilterSocket, after commit: UInt32, _ meddle: @escaping @Sendable () throws -> Void) {
+        (self.socket, fateful, self.meddle) = (socket, commit, meddle)
+    }
+
+    func commit(_ transaction: Transaction, ifGeneration generation: UInt32?) throws {
+        let before = socket.commitCount
+        try socket.commit(transaction, ifGeneration: generation)
+        if socket.commitCount == fateful, before < fateful { try meddle() }
+    }
+
+    func check(_ transaction: Transaction) throws { try socket.check(transaction) }
+    func generation() throws -> UInt32 { try socket.generation() }
+    var commitCount: UInt32 { socket.commitCount }
+    func tables(_ family: Family) throws -> [Table] { try socket.tables(family) }
+    func chains(of table: Table) throws -> [Chain] { try socket.chains(of: table) }
+    func rules(of table: Table) throws -> [ListedRule] { try socket.rules(of: table) }
+    func sets(of table: Table) throws -> [SetLayout] { try socket.sets(of: table) }
+    func elements(of set: String, in table: Table, restart: () -> Void, _ body: (Element) -> Void) throws {
+        try socket.elements(of: set, in: table, restart: restart, body)
+    }
+    func find(_ runs: [[Concatenation]], in set: NamedSet, of table: Table, _ body: (Element) -> Void) throws {
+        try socket.find(runs, in: set, of: table, body)
     }
 }
 

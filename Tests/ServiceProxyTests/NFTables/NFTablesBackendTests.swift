@@ -188,7 +188,7 @@ struct NFTablesBackendTests {
             logger: silent
         )
         // More lengths of lists than chains may wait for their next use.
-        let frontends = (1...ServiceTransaction.retainedChains + 8).map { length in
+        let frontends = (1...ProgrammedTable.retainedChains + 8).map { length in
             example((1...length).map { "10.9.0.\($0)" }, service: length, isLocal: false)
         }
         _ = try await backend.start(with: frontends)
@@ -196,8 +196,8 @@ struct NFTablesBackendTests {
         var obstacle = Transaction(table: table().table)
         let chains = try kernel.chains(of: table().table).filter { PickChain(name: $0.name) != nil }
         for (index, chain) in chains.enumerated() {
-            let key = Frontend.Key.address(address("172.31.0.\(index)"), .tcp, 80)
-            obstacle.add(Element(Key.frontend(key), .verdict(.goto(chain.name))), to: table().maps.service.frontends)
+            let number = Key.number(UInt32(1 << 16 + index))
+            obstacle.add(Element(number, .verdict(.goto(chain.name))), to: table().maps.frontendChains)
         }
         try kernel.commit(obstacle)
         #expect(try await backend.apply(frontends.map { .remove($0) }).isEmpty)

@@ -66,11 +66,14 @@ struct NFTablesListingTests {
             for family in ["ip", "ip6"] {
                 let text = try node.node.nft("list", "table", family, "swiftlet")
                 let lines = text.split(separator: "\n").map { $0.drop(while: \.isWhitespace) }
-                let key = "\(family) daddr . meta l4proto . th dport vmap @near-frontends"
+                let key =
+                    "meta priority set \(family) daddr . meta l4proto . th dport map @near-frontends "
+                    + "meta priority vmap @by-source-chains"
                 let mark = "meta mark set meta mark | 0x00004000"
                 #expect(lines.contains("\(local.replacing("FAMILY", with: family)) \(key)"), "\(text)")
                 #expect(
-                    family == "ip6" || lines.contains("\(foreign.replacing("FAMILY", with: family)) \(mark)"),
+                    family == "ip6"
+                        || lines.contains("meta priority set none \(foreign.replacing("FAMILY", with: family)) \(mark)"),
                     "\(text)"
                 )
                 try node.node.nft("delete", "table", family, "swiftlet")
@@ -111,32 +114,32 @@ struct NFTablesListingTests {
             #expect(try await backend.apply([.replace(old: frontend(count), new: frontend(count + 1))]).isEmpty)
             let table = ServiceTable(family: .ipv4, options: options).table
             let picks = try socket.chains(of: table).filter { $0.name.contains("pick-") }
-            #expect(picks.count <= ServiceTransaction.retainedChains + 2)
+            #expect(picks.count <= ProgrammedTable.retainedChains + 2)
         }
     }
 
     private static let expected = """
         table ip swiftlet {
-        	comment "swiftlet-proxy IPv4, layout 1"
+        	comment "swiftlet-proxy IPv4, layout 2"
         	map frontends {
-        		typeof ip daddr . meta l4proto . th dport : verdict
+        		typeof ip daddr . meta l4proto . th dport : meta priority
         		elements = {
-        			10.96.0.10 . tcp . 80 comment "default/web:http" : goto masquerade-unless-local-pick-2
-        			203.0.113.5 . tcp . 443 comment "default/shop:http" : goto by-source
+        			10.96.0.10 . tcp . 80 comment "default/web:http" : 0:5
+        			203.0.113.5 . tcp . 443 comment "default/shop:http" : 0:1
         		}
         	}
 
         	map far-frontends {
-        		typeof ip daddr . meta l4proto . th dport : verdict
+        		typeof ip daddr . meta l4proto . th dport : meta priority
         		elements = {
-        			203.0.113.5 . tcp . 443 comment "default/shop:http" : goto pick-1
+        			203.0.113.5 . tcp . 443 comment "default/shop:http" : 0:6
         		}
         	}
 
         	map near-frontends {
-        		typeof ip daddr . meta l4proto . th dport : verdict
+        		typeof ip daddr . meta l4proto . th dport : meta priority
         		elements = {
-        			203.0.113.5 . tcp . 443 comment "default/shop:http" : goto masquerade-unless-local-near-pick-3
+        			203.0.113.5 . tcp . 443 comment "default/shop:http" : 0:4
         		}
         	}
 
@@ -182,18 +185,18 @@ struct NFTablesListingTests {
         	}
 
         	map nodeport-frontends {
-        		typeof meta l4proto . th dport : verdict
+        		typeof meta l4proto . th dport : meta priority
         		elements = {
-        			tcp . 30080 comment "default/web:http" : goto masquerade-nodeport-pick-2
+        			tcp . 30080 comment "default/web:http" : 0:3
         		}
         	}
 
         	map nodeport-far-frontends {
-        		typeof meta l4proto . th dport : verdict
+        		typeof meta l4proto . th dport : meta priority
         	}
 
         	map nodeport-near-frontends {
-        		typeof meta l4proto . th dport : verdict
+        		typeof meta l4proto . th dport : meta priority
         	}
 
         	map nodeport-no-endpoints {
@@ -226,6 +229,28 @@ struct NFTablesListingTests {
 
         	map nodeport-near-affinity-backends {
         		typeof meta l4proto . th dport . numgen random mod 2 : ip saddr . meta mark . ip daddr . th dport
+        	}
+
+        	map frontend-chains {
+        		typeof meta priority : verdict
+        		elements = {
+        			0:1 : goto by-source
+        			0:2 : goto nodeport-by-source
+        			0:3 : goto masquerade-nodeport-pick-2
+        			0:4 : goto masquerade-unless-local-near-pick-3
+        			0:5 : goto masquerade-unless-local-pick-2
+        			0:6 : goto pick-1
+        		}
+        	}
+
+        	map by-source-chains {
+        		typeof meta priority : verdict
+        		elements = {
+        			0:3 : goto masquerade-nodeport-pick-2
+        			0:4 : goto masquerade-unless-local-near-pick-3
+        			0:5 : goto masquerade-unless-local-pick-2
+        			0:6 : goto pick-1
+        		}
         	}
 
         	set hairpin {
@@ -287,20 +312,20 @@ struct NFTablesListingTests {
         	}
 
         	chain services {
-        		ip daddr . meta l4proto . th dport vmap @frontends
-        		fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @nodeport-frontends
+        		meta priority set ip daddr . meta l4proto . th dport map @frontends meta priority vmap @frontend-chains
+        		fib daddr type local ip daddr != 127.0.0.0/8 meta priority set meta l4proto . th dport map @nodeport-frontends meta priority vmap @frontend-chains
         	}
 
         	chain by-source {
-        		ip saddr @local-sources ip daddr . meta l4proto . th dport vmap @near-frontends
-        		fib saddr type local ip daddr . meta l4proto . th dport vmap @near-frontends
-        		ip daddr . meta l4proto . th dport vmap @far-frontends
+        		ip saddr @local-sources meta priority set ip daddr . meta l4proto . th dport map @near-frontends meta priority vmap @by-source-chains
+        		fib saddr type local meta priority set ip daddr . meta l4proto . th dport map @near-frontends meta priority vmap @by-source-chains
+        		meta priority set ip daddr . meta l4proto . th dport map @far-frontends meta priority vmap @by-source-chains
         	}
 
         	chain nodeport-by-source {
-        		ip saddr @local-sources meta l4proto . th dport vmap @nodeport-near-frontends
-        		fib saddr type local meta l4proto . th dport vmap @nodeport-near-frontends
-        		meta l4proto . th dport vmap @nodeport-far-frontends
+        		ip saddr @local-sources meta priority set meta l4proto . th dport map @nodeport-near-frontends meta priority vmap @by-source-chains
+        		fib saddr type local meta priority set meta l4proto . th dport map @nodeport-near-frontends meta priority vmap @by-source-chains
+        		meta priority set meta l4proto . th dport map @nodeport-far-frontends meta priority vmap @by-source-chains
         	}
 
         	chain refuse {
@@ -366,22 +391,22 @@ struct NFTablesListingTests {
         	}
 
         	chain masquerade-nodeport-pick-2 {
-        		meta mark set meta mark | 0x00004000
+        		meta priority set none meta mark set meta mark | 0x00004000
         		dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-backends
         	}
 
         	chain masquerade-unless-local-near-pick-3 {
-        		ip saddr != @local-sources meta mark set meta mark | 0x00004000
+        		meta priority set none ip saddr != @local-sources meta mark set meta mark | 0x00004000
         		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @near-backends
         	}
 
         	chain masquerade-unless-local-pick-2 {
-        		ip saddr != @local-sources meta mark set meta mark | 0x00004000
+        		meta priority set none ip saddr != @local-sources meta mark set meta mark | 0x00004000
         		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @backends
         	}
 
         	chain pick-1 {
-        		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map @backends
+        		meta priority set none dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map @backends
         	}
         }
 
