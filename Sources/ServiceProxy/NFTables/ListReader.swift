@@ -64,28 +64,40 @@ struct ListReader {
     /// - Parameter frontends: what is wanted. Where it is not known whether one has a list, it is looked for too.
     /// - Throws: ``NFTablesError``
     mutating func read(_ kernel: some NFTablesKernel, expecting frontends: [Frontend], listingLimit: Int) throws {
-        var lists: [(map: Map, searches: [Search])] = []
+        var count = 0
+        for map in maps { eachList(of: map, frontends) { count += $1 } }
         for map in maps {
-            var searches = entries.compactMap { key, entry -> Search? in
-                guard key.scope == map.scope, let length = map.length(entry) else { return nil }
-                return Search(key: key, length: length)
-            }
-            for frontend in frontends where frontend.key.scope == map.scope {
-                guard let length = map.length(frontend), entries[frontend.key].flatMap(map.length) == nil else {
-                    continue
-                }
-                searches.append(Search(key: frontend.key, length: length))
-            }
-            lists.append((map, searches))
-        }
-        let count = lists.reduce(0) { $0 + $1.searches.reduce(0) { $0 + $1.length } }
-        for (map, searches) in lists {
             if count <= listingLimit {
+                makeRoom(for: map)
                 // Whoever calls starts all over when anything changed, so a restart is not half-way unnoticed.
                 try kernel.elements(of: map.set.name, in: table.table, restart: {}, { take($0, map) })
             } else {
+                var searches: [Search] = []
+                eachList(of: map, frontends) { searches.append(Search(key: $0, length: $1)) }
                 try find(searches, map, kernel)
             }
+        }
+    }
+
+    /// Calls `body` with the frontend and length of each list that is in a map, or may be.
+    private func eachList(of map: Map, _ frontends: [Frontend], _ body: (Frontend.Key, Int) -> Void) {
+        for (key, entry) in entries where key.scope == map.scope {
+            if let length = map.length(entry) { body(key, length) }
+        }
+        for frontend in frontends where frontend.key.scope == map.scope {
+            guard let length = map.length(frontend), entries[frontend.key].flatMap(map.length) == nil else { continue }
+            body(frontend.key, length)
+        }
+    }
+
+    /// Elements come in the order of a hash table: lists that grow with them would leave the heap in shreds.
+    private mutating func makeRoom(for map: Map) {
+        var index = entries.startIndex
+        while index != entries.endIndex {
+            if entries[index].key.scope == map.scope, let length = map.length(entries[index].value) {
+                entries.values[index][keyPath: map.slots].reserveCapacity(length)
+            }
+            entries.formIndex(after: &index)
         }
     }
 
@@ -162,7 +174,6 @@ struct ListReader {
 }
 
 extension [Destination?] {
-    /// Elements come in the order of a hash table.
     fileprivate mutating func set(_ endpoint: Destination, at index: Int) {
         while count <= index { append(nil) }
         self[index] = endpoint

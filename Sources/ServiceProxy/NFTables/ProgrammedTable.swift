@@ -52,13 +52,13 @@ struct ProgrammedTable: Sendable {
         case .foreign:
             return try replace(with: frontends)
         case .readable(let observed):
+            var removed: Set<Frontend.Key> = []
             do {
-                let (changes, removed) = try adopt(observed, frontends)
-                return (.adopted, changes, [], removed)
+                return (.adopted, try adopt(observed, frontends, &removed), [], removed)
             } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
                 // Whatever is wrong, a table made from scratch is right.
                 var start = try replace(with: frontends)
-                start.removed = Set(observed.entries.keys).subtracting(frontends.lazy.map(\.key))
+                start.removed = removed
                 return start
             }
         }
@@ -122,10 +122,16 @@ struct ProgrammedTable: Sendable {
     }
 
     /// Writes what differs between what was found and what is wanted.
+    ///
+    /// - Parameters:
+    ///   - observed: consumed, as what is compared is not needed any more.
+    ///   - removed: what was found and is not wanted, also when this fails.
+    /// - Returns: how many things were written.
     private mutating func adopt(
-        _ observed: ObservedTable,
-        _ frontends: [Frontend]
-    ) throws -> (changes: Int, removed: Set<Frontend.Key>) {
+        _ observed: consuming ObservedTable,
+        _ frontends: [Frontend],
+        _ removed: inout Set<Frontend.Key>
+    ) throws -> Int {
         var change = Transaction(table: table.table)
         let stale = repairStructure(observed, &change)
         state = ServiceTableState(
@@ -134,14 +140,15 @@ struct ProgrammedTable: Sendable {
             affinity: observed.affinityNumbers(of: frontends)
         )
 
+        let slotCount = observed.slotCount
         var plan = ServiceTransaction(table: table)
-        var wanted: Set<Frontend.Key> = []
         for frontend in frontends {
-            wanted.insert(frontend.key)
-            plan.add(frontend, instead: observed.entries[frontend.key] ?? .nothing, state)
+            plan.add(frontend, instead: observed.entries.removeValue(forKey: frontend.key) ?? .nothing, state)
         }
-        let left = observed.entries.filter { !wanted.contains($0.key) }
-        for (key, entry) in left { plan.remove(key, entry) }
+        for (key, entry) in observed.entries {
+            plan.remove(key, entry)
+            removed.insert(key)
+        }
         var changes = try commitNewPicks(of: plan)
         plan.write(to: &change, state, observed: observed.counted)
         try kernel.commit(change)
@@ -160,9 +167,9 @@ struct ProgrammedTable: Sendable {
             cleanupFailures += 1
         }
         // In a large table as many idle chains stay as do otherwise.
-        let keepsSome = observed.slotCount > ColdStart.spareLimit
+        let keepsSome = slotCount > ColdStart.spareLimit
         changes += try removeIdleChains(retaining: keepsSome ? Self.retainedChains : 0)
-        return (changes + cleanup.changeCount, Set(left.keys))
+        return changes + cleanup.changeCount
     }
 
     /// Mends sets, chains, rules and fixed elements.
