@@ -62,19 +62,8 @@ extension NetworkResult.Address {
 }
 
 extension ObjectReader {
-    fileprivate func nonEmpty(_ key: String) throws(CNIError) -> String? {
-        guard let text = try string(key), !text.isEmpty else { return nil }
-        return text
-    }
-
-    fileprivate func require(_ key: String) throws(CNIError) -> CIDR {
-        guard let value = try value(key, as: CIDR.self) else {
-            throw CNIError(.decodingFailure, "\"\(path(of: key))\" is missing")
-        }
-        return value
-    }
-
-    fileprivate func routes(_ key: String) throws(CNIError) -> [NetworkResult.Route] {
+    /// A list of routes as results have them, and `ipam.routes` of a configuration; empty when it is missing.
+    public func routes(_ key: String) throws(CNIError) -> [NetworkResult.Route] {
         var routes: [NetworkResult.Route] = []
         for entry in try objects(key) ?? [] {
             routes.append(
@@ -90,5 +79,17 @@ extension ObjectReader {
             )
         }
         return routes
+    }
+
+    fileprivate func nonEmpty(_ key: String) throws(CNIError) -> String? {
+        guard let text = try string(key), !text.isEmpty else { return nil }
+        return text
+    }
+
+    fileprivate func require(_ key: String) throws(CNIError) -> CIDR {
+        guard let value = try value(key, as: CIDR.self) else {
+            throw CNIError(.decodingFailure, "\"\(path(of: key))\" is missing")
+        }
+        return value
     }
 }

@@ -41,9 +41,18 @@ struct PodLink: Sendable {
         }
     }
 
-    func request(namespacePath: String, addresses: [IPAddress], _ settings: LinkSettings, mac: MACAddress?)
-        -> PodNetworkRequest
-    {
+    /// What the configuration says about the link of a call.
+    func settings(_ call: Call, hasIPv6: Bool) throws(CNIError) -> LinkSettings {
+        try LinkSettings(call.configuration.reader, mtuFile: call.settings.mtuFile, hasIPv6: hasIPv6)
+    }
+
+    func request(
+        namespacePath: String,
+        addresses: [IPAddress],
+        _ settings: LinkSettings,
+        mac: MACAddress?,
+        routes: [NetworkResult.Route]
+    ) -> PodNetworkRequest {
         PodNetworkRequest(
             namespacePath: namespacePath,
             interfaceName: id.interfaceName,
@@ -54,6 +63,10 @@ struct PodLink: Sendable {
             mtu: settings.mtu,
             mac: mac,
             queues: settings.queues,
+            // Their gateways are not looked at: all of a pod's routes lead to the node (1.1).
+            routes: routes.map { route in
+                .init(to: route.destination, mtu: route.mtu, priority: route.priority.flatMap { UInt32(exactly: $0) })
+            },
             allowForwarding: settings.allowsForwarding
         )
     }

@@ -13,11 +13,13 @@ enum Watchdog {
         alarm(10)
     }
 
-    /// For a verb that changes something: it is ended after 90 seconds, but not by SIGTERM in the middle of its work,
-    /// which takes milliseconds. (SIGKILL may come at any time; see the DEL that follows.)
-    static func startForChanges() {
+    /// For a verb that changes something: it is ended when it should have ended by itself long ago, but not by SIGTERM in
+    /// the middle of its work, which takes milliseconds. (SIGKILL may come at any time; see the DEL that follows.)
+    ///
+    /// - Parameter limit: what the verb gives itself.
+    static func startForChanges(after limit: Duration = .seconds(50)) {
         signal(SIGTERM, SIG_IGN)
-        start(seconds: 90)
+        start(seconds: UInt32(clamping: limit.components.seconds + 5))
     }
 
     /// For STATUS, which is to answer within two seconds, whatever it is that is slow.

@@ -62,8 +62,7 @@ public enum HostInterfaceName {
     }
 
     private static func hashed(_ text: String, prefix: String) -> String {
-        let hexadecimal = SHA1.digest(of: text.utf8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        return prefix + hexadecimal.prefix(max(0, min(hashLength, maximumLength - prefix.utf8.count)))
+        prefix + SHA1.hexadecimal(of: text).prefix(max(0, min(hashLength, maximumLength - prefix.utf8.count)))
     }
 
     /// Whether the kernel and the CNI specification accept a name (rule V3): 1 to 15 bytes, not `.` or `..`, without

@@ -1,5 +1,10 @@
 /// SHA-1 (FIPS 180-4), for names that other programs derive by it. Not for secrets.
 package enum SHA1 {
+    /// The digest of a text in 40 hexadecimal digits.
+    package static func hexadecimal(of text: String) -> String {
+        digest(of: text.utf8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
     /// The 20 bytes of the digest.
     package static func digest(of message: some Collection<UInt8>) -> [UInt8] {
         var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]

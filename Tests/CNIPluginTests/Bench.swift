@@ -155,6 +155,8 @@ final class Bench: Sendable {
     }
 
     /// Runs the program in the host's namespace.
+    ///
+    /// - Parameter plugin: one of the bench's own names, or the path of another program.
     func run(
         plugin: String = "swiftlet",
         _ environment: [String: String],
@@ -164,7 +166,7 @@ final class Bench: Sendable {
         killAfter: Duration? = nil,
         closesOutput: Bool = false
     ) async throws -> Outcome {
-        let file = plugin == "swiftlet" ? Self.program : directory + "/" + plugin
+        let file = plugin == "swiftlet" ? Self.program : plugin.hasPrefix("/") ? plugin : directory + "/" + plugin
         let user = user.map { ["--setuid=\($0)", "--setgid=\($0)"] } ?? []
         return try await Self.inThread {
             try Self.execute(
@@ -180,6 +182,12 @@ final class Bench: Sendable {
 
     @discardableResult
     static func run(_ command: String, _ arguments: String...) throws -> String {
+        try run(arguments: [command] + arguments)
+    }
+
+    @discardableResult
+    static func run(arguments: [String]) throws -> String {
+        let (command, arguments) = (arguments[0], Array(arguments.dropFirst()))
         let outcome = try execute(command, arguments, environment: ProcessInfo.processInfo.environment, stdin: "")
         guard outcome.status == 0 else {
             throw Failure(description: "\(command) \(arguments.joined(separator: " ")): \(outcome.log)")

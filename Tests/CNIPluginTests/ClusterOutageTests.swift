@@ -48,9 +48,10 @@ struct ClusterOutageTests {
         #expect(try bench.hostLinks() == links)
         #expect(try bench.podAddresses(second) == [])
 
-        // The link of a Pod that ends goes, whatever the store does; the runtime repeats the DEL for the rest.
+        // The link of a Pod that ends goes, whatever the store does; with this mode the runtime repeats the DEL.
+        let strict = cluster.configuration(extra: #", "del_mode": "strict""#)
         let (deleted, deletedTime) = try await timed {
-            try await cluster.call("DEL", "c1", namespace: first, arguments: pods)
+            try await cluster.call("DEL", "c1", namespace: first, arguments: pods, strict)
         }
         #expect(deleted.code == 11, "\(deleted.output) \(deleted.log)")
         #expect(deletedTime < .seconds(10))
@@ -133,6 +134,7 @@ struct ClusterOutageTests {
 
         static let all = [
             Denial(verb: "patch", resource: "pods/status"), .init(verb: "get", resource: "pods"),
+            .init(verb: "get", resource: "namespaces"),
             .init(verb: "list", resource: "ippools.crd.projectcalico.org"),
             .init(verb: "create", resource: "ipamhandles.crd.projectcalico.org"),
             .init(verb: "update", resource: "ipamblocks.crd.projectcalico.org"),
@@ -141,7 +143,9 @@ struct ClusterOutageTests {
         /// All that the plugin does, but this.
         var rules: [AccessRule] {
             let verbs: Set = ["get", "list", "create", "update", "patch", "delete"]
-            let resources = Set(ResourceType.calico.map(\.qualifiedName) + ["pods", "pods/status", "nodes"])
+            let resources = Set(
+                ResourceType.calico.map(\.qualifiedName) + ["pods", "pods/status", "nodes", "namespaces"]
+            )
             return [
                 AccessRule("plugin", verbs: verbs, resources: resources.subtracting([resource])),
                 AccessRule("plugin", verbs: verbs.subtracting([verb]), resources: [resource]),

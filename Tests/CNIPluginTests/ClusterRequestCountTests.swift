@@ -33,14 +33,14 @@ struct ClusterRequestCountTests {
         #expect(delete == ["/v3/kv/txn", "/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"])
     }
 
-    /// The API reads one kind in one request, so that the six things an assignment is decided on are six; Calico's
-    /// plugin makes 16 in all.
-    @Test func kubernetesTakesTen() async throws {
+    /// The API reads one kind in one request, so that the seven things an assignment is decided on are seven, sent at
+    /// once; Calico's plugin makes 16 in all.
+    @Test func kubernetesTakesElevenAndEight() async throws {
         let (add, again, delete) = try await requests(.kubernetes)
         #expect(
             add.sorted() == [
                 "GET blockaffinities", "GET clusterinformations", "GET ipamblocks",
-                "GET ipamconfigs", "GET ippools", "GET ipreservations", "GET pods",
+                "GET ipamconfigs", "GET ippools", "GET ipreservations", "GET namespaces", "GET pods",
                 "PATCH pods/status", "POST ipamhandles", "PUT ipamblocks",
             ]
         )
@@ -52,12 +52,12 @@ struct ClusterRequestCountTests {
             ]
         )
         // A repeated ADD reads, and writes nothing.
-        #expect(again.count == 8)
+        #expect(again.count == 9)
         #expect(again.allSatisfy { $0.hasPrefix("GET ") }, "\(again)")
         // A handle is deleted in two steps (K2).
         #expect(
             delete.sorted() == [
-                "DELETE ipamhandles", "GET ipamblocks", "GET ipamconfigs", "GET ipamhandles", "GET ippools", "GET pods",
+                "DELETE ipamhandles", "GET ipamblocks", "GET ipamconfigs", "GET ipamhandles", "GET pods",
                 "PATCH pods/status", "PUT ipamblocks", "PUT ipamhandles",
             ]
         )

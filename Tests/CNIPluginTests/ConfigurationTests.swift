@@ -166,14 +166,20 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
         }
     }
 
-    @Test func otherIPAMPluginsAreRefused() throws {
+    /// Without any, and with those that are in no absolute directory of CNI_PATH.
+    @Test func missingIPAMPluginsAreRefused() throws {
         for (text, expected) in [
             (#","ipam":{"type":"swiftlet-ipam"}"#, nil),
             (#","ipam":{"type":"host-local"}"#, CNIError.Code.invalidConfiguration),
+            (#","ipam":{"type":"../bin/sh"}"#, .invalidConfiguration),
+            (#","ipam":{"type":".."}"#, .invalidConfiguration),
             ("", .invalidConfiguration), (#","ipam":{}"#, .invalidConfiguration), (#","ipam":3"#, .decodingFailure),
         ] {
             let configuration = try NetworkConfiguration(Array(#"{"name":"n"\#(text)}"#.utf8))
-            #expect(code { () throws(CNIError) in try AddressSettings.requireOwnType(configuration) } == expected)
+            let refusal = code { () throws(CNIError) in
+                _ = try IPAMDelegate(required: configuration, path: ["", "relative", "./bin", "/nonexistent", "/"])
+            }
+            #expect(refusal == expected, "\(text)")
         }
     }
 

@@ -181,7 +181,8 @@ struct BusyStoreTests {
         }
         let start = ContinuousClock.now
         async let adding = note("ADD", bench.call("ADD", "c2", namespace: other))
-        async let deleting = note("DEL", bench.call("DEL", "c1", namespace: pod))
+        let strict = bench.configuration(extra: #", "del_mode": "strict""#)
+        async let deleting = note("DEL", bench.call("DEL", "c1", namespace: pod, strict))
         async let asking = note("STATUS", bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration()))
         let (added, deleted, asked) = try await (adding, deleting, asking)
         #expect(asked.code == 50, "\(asked.output)")

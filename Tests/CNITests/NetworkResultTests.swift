@@ -1,4 +1,5 @@
 import CNI
+import Foundation
 import JSON
 import NetworkTypes
 import Testing
@@ -28,36 +29,26 @@ import Testing
         dns: DNS(nameservers: ["10.96.0.10"], domain: "local", search: ["svc"], options: ["ndots:5"])
     )
 
-    static let dnsText =
-        #""dns":{"nameservers":["10.96.0.10"],"domain":"local","search":["svc"],"options":["ndots:5"]}"#
-
-    /// What a consumer of each version sees of the same result.
-    static let golden: [SpecVersion: String] = {
-        let byFamily =
-            #""ip4":{"ip":"10.80.0.1/32","routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"}]},"#
-            + #""ip6":{"ip":"fd00::1/128","gateway":"fe80::1","routes":[{"dst":"::/0","gw":"fe80::1"}]},"# + dnsText
-        let lists =
-            #""interfaces":[{"name":"cali0d7763386da","mac":"ee:ee:ee:ee:ee:ee"},"#
-            + #"{"name":"eth0","mac":"0a:00:00:00:00:01","sandbox":"/run/netns/x"}],"#
-            + #""ips":[{"version":"4","interface":1,"address":"10.80.0.1/32"},"#
-            + #"{"version":"6","interface":1,"address":"fd00::1/128","gateway":"fe80::1"}],"#
-            + #""routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"# + dnsText
-        let sinceOne =
-            #""interfaces":[{"name":"cali0d7763386da","mac":"ee:ee:ee:ee:ee:ee","mtu":1450},"#
-            + #"{"name":"eth0","mac":"0a:00:00:00:00:01","mtu":1450,"sandbox":"/run/netns/x","pciID":"0000:00:1f.0"}],"#
-            + #""ips":[{"interface":1,"address":"10.80.0.1/32"},{"interface":1,"address":"fd00::1/128","gateway":"fe80::1"}],"#
-            + #""routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},"#
-            + #"{"dst":"::/0","gw":"fe80::1","mtu":1400,"advmss":1360,"priority":5,"table":254,"scope":0}],"# + dnsText
-        return [
-            .v0_1_0: byFamily, .v0_2_0: byFamily, .v0_3_0: lists, .v0_3_1: lists, .v0_4_0: lists, .v1_0_0: sinceOne,
-            .v1_1_0: sinceOne,
-        ]
-    }()
+    /// What a consumer of each version sees, to the byte: the files in Tests/Golden/results.
+    static func golden(_ name: String) throws -> String {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        return try String(contentsOf: tests.appending(path: "Golden/results/\(name).json"), encoding: .utf8)
+    }
 
     @Test(arguments: SpecVersion.allCases)
     func goldenText(_ version: SpecVersion) throws {
-        let body = try #require(Self.golden[version])
-        #expect(try Self.dualStack.json(version: version).text() == #"{"cniVersion":"\#(version)",\#(body)}"#)
+        let golden = try Self.golden(version.rawValue)
+        #expect(try Self.dualStack.json(version: version).text(indentation: 4) + "\n" == golden)
+    }
+
+    @Test func goldenErrorAndVersion() throws {
+        let error = CNIError(
+            .poolExhausted,
+            "the IP pools are exhausted",
+            details: "assigned 0 out of 1 requested IPv4 addresses; \"four\" is full"
+        )
+        #expect(try error.json(version: .latest).text(indentation: 4) + "\n" == Self.golden("error"))
+        #expect(try SpecVersion.reply(toStdin: []).text(indentation: 4) + "\n" == Self.golden("version"))
     }
 
     static func decode(_ text: String, default version: SpecVersion = .v0_1_0) throws -> NetworkResult {

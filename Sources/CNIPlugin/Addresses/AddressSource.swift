@@ -6,12 +6,18 @@ protocol AddressSource: Sendable {
     /// What the attachment has already, from an earlier attempt; empty when nothing.
     func held() async throws(CNIError) -> [IPAddress]
 
+    /// What ``assign()`` would give of addresses that are held; `nil` when something else is wanted.
+    func granting(_ held: [IPAddress]) throws(CNIError) -> NetworkResult?
+
     /// Takes all the addresses that the configuration asks for, or, when it throws, none. The result has addresses
     /// and may have routes and resolver settings, but no interfaces (C8).
     func assign() async throws(CNIError) -> NetworkResult
 
     /// Gives back all that the attachment has. Succeeds when it has nothing.
     func release() async throws(CNIError)
+
+    /// What is recorded of this source beside the addresses that it granted.
+    func record(of granted: NetworkResult) throws(CNIError) -> WorkloadEndpoint.Source
 }
 
 extension AddressSettings {

@@ -9,13 +9,25 @@ import NetworkTypes
 struct BlockAddressSource: AddressSource {
     private let call: Call
     private let allocator: Allocator
+    private let wanted: AddressSettings?
+    private let predecessor: WorkloadEndpoint?
     private let request: AssignmentRequest?
     private let pools: [IPPool]
 
-    /// - Parameter wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a
-    ///   configuration whose pools are broken (D8).
-    init(_ call: Call, _ wanted: AddressSettings?) throws(CNIError) {
+    /// - Parameters:
+    ///   - wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a configuration whose
+    ///     pools are broken (D8).
+    ///   - namespaceLabels: what pools select namespaces by.
+    ///   - predecessor: the endpoint of another container that is in this one's place.
+    init(
+        _ call: Call,
+        _ wanted: AddressSettings?,
+        namespaceLabels: [String: String] = [:],
+        predecessor: WorkloadEndpoint? = nil
+    ) throws(CNIError) {
         self.call = call
+        self.wanted = wanted
+        self.predecessor = predecessor
         allocator = Allocator(datastore: call.store, host: call.node)
         guard let wanted else {
             request = nil
@@ -41,7 +53,8 @@ struct BlockAddressSource: AddressSource {
             ipv6: count(.ipv6),
             ipv4Pools: wanted.pools[.ipv4] ?? [],
             ipv6Pools: wanted.pools[.ipv6] ?? [],
-            requested: wanted.requested
+            requested: wanted.requested,
+            namespaceLabels: namespaceLabels
         )
     }
 
@@ -60,25 +73,6 @@ struct BlockAddressSource: AddressSource {
         return pools
     }
 
-    /// Reads in one go what an ADD or a DEL is going to ask for, the endpoint included.
-    func readAhead() async throws(CNIError) {
-        var families = Set(request?.requested.map(\.family) ?? [])
-        if let request, request.ipv4 > 0 { families.insert(.ipv4) }
-        if let request, request.ipv6 > 0 { families.insert(.ipv6) }
-        var queries: [RecordQuery] =
-            request == nil
-            ? [.record(.handle(call.handle)), .record(.ipamConfiguration), .collection(.resources(.ipPools))]
-            : allocator.firstQueries(handle: call.handle, families)
-        // In a store without transactions it is a request of its own, see AddVerb.
-        if request != nil, !call.store.commitsAtomically { queries.removeAll { $0 == .record(.handle(call.handle)) } }
-        do throws(DatastoreError) {
-            try await call.store.readAhead(queries + [.record(call.endpointKey)])
-        } catch {
-            // Anything else shows again where it matters; a store that is away is not waited for again.
-            if error.reason == .unavailable { throw CNIError(error) }
-        }
-    }
-
     func held() async throws(CNIError) -> [IPAddress] {
         try await assignments().map(\.address)
     }
@@ -86,7 +80,9 @@ struct BlockAddressSource: AddressSource {
     /// What the attachment has, IPv4 first, with what is noted beside it.
     func assignments() async throws(CNIError) -> [AssignedAddress] {
         do throws(IPAMError) {
-            return try await allocator.addresses(ofHandle: call.handle, interface: call.id.interfaceName)
+            return
+                try await allocator
+                .addresses(ofHandle: call.handle, interface: call.id.interfaceName, withPools: false)
                 .sorted { $0.address < $1.address }
         } catch {
             // What cannot be stored has no addresses; a DEL for it is not refused (D1).
@@ -99,6 +95,24 @@ struct BlockAddressSource: AddressSource {
         if case .datastore(let error) = error { error.reason == .invalidKey } else { false }
     }
 
+    func granting(_ held: [IPAddress]) -> NetworkResult? {
+        guard let wanted, wanted.areMet(by: held) else { return nil }
+        return NetworkResult(addresses: held.map { .init($0.hostPrefix) })
+    }
+
+    func record(of granted: NetworkResult) -> WorkloadEndpoint.Source { .own }
+
+    /// Takes the addresses that were asked for from the Pod's earlier sandbox, which is no more when it gets a new one
+    /// (1.3, S4): what nobody asked for is left to that one's DEL.
+    private func takeOver() async throws(IPAMError) {
+        guard let wanted, let predecessor, predecessor.node == call.node, predecessor.source == .own,
+            !Set(predecessor.addresses).isDisjoint(with: wanted.requested)
+        else { return }
+        let handle = "\(predecessor.network).\(predecessor.id.containerID)"
+        let released = try await allocator.release(handle: handle, interface: predecessor.id.interfaceName)
+        call.log.info("took over \(listing(released)) from container \(predecessor.id.containerID)")
+    }
+
     func assign() async throws(CNIError) -> NetworkResult {
         guard let request else {
             throw CNIError(.internal, "no addresses are wanted")
@@ -108,6 +122,7 @@ struct BlockAddressSource: AddressSource {
         do throws(IPAMError) {
             // In a cluster pools are Kubernetes objects, which its operator makes.
             if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
+            try await takeOver()
             let assigned = try await allocator.assign(request)
             return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
         } catch {

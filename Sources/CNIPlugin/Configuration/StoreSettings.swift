@@ -17,6 +17,9 @@ struct StoreSettings {
 
     var mtuFile: String { dataDirectory + "/mtu" }
 
+    /// What DEL leaves for a store that is away.
+    var journal: ReleaseJournal { ReleaseJournal(dataDirectory: dataDirectory) }
+
     /// Throws code 2 for a kind of store that there is not, 7 for settings that make no sense.
     init(_ configuration: ObjectReader) throws(CNIError) {
         dataDirectory = try configuration.absolutePath("data_dir") ?? Self.defaultDirectory

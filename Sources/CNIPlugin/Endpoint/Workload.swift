@@ -52,9 +52,8 @@ enum Workload: Hashable, Sendable {
         }
         var name = segments.joined(separator: "-")
         if name.utf8.count > Self.longestName {
-            let hash = SHA1.digest(of: name.utf8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             // Cut between characters; the hash is shorter than what is cut off at least.
-            name = String(name.prefix(Self.longestName / 2)) + "-" + hash
+            name = String(name.prefix(Self.longestName / 2)) + "-" + SHA1.hexadecimal(of: name)
         }
         return .resource(.workloadEndpoints, namespace: namespace, name: name)
     }

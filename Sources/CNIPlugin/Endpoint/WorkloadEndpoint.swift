@@ -17,6 +17,17 @@ struct WorkloadEndpoint: Hashable, Sendable {
     /// The link that the main plugin made; `nil` when the addresses went to another main plugin, whose link it is.
     let link: Link?
     let addresses: [IPAddress]
+    let source: Source
+
+    /// Who gave the addresses.
+    enum Source: Hashable, Sendable {
+        /// Swiftlet's own IPAM.
+        case own
+        /// Nobody: they were asked for (`ipAddrsNoIpam`).
+        case nobody
+        /// Another IPAM plugin, which answered with this result, as JSON of the latest version.
+        case plugin(String, result: String)
+    }
 
     struct Link: Hashable, Sendable {
         let hostInterfaceName: String
@@ -28,6 +39,9 @@ struct WorkloadEndpoint: Hashable, Sendable {
 
     /// Not Calico's: whose GC it is that may remove the endpoint.
     private static let networkAnnotation = "swiftlet.io/network"
+    /// Not Calico's: the IPAM plugin that is not our own, or `none`, and what it answered.
+    private static let ipamAnnotation = "swiftlet.io/ipam"
+    private static let resultAnnotation = "swiftlet.io/ipam-result"
 
     /// The record's JSON.
     ///
@@ -44,7 +58,15 @@ struct WorkloadEndpoint: Hashable, Sendable {
             "projectcalico.org/namespace": .string(workload.namespace),
             "projectcalico.org/orchestrator": .string(workload.orchestrator),
         ]
-        metadata["annotations"] = .object(JSONObject([(Self.networkAnnotation, .string(network))]))
+        var annotations = JSONObject([(Self.networkAnnotation, .string(network))])
+        switch source {
+        case .own: break
+        case .nobody: annotations[Self.ipamAnnotation] = "none"
+        case .plugin(let type, let result):
+            annotations[Self.ipamAnnotation] = .string(type)
+            annotations[Self.resultAnnotation] = .string(result)
+        }
+        metadata["annotations"] = .object(annotations)
         var spec = JSONObject([("orchestrator", .string(workload.orchestrator))])
         switch workload {
         case .pod(let pod): spec["pod"] = .string(pod.name)
@@ -109,7 +131,13 @@ struct WorkloadEndpoint: Hashable, Sendable {
         }
         id = try AttachmentID(containerID: containerID, interfaceName: required("endpoint"))
         node = try required("node")
-        network = try metadata.object("annotations")?.string(Self.networkAnnotation) ?? ""
+        let annotations = try metadata.object("annotations")
+        network = try annotations?.string(Self.networkAnnotation) ?? ""
+        switch try annotations?.nonEmptyString(Self.ipamAnnotation) {
+        case nil: source = .own
+        case "none": source = .nobody
+        case let type?: source = .plugin(type, result: try annotations?.string(Self.resultAnnotation) ?? "")
+        }
         if let name = try spec.nonEmptyString("interfaceName") {
             guard let mac = try spec.value("mac", as: MACAddress.self) else {
                 throw CNIError(.decodingFailure, "\"spec.mac\" is missing")
@@ -134,7 +162,8 @@ struct WorkloadEndpoint: Hashable, Sendable {
         node: String,
         network: String,
         link: Link?,
-        addresses: [IPAddress]
+        addresses: [IPAddress],
+        source: Source = .own
     ) {
         self.workload = workload
         self.id = id
@@ -142,5 +171,6 @@ struct WorkloadEndpoint: Hashable, Sendable {
         self.network = network
         self.link = link
         self.addresses = addresses
+        self.source = source
     }
 }

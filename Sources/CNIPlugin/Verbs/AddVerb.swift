@@ -8,45 +8,73 @@ import PodNetwork
 /// Repeating an ADD that succeeded changes nothing and gives the same result, and one that was killed is finished
 /// (3.5): the addresses that the attachment has are taken again, and PodNetwork leaves what is right as it is.
 struct AddVerb {
-    /// Calls that take longer have lost their runtime (3.11).
-    private static let limit = Duration.seconds(60)
-
     let call: Call
-    let link: PodLink
+    let prefixes: String?
     let namespacePath: String
+    let delegate: IPAMDelegate?
 
     /// - Parameter deliver: gives the result to the runtime; when it throws, the ADD is undone.
     func run(deliver: (NetworkResult) throws(CNIError) -> Void) async throws(CNIError) {
-        let deadline = Deadline(after: Self.limit)
-        let wanted = try AddressSettings(call.configuration, arguments: call.attachment.arguments)
-        let runtime = try call.configuration.runtimeConfiguration()
-        let previous = try call.configuration.previousResult()
-        let settings = try LinkSettings(
-            call.configuration.reader,
-            mtuFile: call.settings.mtuFile,
-            hasIPv6: wanted.families.contains(.ipv6)
-        )
+        let limit = try TimeSettings(call.configuration.reader).add
+        Watchdog.startForChanges(after: limit + Rollback.limit)
+        try await RequestDeadline.within(limit) { () async throws(CNIError) in
+            try await attach(deliver: deliver, deadline: Deadline(after: limit))
+        }
+    }
+
+    private func attach(
+        deliver: (NetworkResult) throws(CNIError) -> Void,
+        deadline: Deadline
+    ) async throws(CNIError) {
+        let configuration = call.configuration
+        let runtime = try configuration.runtimeConfiguration()
+        let previous = try configuration.previousResult()
+        let routes = try RouteSettings(configuration)
         if let mac = runtime.mac, mac.isMulticast {
             throw CNIError(.invalidConfiguration, "\"runtimeConfig.mac\" is \(mac), which is a group's")
         }
-        let source = try BlockAddressSource(call, wanted)
+        let link = try PodLink(call, prefixes: prefixes)
+        let likely = try likelyFamilies(runtime)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
-        try await source.readAhead()
+        let facts = try await call.readForAdd(likely)
+        // D6: what an earlier DEL of this attachment left to be released is none of the addresses that it gets now.
+        try await call.replay.settle(call.id)
+        let wanted =
+            delegate == nil
+            ? try AddressSettings(
+                configuration,
+                arguments: call.attachment.arguments,
+                annotations: facts.annotations
+            ) : nil
+        var settings = try link.settings(call, hasIPv6: wanted?.families.contains(.ipv6) ?? false)
         let stored = try await call.records.find(call.endpointKey)
         let recorded = stored?.endpoint
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
         if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
+        let source = try source(wanted, facts, recorded)
+        await call.replay.settleAll(limit: JournalReplay.inPassing.entries, within: JournalReplay.inPassing.time)
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
-            let granted = try await addresses(wanted, source, recorded, deadline, &rollback)
+            let granted = try await addresses(source, link, recorded, deadline, &rollback)
             let addresses = granted.addresses.map(\.address.address)
+            let families = Set(addresses.map(\.family))
+            if delegate != nil { settings = try link.settings(call, hasIPv6: families.contains(.ipv6)) }
             try deadline.check(before: "the link was made")
-            let interfaces = try attach(addresses, settings, mac: runtime.mac)
+            let interfaces = try attach(
+                link.request(
+                    namespacePath: namespacePath,
+                    addresses: addresses,
+                    settings,
+                    mac: runtime.mac ?? facts.annotations.mac,
+                    routes: routes.routes(granted: granted.routes, families)
+                )
+            )
             let endpoint = call.endpoint(
                 addresses,
-                link: .init(hostInterfaceName: interfaces.host.name, mac: interfaces.container.mac)
+                link: .init(hostInterfaceName: interfaces.host.name, mac: interfaces.container.mac),
+                from: try source.record(of: granted)
             )
             if recorded != endpoint {
                 try deadline.check(before: "the endpoint was recorded")
@@ -66,19 +94,66 @@ struct AddVerb {
         }
     }
 
+    /// What is read ahead for. What the API says of the Pod is not known yet.
+    private func likelyFamilies(_ runtime: RuntimeConfiguration) throws(CNIError) -> Set<IPFamily> {
+        guard delegate == nil else { return [] }
+        let annotations = try PodAnnotations(pod: runtime.podAnnotations ?? [:], namespace: [:])
+        do throws(CNIError) {
+            let arguments = call.attachment.arguments
+            return try AddressSettings(call.configuration, arguments: arguments, annotations: annotations).families
+        } catch {
+            // An annotation may mend it.
+            guard call.objects != nil else { throw error }
+            return [.ipv4]
+        }
+    }
+
+    private func source(
+        _ wanted: AddressSettings?,
+        _ facts: WorkloadFacts,
+        _ recorded: WorkloadEndpoint?
+    ) throws(CNIError) -> any AddressSource {
+        let own = recorded?.id == call.id ? recorded : nil
+        if let delegate {
+            let annotations = facts.annotations
+            guard annotations.addresses.isEmpty, annotations.addressesWithoutIPAM.isEmpty else {
+                throw CNIError(
+                    .invalidConfiguration,
+                    "the Pod asks for addresses by an annotation, which \"ipam.type\" \(delegate.type.quoted) cannot give",
+                    details: "\(AddressSettings.ownType) can"
+                )
+            }
+            return DelegatedAddressSource(
+                delegate: delegate,
+                attachment: call.id,
+                namespacePath: namespacePath,
+                recorded: own
+            )
+        }
+        if let wanted, !wanted.withoutIPAM.isEmpty {
+            return FixedAddressSource(addresses: wanted.withoutIPAM, recorded: own)
+        }
+        return try BlockAddressSource(
+            call,
+            wanted,
+            namespaceLabels: facts.namespaceLabels,
+            predecessor: recorded?.id == call.id ? nil : recorded
+        )
+    }
+
     /// The addresses that the attachment has from before, when they are what is wanted, or else new ones.
     private func addresses(
-        _ wanted: AddressSettings,
         _ source: any AddressSource,
+        _ link: PodLink,
         _ recorded: WorkloadEndpoint?,
         _ deadline: Deadline,
         _ rollback: inout Rollback
     ) async throws(CNIError) -> NetworkResult {
         let held = try await source.held()
         let isComplete = recorded?.id == call.id && recorded.map { Set($0.addresses) } == Set(held)
-        if isComplete, wanted.areMet(by: held) {
+        if isComplete, let granted = try source.granting(held) {
             // What is in use is not given back because some later step of a repeated ADD fails.
-            return NetworkResult(addresses: held.map { .init($0.hostPrefix) })
+            return granted
         }
         // In this order, and the second only after the first: an address that a pod still answers to must not be given
         // to another.
@@ -89,7 +164,7 @@ struct AddVerb {
         }
         if !held.isEmpty {
             call.log.info("an earlier ADD was cut short and left \(listing(held))")
-            if wanted.areMet(by: held) { return NetworkResult(addresses: held.map { .init($0.hostPrefix) }) }
+            if let granted = try source.granting(held) { return granted }
             try link.remove(namespacePath: namespacePath, addresses: held)
             try await source.release()
         }
@@ -97,15 +172,9 @@ struct AddVerb {
         return try await source.assign()
     }
 
-    private func attach(
-        _ addresses: [IPAddress],
-        _ settings: LinkSettings,
-        mac: MACAddress?
-    ) throws(CNIError) -> PodInterfaces {
+    private func attach(_ request: PodNetworkRequest) throws(CNIError) -> PodInterfaces {
         do throws(PodNetworkError) {
-            let interfaces = try PodNetwork.attach(
-                link.request(namespacePath: namespacePath, addresses: addresses, settings, mac: mac)
-            )
+            let interfaces = try PodNetwork.attach(request)
             for warning in interfaces.warnings { call.log.warning(warning) }
             return interfaces
         } catch {

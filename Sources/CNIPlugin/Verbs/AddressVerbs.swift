@@ -1,4 +1,5 @@
 import CNI
+import ClusterClient
 import NetworkTypes
 
 /// The verbs of `swiftlet-ipam`, which gives addresses to other main plugins.
@@ -9,26 +10,59 @@ struct AddressVerbs {
 
     /// Repeating it gives the same addresses.
     func add(deliver: (NetworkResult) throws(CNIError) -> Void) async throws(CNIError) {
-        let wanted = try AddressSettings(call.configuration, arguments: call.attachment.arguments)
-        let source = try BlockAddressSource(call, wanted)
-        try await source.readAhead()
+        let limit = try TimeSettings(call.configuration.reader).add
+        Watchdog.startForChanges(after: limit + Rollback.limit)
+        try await RequestDeadline.within(limit) { () async throws(CNIError) in
+            try await assign(deliver: deliver)
+        }
+    }
+
+    private func assign(deliver: (NetworkResult) throws(CNIError) -> Void) async throws(CNIError) {
+        let configuration = call.configuration
+        let runtime = try configuration.runtimeConfiguration()
+        let given = try PodAnnotations(pod: runtime.podAnnotations ?? [:], namespace: [:])
+        let arguments = call.attachment.arguments
+        let likely = try? AddressSettings(configuration, arguments: arguments, annotations: given).families
+        let facts = try await call.readForAdd(likely ?? [.ipv4])
+        let wanted = try AddressSettings(configuration, arguments: arguments, annotations: facts.annotations)
+        guard wanted.withoutIPAM.isEmpty else {
+            throw CNIError(
+                .invalidConfiguration,
+                "the annotation \(Annotation.addressesWithoutIPAM) is for pods whose main plugin is swiftlet"
+            )
+        }
+        try await call.replay.settle(call.id)
+        let stored = try await call.records.find(call.endpointKey)
+        let predecessor = stored.flatMap { $0.endpoint.id == call.id ? nil : $0.endpoint }
+        let source = try BlockAddressSource(
+            call,
+            wanted,
+            namespaceLabels: facts.namespaceLabels,
+            predecessor: predecessor
+        )
+        await call.replay.settleAll(limit: JournalReplay.inPassing.entries, within: JournalReplay.inPassing.time)
         let held = try await source.held()
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
-            var result = NetworkResult(addresses: held.map { .init($0.hostPrefix) })
-            if !wanted.areMet(by: held) {
+            var result: NetworkResult
+            if let granted = source.granting(held) {
+                result = granted
+            } else {
                 rollback.add("release the addresses") { () async throws(CNIError) in try await source.release() }
                 if !held.isEmpty { try await source.release() }
                 result = try await source.assign()
             }
             let endpoint = call.endpoint(result.addresses.map(\.address.address), link: nil)
-            let stored = try await call.records.find(endpoint.key)
             if stored?.endpoint != endpoint {
                 rollback.add("remove the record of the attachment") { [call] () async throws(CNIError) in
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
                 try await call.records.put(endpoint, replacing: stored)
             }
+            // Other main plugins set the routes that the IPAM plugin answers with, and hand on its resolver.
+            let routes = try RouteSettings(configuration)
+            result.routes = routes.routes(granted: [], Set(result.addresses.map(\.address.family)))
+            if !runtime.dns.isEmpty { result.dns = runtime.dns }
             try deliver(result)
             call.log.info("assigned \(listing(endpoint.addresses))")
         } catch {
@@ -40,11 +74,10 @@ struct AddressVerbs {
 
     func delete() async throws(CNIError) {
         do throws(CNIError) {
-            let source = try BlockAddressSource(call, nil)
-            try await source.readAhead()
-            try await call.records.remove(call.endpointKey, of: call.id)
-            try await source.release()
-            call.log.info("released")
+            var stored = try StoredRelease(call)
+            await stored.look()
+            try await stored.carryOut()
+            call.log.info("released \(listing(stored.addresses))")
         } catch {
             call.log.error("\(error)")
             throw error

@@ -7,6 +7,7 @@ struct CheckVerb {
     let call: Call
     let link: PodLink
     let namespacePath: String
+    let delegate: IPAMDelegate?
 
     /// Throws code 3 for an attachment that nobody knows, 7 without a previous result, 104 for whatever is not as it
     /// was.
@@ -23,29 +24,37 @@ struct CheckVerb {
                 "container \(call.id.containerID) has no interface \(call.id.interfaceName) on this network"
             )
         }
-        var settings = try LinkSettings(
-            call.configuration.reader,
-            mtuFile: call.settings.mtuFile,
-            hasIPv6: recorded.addresses.contains { $0.family == .ipv6 }
-        )
+        var settings = try link.settings(call, hasIPv6: recorded.addresses.contains { $0.family == .ipv6 })
         // What the MTU file says may have changed since; what the pod was given has not.
         settings.mtu = Self.interface(of: recorded, in: previous)?.mtu
         var request = link.request(
             namespacePath: namespacePath,
             addresses: recorded.addresses,
             settings,
-            mac: recordedLink.mac
+            mac: recordedLink.mac,
+            routes: try routes(of: recorded)
         )
         // ADD may have had to take the other name, or one with a prefix that is configured no more.
         request.hostInterfaceName = recordedLink.hostInterfaceName
         request.alternateHostInterfaceName = nil
-        var differences = Self.differences(recorded, held: held, from: previous)
+        // What others assigned is for them to know.
+        let assigned = recorded.source == .own ? held : recorded.addresses
+        var differences = Self.differences(recorded, held: assigned, from: previous)
         do throws(PodNetworkError) {
             differences += try PodNetwork.differences(from: request)
         } catch {
             throw CNIError(error)
         }
         guard differences.isEmpty else { throw .inconsistent(differences) }
+        try delegate?.check(call.id, namespacePath: namespacePath)
+    }
+
+    /// The routes that ADD made.
+    private func routes(of recorded: WorkloadEndpoint) throws(CNIError) -> [NetworkResult.Route] {
+        var granted: [NetworkResult.Route] = []
+        if case .plugin(_, let result) = recorded.source { granted = try NetworkResult(text: result).routes }
+        return try RouteSettings(call.configuration)
+            .routes(granted: granted, Set(recorded.addresses.map(\.family)))
     }
 
     /// How the records differ from what the runtime was told.

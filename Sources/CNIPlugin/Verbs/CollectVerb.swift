@@ -10,20 +10,33 @@ import NetworkTypes
 struct CollectVerb {
     private let configuration: NetworkConfiguration
     private let node: String
+    private let settings: StoreSettings
     private let store: any Datastore
     private let allocator: Allocator
+    private let delegate: IPAMDelegate?
     private let log: PluginLog
 
-    init(_ configuration: NetworkConfiguration) throws(CNIError) {
+    /// Runtimes call it when nothing else is going on.
+    static let limit = Duration.seconds(100)
+
+    init(_ configuration: NetworkConfiguration, _ delegate: IPAMDelegate?) throws(CNIError) {
         self.configuration = configuration
+        self.delegate = delegate
         node = try NodeSettings(configuration.reader).resolve()
-        store = try StoreSettings(configuration.reader).open(node: node)
+        settings = try StoreSettings(configuration.reader)
+        store = try settings.open(node: node)
         allocator = Allocator(datastore: store, host: node)
         log = PluginLog(settings: try LogSettings(configuration.reader), subject: "GC \(configuration.name)")
     }
 
     /// Goes on after a failure and throws all of them together (GC3).
     func run() async throws(CNIError) {
+        try await RequestDeadline.within(Self.limit) { () async throws(CNIError) in try await collect() }
+    }
+
+    private func collect() async throws(CNIError) {
+        // D6: first what earlier DELs asked for.
+        await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
         // A runtime that does not say what is valid has nothing collected (GC1).
         guard let valid = try configuration.validAttachments() else { return }
         var failures: [CNIError] = []
@@ -49,11 +62,27 @@ struct CollectVerb {
                 failures.append(error)
             }
         }
+        do throws(CNIError) {
+            try delegate?.passOn(.collectGarbage)
+        } catch {
+            failures.append(error)
+        }
         guard let first = failures.first else { return }
         throw CNIError(
             first.code,
             "\(failures.count) leftovers could not be removed",
             details: failures.map(\.description).joined(separator: "; ")
+        )
+    }
+
+    private var replay: JournalReplay {
+        JournalReplay(
+            journal: settings.journal,
+            store: store,
+            allocator: allocator,
+            selection: settings.selection,
+            network: configuration.name,
+            log: log
         )
     }
 
@@ -101,6 +130,10 @@ struct CollectVerb {
                 namespacePath: nil,
                 addresses: endpoint.addresses
             )
+        }
+        // GC5: the other plugin may have no GC of its own.
+        if let delegate, case .plugin(delegate.type, _) = endpoint.source {
+            try delegate.delete(endpoint.id, namespacePath: nil)
         }
         try await EndpointRecords(store: store).remove(endpoint.key, of: endpoint.id)
         _ = try await release("\(configuration.name).\(endpoint.id.containerID)", endpoint.id)

@@ -1,5 +1,6 @@
 import CNI
 import NetworkTypes
+import PodNetwork
 
 /// DEL: removes the link, the record and the addresses of an attachment, as far as there are any (D1).
 ///
@@ -11,33 +12,32 @@ struct DeleteVerb {
     let namespacePath: String?
 
     func run() async throws(CNIError) {
+        var stored = try StoredRelease(call)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
-        var call = call
-        var failure: CNIError?
-        var held: [IPAddress] = []
+        await stored.look()
+        let addresses = stored.addresses
+        try PodLink(stored.call, prefixes: prefixes).remove(namespacePath: namespacePath, addresses: addresses)
+        forgetConnections(of: addresses)
         do throws(CNIError) {
-            let source = try BlockAddressSource(call, nil)
-            try await source.readAhead()
-            let assignments = try await source.assignments()
-            held = assignments.map(\.address)
-            // A runtime that lost its CNI_ARGS still finds the Pod's record.
-            if let workload = assignments.lazy.compactMap({ Workload(attributes: $0.attributes) }).first {
-                call.workload = workload
+            if let delegate = try IPAMDelegate(call.configuration, path: call.attachment.path) {
+                try delegate.delete(call.id, namespacePath: namespacePath)
             }
-        } catch {
-            failure = error
-        }
-        try PodLink(call, prefixes: prefixes).remove(namespacePath: namespacePath, addresses: held)
-        do throws(CNIError) {
-            // A store that could not be read is not waited for again.
-            if let failure { throw failure }
-            try await call.records.remove(call.endpointKey, of: call.id)
-            try await BlockAddressSource(call, nil).release()
+            try await stored.carryOut()
         } catch {
             call.log.error("\(error)")
             throw error
         }
-        call.log.info("detached \(listing(held))")
+        call.log.info("detached \(listing(addresses))")
+    }
+
+    private func forgetConnections(of addresses: [IPAddress]) {
+        do throws(PodNetworkError) {
+            let count = try PodNetwork.forgetConnections(of: addresses)
+            if count > 0 { call.log.debug("\(count) connections of \(listing(addresses)) are forgotten") }
+        } catch {
+            // They end by themselves in time.
+            call.log.warning("tracked connections of \(listing(addresses)) are left: \(error)")
+        }
     }
 }

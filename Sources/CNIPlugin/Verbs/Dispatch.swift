@@ -15,19 +15,21 @@ extension Program {
         }
         switch (invocation, role) {
         case (.version, _): break
-        case (.status, _):
-            try await StatusVerb(configuration: configuration).run()
-        case (.collectGarbage, _):
+        case (.status(let path), _):
+            let delegate = role == .plugin ? try IPAMDelegate(configuration, path: path) : nil
+            try await StatusVerb(configuration: configuration, delegate: delegate).run()
+        case (.collectGarbage(let path), _):
             if role == .plugin { try Privileges.require() }
-            Watchdog.startForChanges()
-            try await CollectVerb(configuration).run()
+            Watchdog.startForChanges(after: CollectVerb.limit)
+            let delegate = role == .plugin ? try IPAMDelegate(configuration, path: path) : nil
+            try await CollectVerb(configuration, delegate).run()
         case (.add(let attachment, let namespacePath), .plugin):
             try Privileges.require()
             try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
-            try AddressSettings.requireOwnType(configuration)
+            let delegate = try IPAMDelegate(required: configuration, path: attachment.path)
             Watchdog.startForChanges()
             let call = try Call(.add, attachment, configuration)
-            try await AddVerb(call: call, link: PodLink(call, prefixes: prefixes), namespacePath: namespacePath)
+            try await AddVerb(call: call, prefixes: prefixes, namespacePath: namespacePath, delegate: delegate)
                 .run(deliver: deliver)
         case (.delete(let attachment, let namespacePath), .plugin):
             try Privileges.require()
@@ -38,11 +40,11 @@ extension Program {
         case (.check(let attachment, let namespacePath), .plugin):
             try Privileges.require()
             try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
-            try AddressSettings.requireOwnType(configuration)
+            let delegate = try IPAMDelegate(required: configuration, path: attachment.path)
             Watchdog.startForChanges()
             let call = try Call(.check, attachment, configuration)
-            try await CheckVerb(call: call, link: PodLink(call, prefixes: prefixes), namespacePath: namespacePath)
-                .run()
+            let link = try PodLink(call, prefixes: prefixes)
+            try await CheckVerb(call: call, link: link, namespacePath: namespacePath, delegate: delegate).run()
         case (.add(let attachment, _), .ipam):
             Watchdog.startForChanges()
             try await AddressVerbs(call: Call(.add, attachment, configuration)).add(deliver: deliver)

@@ -7,6 +7,7 @@ import NetworkTypes
 /// STATUS: whether an ADD would probably work (3.9). It changes nothing and makes nothing.
 struct StatusVerb {
     let configuration: NetworkConfiguration
+    let delegate: IPAMDelegate?
 
     /// Throws code 50 with the reason why an ADD would fail.
     func run() async throws(CNIError) {
@@ -31,6 +32,12 @@ struct StatusVerb {
         let settings = try StoreSettings(reader)
         let node = try NodeSettings(reader).resolve()
         _ = try LogSettings(reader)
+        if let delegate {
+            // ST2: whether there are addresses is for the other to say.
+            _ = try LinkSettings(reader, mtuFile: settings.mtuFile, hasIPv6: false)
+            if case .local(let directory) = settings.selection { try Self.checkWritable(directory) }
+            return try delegate.passOn(.status)
+        }
         let wanted = try AddressSettings(configuration, arguments: .none)
         _ = try LinkSettings(reader, mtuFile: settings.mtuFile, hasIPv6: wanted.families.contains(.ipv6))
         if case .local(let directory) = settings.selection { try Self.checkWritable(directory) }

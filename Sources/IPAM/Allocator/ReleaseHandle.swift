@@ -11,7 +11,7 @@ extension Allocator {
         var released: [IPAddress] = []
         var emptied: [CIDR] = []
         try await attempting { () async throws(AttemptError) in
-            guard let found = try await read(handle: id) else { return }
+            guard let found = try await read(handle: id, withPools: false) else { return }
             var handle = found.handle
             let now = clock.now()
             var changes: [RecordChange] = []
@@ -48,12 +48,15 @@ extension Allocator {
     }
 
     /// The addresses that a handle, or one of its interfaces, has.
+    ///
+    /// - Parameter withPools: whether to tell the pool of each, which some stores are asked for by one request more.
     public func addresses(
         ofHandle id: String,
-        interface: String? = nil
+        interface: String? = nil,
+        withPools: Bool = true
     ) async throws(IPAMError) -> [AssignedAddress] {
         try await attempting { () async throws(AttemptError) in
-            guard let found = try await read(handle: id) else { return [] }
+            guard let found = try await read(handle: id, withPools: withPools) else { return [] }
             return found.blocks.values.sorted { $0.block.cidr < $1.block.cidr }.flatMap { stored in
                 stored.block.ordinals(handle: id, interface: interface).compactMap { ordinal in
                     AssignedAddress(stored.block.address(ordinal), in: stored.block, found.pools)
@@ -70,23 +73,24 @@ extension Allocator {
     }
 
     /// A handle with the blocks it names; `nil` when there is no such handle.
-    private func read(handle id: String) async throws(AttemptError) -> HandleContent? {
+    private func read(handle id: String, withPools: Bool) async throws(AttemptError) -> HandleContent? {
         // Alone: usually there is none, and then nothing else is needed.
         guard let record = try await read([.record(.handle(id))]).first?.first else { return nil }
         let handle = try deciding { () throws(IPAMError) in try StoredHandle(id: id, record) }
-        let answers = try await read(
-            [.record(IPAMConfiguration.recordKey), .collection(.resources(.ipPools))]
-                + handle.handle.blocks.keys.sorted().map { .record(.block($0)) }
-        )
+        let blockQueries = handle.handle.blocks.keys.sorted().map { RecordQuery.record(.block($0)) }
+        let poolQueries: [RecordQuery] = withPools ? [.collection(.resources(.ipPools))] : []
+        let answers = try await read([.record(IPAMConfiguration.recordKey)] + blockQueries + poolQueries)
         let configuration = try deciding { () throws(IPAMError) -> IPAMConfiguration in
             guard let record = answers[0].first else { return IPAMConfiguration() }
             return try IPAMConfiguration(record)
         }
-        let pools = try deciding { () throws(IPAMError) in try Self.pools(answers[1]) }
+        let pools = try deciding { () throws(IPAMError) in
+            withPools ? try Self.pools(answers[blockQueries.count + 1]) : []
+        }
         let now = clock.now()
         return try deciding { () throws(IPAMError) in
             var blocks: [CIDR: StoredBlock] = [:]
-            for record in answers[2...].joined() {
+            for record in answers[1..<(1 + blockQueries.count)].joined() {
                 var stored = try StoredBlock(record)
                 stored.block.endCooldowns(now: now, cooldown: configuration.cooldown)
                 blocks[stored.block.cidr] = stored

@@ -32,6 +32,10 @@ struct ObjectRequests: Sendable {
         try await get(.pods, namespace: namespace, name)
     }
 
+    func namespace(_ name: String) async throws(DatastoreError) -> CustomObject? {
+        try await get(.namespaces, namespace: nil, name)
+    }
+
     private func get(
         _ resource: APIResource,
         namespace: String?,

@@ -43,6 +43,9 @@ enum ConntrackTransportAttribute: UInt16, NetlinkAttribute {
 /// Which fields of a tuple a list is filtered by.
 enum ConntrackFilterAttribute: UInt16, NetlinkAttribute {
     case original = 1  // CTA_FILTER_ORIG_FLAGS
-    /// The bit of CTA_PROTO_NUM, in host byte order.
-    static let transportNumber: UInt32 = 1 << 3
+    case reply = 2  // CTA_FILTER_REPLY_FLAGS
+    /// The bits of the fields, in host byte order.
+    static let source: UInt32 = 1 << 0  // CTA_IP_SRC
+    static let destination: UInt32 = 1 << 1  // CTA_IP_DST
+    static let transportNumber: UInt32 = 1 << 3  // CTA_PROTO_NUM
 }

@@ -2,7 +2,7 @@ import Glibc
 import NetworkTypes
 
 extension NetlinkRequest {
-    private static func conntrack(
+    static func conntrack(
         _ type: UInt16,
         flags: UInt16 = 0,
         _ family: IPFamily,
@@ -39,7 +39,7 @@ extension NetlinkRequest {
     }
 
     /// - Parameter transport: only connections of this protocol, where the kernel can filter.
-    fileprivate static func listConntrackEntries(_ family: IPFamily, transport: UInt8?) -> NetlinkRequest {
+    static func listConntrackEntries(_ family: IPFamily, transport: UInt8?) -> NetlinkRequest {
         conntrack(
             ConntrackMessage.get,
             flags: MessageFlags.dump,

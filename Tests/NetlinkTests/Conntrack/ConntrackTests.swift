@@ -42,6 +42,35 @@ struct ConntrackTests {
         try socket.conntrackEntries(family, .udp) { _ in true }.map(\.original.sourcePort).sorted()
     }
 
+    /// Whatever place the address has in a connection: whom it is from, whom it was sent to, whom it reached.
+    @Test(arguments: IPFamily.allCases)
+    func connectionsOfOneAddress(family: IPFamily) throws {
+        let (host, target) = (try #require(Self.hosts[family]), try #require(Self.targets[family]))
+        let other = try #require(IPAddress(family == .ipv4 ? "127.0.0.9" : "fd96::99"))
+        let routes = try NetlinkSocket(in: namespace)
+        let loopback = try routes.get(.link(.name("lo"))).index
+        if family == .ipv6 {
+            try routes.send(.addAddress(.init(other.hostPrefix, on: loopback, flags: .noDuplicateDetection)))
+        }
+        let server = try TestSocket(.udp, in: namespace, bound: host, port: 5353)
+        let translated = try flow(family, port: 40_000)
+        let plain = try TestSocket(.udp, in: namespace, bound: other, port: 40_001)
+        try plain.send("?", to: host, port: 5353)
+        #expect(try socket.conntrackEntries(family, .udp) { _ in true }.count == 2)
+
+        func ports(of address: IPAddress) throws -> [UInt16] {
+            try socket.conntrackEntries(of: address, limit: 100).map(\.original.sourcePort).sorted()
+        }
+        #expect(try ports(of: host) == [40_000, 40_001])
+        #expect(try ports(of: target) == [40_000])
+        #expect(try ports(of: other) == [40_001])
+        #expect(try ports(of: try #require(IPAddress(family == .ipv4 ? "192.0.2.1" : "2001:db8::1"))) == [])
+        #expect(try socket.conntrackEntries(of: host, limit: 1).count == 1)
+        #expect(try socket.deleteConntrackEntries(socket.conntrackEntries(of: other, limit: 100)) == 1)
+        #expect(try sourcePorts(family) == [40_000])
+        withExtendedLifetime([server, translated, plain]) {}
+    }
+
     @Test(arguments: IPFamily.allCases)
     func flowsAreListedAndDeletedOneByOne(family: IPFamily) throws {
         let server = try TestSocket(.udp, in: namespace, bound: Self.hosts[family]!, port: 5353)

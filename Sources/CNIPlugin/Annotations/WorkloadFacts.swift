@@ -1,0 +1,77 @@
+import CNI
+import ClusterClient
+import IPAM
+import NetworkTypes
+
+/// What the cluster, or the runtime, says about the Pod that an attachment is of.
+struct WorkloadFacts: Sendable {
+    var annotations = PodAnnotations.none
+    var namespaceLabels: [String: String] = [:]
+
+    static let none = WorkloadFacts()
+}
+
+extension Call {
+    /// Reads in one go what an ADD is going to ask for: what an assignment is decided on, the endpoint, and what the
+    /// Pod and its Namespace are annotated with.
+    ///
+    /// The runtime's word for the Pod's annotations (`io.kubernetes.cri.pod-annotations`) goes before the API's; what is
+    /// not in Kubernetes has no other.
+    func readForAdd(_ families: Set<IPFamily>) async throws(CNIError) -> WorkloadFacts {
+        let given = try configuration.runtimeConfiguration().podAnnotations
+        guard let objects, case .pod(let pod) = workload else {
+            try await readAhead(families)
+            return WorkloadFacts(annotations: try PodAnnotations(pod: given ?? [:], namespace: [:]))
+        }
+        // Beside the other requests, so that it takes no time of its own.
+        async let reading = Self.namespace(pod.namespace, objects)
+        try await readAhead(families)
+        let namespace = await reading
+        let known: ObjectMetadata
+        var annotations = given
+        do throws(DatastoreError) {
+            known = try namespace.get() ?? ObjectMetadata()
+            if annotations == nil {
+                annotations = try await objects.podMetadata(namespace: pod.namespace, name: pod.name)?.annotations
+            }
+        } catch {
+            throw CNIError(error)
+        }
+        return WorkloadFacts(
+            annotations: try PodAnnotations(pod: annotations ?? [:], namespace: known.annotations),
+            namespaceLabels: known.labels
+        )
+    }
+
+    private static func namespace(
+        _ name: String,
+        _ objects: any WorkloadObjects
+    ) async -> Result<ObjectMetadata?, DatastoreError> {
+        do throws(DatastoreError) {
+            return .success(try await objects.namespaceMetadata(name))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func readAhead(_ families: Set<IPFamily>) async throws(CNIError) {
+        var queries = Allocator(datastore: store, host: node).firstQueries(handle: handle, families)
+        // In a store without transactions it is a request of its own, see AddVerb.
+        if !store.commitsAtomically { queries.removeAll { $0 == .record(.handle(handle)) } }
+        try await readAhead(queries + [.record(endpointKey)])
+    }
+
+    /// Reads in one go what a DEL is going to ask for.
+    func readForDelete() async throws(CNIError) {
+        try await readAhead([.record(.handle(handle)), .record(.ipamConfiguration), .record(endpointKey)])
+    }
+
+    private func readAhead(_ queries: [RecordQuery]) async throws(CNIError) {
+        do throws(DatastoreError) {
+            try await store.readAhead(queries)
+        } catch {
+            // Anything else shows again where it matters; a store that is away is not waited for again.
+            if error.reason == .unavailable { throw CNIError(error) }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import CNI
+import ClusterClient
+import Glibc
+import JSON
+import NetworkTypes
+
+/// The IPAM plugin that `ipam.type` names, when it is not our own: a program in one of the absolute directories of
+/// CNI_PATH, which is called as the runtime calls us.
+struct IPAMDelegate: Sendable {
+    let type: String
+    private let file: String
+    private let configuration: NetworkConfiguration
+
+    /// How long it may take when nothing else ends the call sooner.
+    private static let limit = Duration.seconds(40)
+
+    /// `nil` when the addresses come from Swiftlet's own IPAM, or from nowhere.
+    ///
+    /// Throws code 7 for a plugin that is not to be found.
+    init?(_ configuration: NetworkConfiguration, path: [String]) throws(CNIError) {
+        guard let type = try configuration.ipam()?.nonEmptyString("type"), type != AddressSettings.ownType else {
+            return nil
+        }
+        guard !type.contains("/"), type != ".", type != "..", !type.utf8.contains(0) else {
+            throw CNIError(.invalidConfiguration, "\"ipam.type\" must be a program's name, not \(type.quoted)")
+        }
+        let directories = path.filter { $0.hasPrefix("/") }
+        let found = directories.map { "\($0)/\(type)" }.first { access($0, X_OK) == 0 && Self.isFile($0) }
+        guard let found else {
+            throw CNIError(
+                .invalidConfiguration,
+                "the IPAM plugin \(type.quoted) of \"ipam.type\" is in no absolute directory of CNI_PATH",
+                details: directories.isEmpty
+                    ? "CNI_PATH has none; Swiftlet's own is \(AddressSettings.ownType.quoted)"
+                    : directories.joined(separator: ", ")
+            )
+        }
+        self.type = type
+        file = found
+        self.configuration = configuration
+    }
+
+    /// As the other, for verbs to which somebody has to give the addresses. Throws code 7 when nobody is named.
+    init?(required configuration: NetworkConfiguration, path: [String]) throws(CNIError) {
+        guard try configuration.ipam()?.nonEmptyString("type") != nil else {
+            let details = "it is usually \(AddressSettings.ownType.quoted)"
+            throw CNIError(.invalidConfiguration, "\"ipam.type\" is missing", details: details)
+        }
+        try self.init(configuration, path: path)
+    }
+
+    private static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    func add(_ id: AttachmentID, namespacePath: String) throws(CNIError) -> NetworkResult {
+        let output = try call(.add, id, namespacePath: namespacePath)
+        let value: JSONValue
+        do throws(JSONReader.Failure) {
+            value = try JSONValue(parsing: output.span)
+        } catch {
+            throw CNIError(.decodingFailure, "the IPAM plugin \(type.quoted) answered no JSON", details: "\(error)")
+        }
+        guard case .object(let object) = value else {
+            throw CNIError(.decodingFailure, "the IPAM plugin \(type.quoted) answered \(value.noun)")
+        }
+        return try NetworkResult(decoding: ObjectReader(object), defaultVersion: configuration.cniVersion)
+    }
+
+    func delete(_ id: AttachmentID, namespacePath: String?) throws(CNIError) {
+        _ = try call(.delete, id, namespacePath: namespacePath ?? "")
+    }
+
+    func check(_ id: AttachmentID, namespacePath: String) throws(CNIError) {
+        _ = try call(.check, id, namespacePath: namespacePath)
+    }
+
+    /// GC or STATUS. A plugin that has no such command, and misses what the others need, has nothing against it.
+    func passOn(_ command: Command) throws(CNIError) {
+        do throws(CNIError) {
+            _ = try call(command, nil, namespacePath: nil)
+        } catch {
+            guard error.code == .invalidEnvironment || error.code == .unknownContainer else { throw error }
+        }
+    }
+
+    private func call(_ command: Command, _ id: AttachmentID?, namespacePath: String?) throws(CNIError) -> [UInt8] {
+        var variables = ProcessEnvironment.own()
+        variables["CNI_COMMAND"] = command.rawValue
+        if let id {
+            variables["CNI_CONTAINERID"] = id.containerID
+            variables["CNI_IFNAME"] = id.interfaceName
+            variables["CNI_NETNS"] = namespacePath ?? ""
+            // 1.2: it need not know what we know.
+            let arguments = variables["CNI_ARGS"].map { $0.isEmpty ? "" : ";" + $0 } ?? ""
+            variables["CNI_ARGS"] = "IgnoreUnknown=1" + arguments
+        }
+        let latest = ContinuousClock.now + Self.limit
+        let outcome = try PluginProcess(file: file, name: type).run(
+            environment: variables,
+            input: Array(JSONValue.object(configuration.reader.object).text().utf8),
+            until: min(latest, RequestDeadline.current ?? latest)
+        )
+        guard outcome.status == 0 else { throw CNIError(answer: outcome, of: type) }
+        return outcome.output
+    }
+}
+
+extension CNIError {
+    /// What another plugin said went wrong, in its words and with its code.
+    init(answer outcome: PluginProcess.Outcome, of type: String) {
+        if case .object(let object)? = try? JSONValue(parsing: outcome.output.span) {
+            let reader = ObjectReader(object)
+            if let code = try? reader.int("code"), code > 0, let message = try? reader.string("msg") {
+                self.init(Code(rawValue: code), message, details: (try? reader.string("details")) ?? "")
+                return
+            }
+        }
+        let text = String(decoding: outcome.output.prefix(200), as: UTF8.self)
+        self.init(
+            .ioFailure,
+            "the IPAM plugin \(type.quoted) failed without saying why",
+            details: "exit status \(outcome.status)" + (text.isEmpty ? "" : ", output \(text.quoted)")
+        )
+    }
+}

@@ -1,0 +1,21 @@
+/// A store that lies beside the objects which attachments are of: the cluster's Pods and Namespaces.
+///
+/// They are not records: nobody here writes them, and other stores have none.
+public protocol WorkloadObjects: Sendable {
+    /// `nil` when there is no such Pod. One that was read lately is not read again.
+    func podMetadata(namespace: String, name: String) async throws(DatastoreError) -> ObjectMetadata?
+
+    /// `nil` when there is no such Namespace.
+    func namespaceMetadata(_ name: String) async throws(DatastoreError) -> ObjectMetadata?
+}
+
+/// What people and programs have written at an object.
+public struct ObjectMetadata: Hashable, Sendable {
+    public var labels: [String: String]
+    public var annotations: [String: String]
+
+    public init(labels: [String: String] = [:], annotations: [String: String] = [:]) {
+        self.labels = labels
+        self.annotations = annotations
+    }
+}
