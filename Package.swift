@@ -110,6 +110,11 @@ let package = Package(
                 "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
             ]
         ),
+        library(
+            "LoadBalancer",
+            ["CLinux", "NetworkTypes", logging],
+            testDependencies: ["Netlink"]
+        ),
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
         library("ComponentLogs", ["JSON", logging]),
         library("ProxyAPI", ["NetworkTypes"]),
