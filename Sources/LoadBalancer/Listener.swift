@@ -34,6 +34,6 @@ class Listener: EventHandler, @unchecked Sendable {
     /// Clients that are served now and whose target is none any more; called on each loop after the routing has changed.
     func targetsChanged(on loop: EventLoop) {}
 
-    /// Cuts off everyone who is served; called on each loop.
+    /// Ends the flows of a listener that is closed for good; called on each loop.
     func abortAll(on loop: EventLoop) {}
 }

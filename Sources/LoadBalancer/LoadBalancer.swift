@@ -38,7 +38,8 @@ public actor LoadBalancer {
     }
 
     deinit {
-        for loop in loops { loop.perform { $0.stop() } }
+        let (loops, listeners) = (loops, listeners)
+        Task { await Self.stop(loops, Array(listeners.values)) }
     }
 
     /// Connections and flows that can be served at once.
@@ -93,15 +94,27 @@ public actor LoadBalancer {
 
     /// Ends all listeners, connections, flows and threads.
     public func stop() async {
-        for listener in listeners.values {
-            await close(listener)
-            await onEachLoop { listener.abortAll(on: $0) }
-        }
+        let all = Array(listeners.values)
         listeners = [:]
         groups = [:]
-        await onEachLoop { loop in
-            for case let connection as TCPConnection in loop.handlers { connection.abort(on: loop) }
-            loop.stop()
+        await Self.stop(loops, all)
+    }
+
+    private static func stop(_ loops: [EventLoop], _ listeners: [Listener]) async {
+        for loop in loops {
+            try? await loop.run { loop in  // Fails only after the loop has stopped.
+                for listener in listeners {
+                    if let descriptor = listener.descriptor { loop.remove(descriptor) }
+                    listener.abortAll(on: loop)
+                }
+                for case let connection as TCPConnection in loop.handlers { connection.abort(on: loop) }
+                loop.stop()
+            }
+        }
+        for listener in listeners {
+            guard let descriptor = listener.descriptor else { continue }
+            listener.descriptor = nil
+            Glibc.close(descriptor)
         }
     }
 

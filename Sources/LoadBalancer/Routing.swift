@@ -17,7 +17,10 @@ final class Routing: Sendable {
     /// What a client may choose from, or `nil` when it may not connect.
     func question(for client: IPAddress) -> TargetChooser.Question? {
         guard specification.allowedSources == nil || specification.admits(client) else { return nil }
-        if let nearQuestion, near.contains(client) { return nearQuestion }
+        // The node dials an address that is its own from that address.
+        if let nearQuestion, near.contains(client) || client == specification.endpoint.at.address {
+            return nearQuestion
+        }
         return question
     }
 

@@ -40,9 +40,15 @@ enum Socket {
             if address.family == .ipv6 { try set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
             if endpoint.transport == .tcp {
                 try set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+                // All addresses and one of them can have listeners at the same port, and the successor of a load
+                // balancer can begin before it ends.
+                try set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)
                 // What is accepted inherits these.
                 adjustStream(descriptor)
-            } else if address.isUnspecified {
+            } else {
+                try set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)
+            }
+            if endpoint.transport == .udp, address.isUnspecified {
                 // Which address was dialled, for the reply to come from it.
                 if address.family == .ipv4 {
                     try set(descriptor, Int32(IPPROTO_IP), IP_PKTINFO, 1)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// One direction of a connection: what comes from one socket goes to the other.

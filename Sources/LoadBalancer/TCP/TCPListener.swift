@@ -57,10 +57,4 @@ final class TCPListener: Listener, @unchecked Sendable {
             }
         }
     }
-
-    override func abortAll(on loop: EventLoop) {
-        for case let connection as TCPConnection in loop.handlers where connection.belongs(to: self) {
-            connection.abort(on: loop)
-        }
-    }
 }
