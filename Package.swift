@@ -103,12 +103,17 @@ let package = Package(
         library(
             "ServiceProxy",
             [
-                "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
-                "ProxyAPI", logging,
+                "ClusterClient", "JSON", "KubernetesAPI", "LoadBalancer", "NFTables", "Netlink", "NetworkTypes",
+                "PrometheusText", "ProxyAPI", logging,
             ],
             testDependencies: [
                 "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
             ]
+        ),
+        library(
+            "LoadBalancer",
+            ["CLinux", "NetworkTypes", logging],
+            testDependencies: ["Netlink"]
         ),
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
         library("ComponentLogs", ["JSON", logging]),
@@ -203,6 +208,13 @@ let package = Package(
                     "ServiceProxy", "NFTables", "Netlink", "NetworkTypes", "TestAPIServer", argumentParser, logging,
                 ],
                 path: "Benchmarks/ProxyBenchmark",
+                swiftSettings: module,
+                linkerSettings: selfContained
+            ),
+            .executableTarget(
+                name: "UserspaceBenchmark",
+                dependencies: ["CLinux", "LoadBalancer", "Netlink", "NetworkTypes", logging],
+                path: "Benchmarks/UserspaceBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained
             ),

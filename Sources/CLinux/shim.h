@@ -1,9 +1,14 @@
 // What Swift's Glibc module leaves out: calls that glibc declares for _GNU_SOURCE only, and headers that the
 // module does not list. Declarations alone; no code of ours, nothing to link but libc.
 #pragma once
-#include <malloc.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
+#include <malloc.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/vfs.h>
 
+int accept4(int fd, struct sockaddr *addr, socklen_t *length, int flags);
 int setns(int fd, int nstype);
 int unshare(int flags);

@@ -18,6 +18,8 @@ public struct ObjectMeta: Hashable, Sendable {
     public var deletionTimestamp: Timestamp?
     /// Those labels that are read: all of a Node, those of ``LabelKey`` of everything else.
     public var labels: [String: String]
+    /// Those of ``AnnotationKey``.
+    public var annotations: [String: String]
 
     public init(
         name: String,
@@ -26,8 +28,10 @@ public struct ObjectMeta: Hashable, Sendable {
         resourceVersion: String = "",
         creationTimestamp: Timestamp? = nil,
         deletionTimestamp: Timestamp? = nil,
-        labels: [String: String] = [:]
+        labels: [String: String] = [:],
+        annotations: [String: String] = [:]
     ) {
+        self.annotations = annotations
         self.name = name
         self.namespace = namespace
         self.uid = uid
@@ -55,6 +59,17 @@ public enum LabelKey {
     public static let kept = [serviceName, serviceProxyName, headless]
 }
 
+/// The annotations that decide something.
+public enum AnnotationKey {
+    /// How a Service wants its clients to be spread over its endpoints, where the proxy's mode can do that.
+    public static let loadBalancing = "swiftlet.io/load-balancing"
+    /// Whether a Service's endpoints want a PROXY protocol header, where the proxy's mode can send one.
+    public static let proxyProtocol = "swiftlet.io/proxy-protocol"
+
+    /// What is kept of the annotations of objects.
+    public static let kept = [loadBalancing, proxyProtocol]
+}
+
 /// The name of an object within its kind.
 public struct ObjectName: Hashable, Sendable {
     /// Empty for kinds without namespaces.
@@ -77,7 +92,7 @@ extension ObjectName: Comparable, CustomStringConvertible {
 
 extension ObjectMeta: Codable {
     private enum CodingKeys: String, CodingKey {
-        case name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels
+        case name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels, annotations
     }
 
     private struct AnyLabel: CodingKey {
@@ -135,6 +150,14 @@ extension ObjectMeta: Codable {
         resourceVersion = try container.decodeIfPresent(String.self, forKey: .resourceVersion) ?? ""
         creationTimestamp = try container.decodeIfPresent(Timestamp.self, forKey: .creationTimestamp)
         self.labels = labels
+        annotations = [:]
+        guard container.contains(.annotations),
+            // Others' annotations may be anything.
+            let all = try? container.nestedContainer(keyedBy: AnyLabel.self, forKey: .annotations)
+        else { return }
+        for key in AnnotationKey.kept {
+            if let value = try? all.decode(String.self, forKey: AnyLabel(stringValue: key)) { annotations[key] = value }
+        }
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -146,5 +169,6 @@ extension ObjectMeta: Codable {
         try container.encodeIfPresent(creationTimestamp, forKey: .creationTimestamp)
         try container.encodeIfPresent(deletionTimestamp, forKey: .deletionTimestamp)
         if !labels.isEmpty { try container.encode(labels, forKey: .labels) }
+        if !annotations.isEmpty { try container.encode(annotations, forKey: .annotations) }
     }
 }

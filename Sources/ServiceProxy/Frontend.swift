@@ -54,6 +54,8 @@ public struct Frontend: Hashable, Sendable {
     public let allowedSources: [CIDR]?
     /// How long a client stays with its endpoint, in seconds, or `nil` without session affinity (SA-1).
     public let affinityTimeout: UInt32?
+    /// What the Service asks for beyond what every backend does.
+    public let balancing: BalancingWish
 
     public init(
         key: Key,
@@ -62,7 +64,8 @@ public struct Frontend: Hashable, Sendable {
         route: Route,
         nearRoute: Route? = nil,
         allowedSources: [CIDR]? = nil,
-        affinityTimeout: UInt32? = nil
+        affinityTimeout: UInt32? = nil,
+        balancing: BalancingWish = BalancingWish()
     ) {
         self.key = key
         self.kind = kind
@@ -71,6 +74,7 @@ public struct Frontend: Hashable, Sendable {
         self.nearRoute = nearRoute
         self.allowedSources = allowedSources
         self.affinityTimeout = affinityTimeout
+        self.balancing = balancing
     }
 }
 

@@ -73,6 +73,8 @@ public actor ServiceController {
     private var triesRefused = false
     /// The source ranges that the log has complained about, so that it does so once.
     private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
+    /// The same, of annotations.
+    private var reportedAnnotations: [Catalog.ServiceID: [String]] = [:]
     /// How often someone else changed what was programmed, and it was put back.
     public private(set) var driftCount = 0
     private var driftTask: Task<Void, Never>?
@@ -320,6 +322,16 @@ public actor ServiceController {
                     metadata: [
                         "service": "\(id.name)",
                         "ranges": .array(unreadable.map { .string($0) }),
+                    ]
+                )
+            }
+            let annotations = plan.unreadableAnnotations.isEmpty ? nil : plan.unreadableAnnotations
+            if annotations != reportedAnnotations.updateOrRemove(annotations, forKey: id), let annotations {
+                logger.warning(
+                    "annotations ignored",
+                    metadata: [
+                        "service": "\(id.name)",
+                        "annotations": .array(annotations.map { .string($0) }),
                     ]
                 )
             }

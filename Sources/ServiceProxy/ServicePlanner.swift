@@ -34,6 +34,7 @@ public struct ServicePlanner: Hashable, Sendable {
             loadBalancerIPs: loadBalancerIPs,
             node: node
         )
+        let wish = BalancingWish.Reading(of: service.metadata.annotations)
         var frontends: [Frontend] = []
         var servingUDP: [ServingPort] = []
         for port in service.ports {
@@ -67,7 +68,8 @@ public struct ServicePlanner: Hashable, Sendable {
                         route: routes.route,
                         nearRoute: routes.near,
                         allowedSources: kind == .loadBalancerIP ? sources.ranges : nil,
-                        affinityTimeout: service.affinityTimeout
+                        affinityTimeout: service.affinityTimeout,
+                        balancing: wish.wish
                     )
                 )
             }
@@ -89,6 +91,7 @@ public struct ServicePlanner: Hashable, Sendable {
         var plan = ServicePlan(frontends: frontends, unreadableSourceRanges: sources.unreadable)
         plan.healthCheck = HealthCheck(service, slices, on: node)
         plan.servingUDP = servingUDP
+        plan.unreadableAnnotations = wish.unreadable
         return plan
     }
 
@@ -134,6 +137,8 @@ public struct ServicePlan: Hashable, Sendable {
     public let frontends: [Frontend]
     /// Source ranges that are no CIDRs, and are left out (1.2).
     public let unreadableSourceRanges: [String]
+    /// Annotations whose values say nothing that is known, and are passed over, each with what would be.
+    public var unreadableAnnotations: [String] = []
     /// What load balancers are told that ask this node; `nil` when none does.
     public var healthCheck: HealthCheck?
     /// Where the flows of the UDP service ports may go on to (CT-4).

@@ -59,6 +59,7 @@ struct RandomObjects {
         } else {
             for key in LabelKey.kept where bool() { metadata.labels[key] = bool() ? name() : "" }
         }
+        for key in AnnotationKey.kept where bool() { metadata.annotations[key] = bool() ? name() : "" }
         return metadata
     }
 

@@ -80,6 +80,20 @@ extension JSONReader {
         return time
     }
 
+    /// The annotations that somebody reads. The others may be large, or whatever a tool has made of them.
+    mutating func knownAnnotations() throws(Failure) -> [String: String] {
+        var known: [String: String] = [:]
+        guard try kind() == .object else {
+            try skip()
+            return known
+        }
+        try object { (name, reader) throws(Failure) in
+            guard AnnotationKey.kept.contains(name) else { return try reader.skip() }
+            known[name] = try reader.stringIfValid()
+        }
+        return known
+    }
+
     /// Of the object of a bookmark.
     mutating func bookmarkMeta() throws(Failure) -> MetaBookmarkMeta {
         var metadata = MetaBookmarkMeta()

@@ -11,6 +11,7 @@ extension MetaObjectMeta: JSONMessage {
         case "creationTimestamp": creationTimestamp = try reader.time()
         case "deletionTimestamp": deletionTimestamp = try reader.time()
         case "labels": labels = try reader.strings()
+        case "annotations": annotations = try reader.knownAnnotations()
         default: try reader.skip()
         }
     }
@@ -23,6 +24,7 @@ extension MetaObjectMeta: JSONMessage {
         if hasCreationTimestamp { writer.member("creationTimestamp", creationTimestamp) }
         if hasDeletionTimestamp { writer.member("deletionTimestamp", deletionTimestamp) }
         if !labels.isEmpty { writer.member("labels", labels) }
+        if !annotations.isEmpty { writer.member("annotations", annotations) }
     }
 }
 

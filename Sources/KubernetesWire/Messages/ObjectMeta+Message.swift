@@ -25,6 +25,9 @@ extension ObjectMeta {
                 if let value = message.labels[key] { labels[key] = value }
             }
         }
+        for key in AnnotationKey.kept where !message.annotations.isEmpty {
+            if let value = message.annotations[key] { annotations[key] = value }
+        }
     }
 }
 
@@ -37,6 +40,7 @@ extension MetaObjectMeta {
         if let time = metadata.creationTimestamp { creationTimestamp = MetaTime(time) }
         if let time = metadata.deletionTimestamp { deletionTimestamp = MetaTime(time) }
         labels = metadata.labels
+        annotations = metadata.annotations
     }
 }
 

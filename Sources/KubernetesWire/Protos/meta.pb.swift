@@ -83,6 +83,8 @@ nonisolated struct MetaObjectMeta: Sendable {
 
   var labels: Dictionary<String,String> = [:]
 
+  var annotations: Dictionary<String,String> = [:]
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -95,7 +97,7 @@ nonisolated struct MetaObjectMeta: Sendable {
   fileprivate var _deletionTimestamp: MetaTime? = nil
 }
 
-/// What a bookmark holds of its object; nothing else reads annotations, which may be large.
+/// What a bookmark holds of its object.
 nonisolated struct MetaBookmarkMeta: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -372,7 +374,7 @@ fileprivate nonisolated let _protobuf_package = "swiftlet.meta.v1"
 
 nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ObjectMeta"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{2}\u{2}namespace\0\u{2}\u{2}uid\0\u{1}resourceVersion\0\u{2}\u{2}creationTimestamp\0\u{1}deletionTimestamp\0\u{2}\u{2}labels\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{2}\u{2}namespace\0\u{2}\u{2}uid\0\u{1}resourceVersion\0\u{2}\u{2}creationTimestamp\0\u{1}deletionTimestamp\0\u{2}\u{2}labels\0\u{1}annotations\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -387,6 +389,7 @@ nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 8: try { try decoder.decodeSingularMessageField(value: &self._creationTimestamp) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._deletionTimestamp) }()
       case 11: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.labels) }()
+      case 12: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.annotations) }()
       default: break
       }
     }
@@ -418,6 +421,9 @@ nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.labels.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.labels, fieldNumber: 11)
     }
+    if !self.annotations.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.annotations, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -429,6 +435,7 @@ nonisolated extension MetaObjectMeta: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs._creationTimestamp != rhs._creationTimestamp {return false}
     if lhs._deletionTimestamp != rhs._deletionTimestamp {return false}
     if lhs.labels != rhs.labels {return false}
+    if lhs.annotations != rhs.annotations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

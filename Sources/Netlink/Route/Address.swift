@@ -27,10 +27,19 @@ public struct InterfaceAddress: Hashable, Sendable {
     public let interface: InterfaceIndex
     public let scope: RouteScope
     public let flags: Flags
+    /// Who put it there (IFA_PROTO, Linux 5.18); 0 when nobody has said.
+    public let origin: UInt8
 
     public var address: IPAddress { prefix.address }
 
-    public init(_ prefix: CIDR, on interface: InterfaceIndex, scope: RouteScope = .universe, flags: Flags = []) {
+    public init(
+        _ prefix: CIDR,
+        on interface: InterfaceIndex,
+        scope: RouteScope = .universe,
+        flags: Flags = [],
+        origin: UInt8 = 0
+    ) {
+        self.origin = origin
         self.prefix = prefix
         self.interface = interface
         self.scope = scope
@@ -47,6 +56,7 @@ public struct InterfaceAddress: Hashable, Sendable {
         scope = RouteScope(rawValue: try header.read())
         interface = try header.read()
         flags = Flags(rawValue: try attributes.integer(AddressAttribute.flags) ?? UInt32(shortFlags))
+        origin = try attributes.integer(AddressAttribute.origin) ?? 0
         // On a point-to-point interface IFA_ADDRESS is the other side; IFA_LOCAL is absent for IPv6 elsewhere.
         let local = try attributes.address(AddressAttribute.local)
         let other = try attributes.address(AddressAttribute.address)
@@ -83,6 +93,7 @@ enum AddressAttribute: UInt16, NetlinkAttribute {
     case broadcast = 4  // IFA_BROADCAST
     case flags = 8  // IFA_FLAGS
     case targetNamespace = 10  // IFA_TARGET_NETNSID
+    case origin = 11  // IFA_PROTO
 }
 
 extension NetlinkRequest {
@@ -109,6 +120,7 @@ extension NetlinkRequest {
             builder.attribute(AddressAttribute.local, address.address)
             builder.attribute(AddressAttribute.address, address.address)
             if !address.flags.isEmpty { builder.attribute(AddressAttribute.flags, address.flags.rawValue) }
+            if address.origin != 0 { builder.attribute(AddressAttribute.origin, address.origin) }
         }
     }
 

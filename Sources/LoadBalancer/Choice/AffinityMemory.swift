@@ -1,0 +1,43 @@
+import NetworkTypes
+
+/// Which target each client of a group had last.
+struct AffinityMemory: Sendable {
+    struct Client: Hashable {
+        let address: IPAddress
+        let memory: UInt8
+    }
+
+    private struct Stay {
+        let target: TransportAddress
+        var last: ContinuousClock.Instant
+    }
+
+    private var stays: [Client: Stay] = [:]
+    /// How many may be remembered before those that are over are looked for.
+    private var sweepSize = 1024
+
+    var count: Int { stays.count }
+
+    /// The target of a client whose last connection was less than `timeout` ago.
+    func target(of client: Client, within timeout: Duration, at now: ContinuousClock.Instant) -> TransportAddress? {
+        stays[client].flatMap { now - $0.last < timeout ? $0.target : nil }
+    }
+
+    /// Notes a new connection. What is over is forgotten now and then, so that the memory holds at most twice what counts.
+    mutating func note(
+        _ client: Client,
+        at target: TransportAddress,
+        timeout: Duration,
+        _ now: ContinuousClock.Instant
+    ) {
+        stays[client] = Stay(target: target, last: now)
+        guard stays.count >= sweepSize else { return }
+        stays = stays.filter { now - $0.value.last < timeout }
+        sweepSize = max(1024, 2 * stays.count)
+    }
+
+    mutating func forgetAll() {
+        stays = [:]
+        sweepSize = 1024
+    }
+}

@@ -1,0 +1,130 @@
+import CLinux
+import Glibc
+
+/// One direction of a connection: what comes from one socket goes to the other.
+///
+/// Bytes are read into the loop's buffer and written on at once. Only what the other side does not take is held, and while
+/// it is, nothing is read: so the kernel's buffers fill up and the sender waits (back-pressure).
+struct OneWay {
+    enum Outcome {
+        /// Until a socket is ready, or for ever.
+        case waiting
+        /// There is more to read, but others are to have their turn.
+        case more
+        /// One of the sockets failed.
+        case broken
+    }
+
+    private var held: UnsafeMutableRawBufferPointer?
+    private var heldStart = 0
+    /// Whether the source may have bytes.
+    var mayRead = true
+    /// Whether the destination may take bytes.
+    var mayWrite = true
+    /// Whether an end or an error is to be expected of the source: then it is read until it says so.
+    var hasHungUp = false
+    /// Whether the source has sent its last byte.
+    private(set) var hasEnded = false
+    /// Whether the destination was told so.
+    private var isShut = false
+
+    /// Reads in a row, so that a fast connection does not hold up the others.
+    private static let roundLimit = 4
+
+    /// Whether everything was passed on, and there will be no more.
+    var isDone: Bool { hasEnded && held == nil }
+
+    /// Bytes that go out before anything that is read.
+    mutating func hold(_ bytes: some Collection<UInt8>) {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+        copy.copyBytes(from: bytes)
+        release()
+        held = copy
+    }
+
+    /// To be called when the connection is over.
+    mutating func release() {
+        held?.deallocate()
+        (held, heldStart) = (nil, 0)
+    }
+
+    /// Moves what can be moved now.
+    ///
+    /// - Parameter count: grows by the bytes that were read.
+    mutating func transfer(
+        from source: Int32,
+        to destination: Int32,
+        through buffer: UnsafeMutableRawBufferPointer,
+        count: inout UInt64
+    ) -> Outcome {
+        guard sendHeld(to: destination) else { return .broken }
+        var rounds = 0
+        while held == nil, mayRead, !hasEnded {
+            if rounds == Self.roundLimit { return .more }
+            rounds += 1
+            let length = recv(source, buffer.baseAddress, buffer.count, 0)
+            if length > 0 {
+                count &+= UInt64(length)
+                // With less than there was room for the socket is empty, and more of it will be told.
+                if length < buffer.count, !hasHungUp { mayRead = false }
+                guard pass(UnsafeRawBufferPointer(rebasing: buffer[..<length]), to: destination) else { return .broken }
+            } else if length == 0 {
+                hasEnded = true
+            } else if errno == EAGAIN {
+                mayRead = false
+            } else if errno != EINTR {
+                return .broken
+            }
+        }
+        return .waiting
+    }
+
+    /// Tells the destination that no more comes, once.
+    mutating func shutDown(_ destination: Int32) {
+        guard isDone, !isShut else { return }
+        isShut = true
+        shutdown(destination, Int32(SHUT_WR))
+    }
+
+    /// - Returns: whether the destination works.
+    private mutating func pass(_ bytes: UnsafeRawBufferPointer, to destination: Int32) -> Bool {
+        let sent = write(bytes, to: destination)
+        guard sent >= 0 else { return false }
+        if sent < bytes.count {
+            let rest = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count - sent, alignment: 1)
+            rest.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+            held = rest
+        }
+        return true
+    }
+
+    private mutating func sendHeld(to destination: Int32) -> Bool {
+        guard let held, mayWrite else { return true }
+        let sent = write(UnsafeRawBufferPointer(rebasing: held[heldStart...]), to: destination)
+        guard sent >= 0 else { return false }
+        heldStart += sent
+        if heldStart == held.count { release() }
+        return true
+    }
+
+    /// - Returns: how many bytes the destination has taken; -1 when it is broken.
+    private mutating func write(_ bytes: UnsafeRawBufferPointer, to destination: Int32) -> Int {
+        var sent = 0
+        while mayWrite, sent < bytes.count {
+            let count = send(
+                destination,
+                bytes.baseAddress.map { $0 + sent },
+                bytes.count - sent,
+                Int32(MSG_NOSIGNAL)
+            )
+            if count >= 0 {
+                sent += count
+            } else if errno == EAGAIN {
+                mayWrite = false
+            } else if errno != EINTR {
+                return -1
+            }
+        }
+        return sent
+    }
+}
