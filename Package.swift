@@ -79,7 +79,7 @@ let package = Package(
             [
                 "ServiceProxy", "CLinux", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
                 "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "ProxyAPI",
-                "StatusServers", "Version", "YAML", logging, serviceLifecycle,
+                "StatusServers", "Subprocesses", "Version", "YAML", logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -103,8 +103,8 @@ let package = Package(
         library(
             "ServiceProxy",
             [
-                "ClusterClient", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes", "PrometheusText",
-                "ProxyAPI", logging,
+                "ClusterClient", "Digests", "JSON", "KubernetesAPI", "NFTables", "Netlink", "NetworkTypes",
+                "PrometheusText", "ProxyAPI", "Subprocesses", logging,
             ],
             testDependencies: [
                 "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
@@ -133,7 +133,7 @@ let package = Package(
         ),
         library(
             "KubernetesStore",
-            ["ClusterClient", "JSON", "KubernetesClient", "ServerTransport", "NetworkTypes"] + nio,
+            ["ClusterClient", "Digests", "JSON", "KubernetesClient", "ServerTransport", "NetworkTypes"] + nio,
             testDependencies: ["TestAPIServer", logging]
         ),
         library(
@@ -143,7 +143,10 @@ let package = Package(
         ),
         library(
             "KubernetesClient",
-            ["ClusterClient", "NetworkTypes", "JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
+            [
+                "ClusterClient", "NetworkTypes", "JSON", "KubernetesAPI", "ServerTransport", "Subprocesses", "YAML",
+                logging,
+            ],
             testDependencies: ["TestAPIServer"]
         ),
         library(
@@ -167,6 +170,8 @@ let package = Package(
                 path: "Benchmarks/CNIBenchmark",
                 swiftSettings: strict
             ),
+            .target(name: "Digests", swiftSettings: module),
+            .target(name: "Subprocesses", swiftSettings: module),
             .target(name: "Version", swiftSettings: module),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),

@@ -1,8 +1,8 @@
 import FoundationEssentials
-import KubernetesClient
 import Logging
 import ServiceLifecycle
 import ServiceProxy
+import Subprocesses
 
 /// Removes what kube-proxy has left on the node, once our rules are in place: so Services work at every moment, by the one
 /// or the other (`--replace-kube-proxy`). What cannot be removed is named in the log, and does not stop the proxy.
