@@ -18,6 +18,8 @@ struct ChainRules: Hashable {
     var chains: [OwnChain] = []
     var shared: [SharedRule] = []
 
+    var ruleCount: Int { chains.reduce(shared.count) { $0 + $1.rules.count } }
+
     /// Adds a chain that may be there already.
     mutating func add(_ chain: OwnChain) {
         if !chains.contains(where: { $0.name == chain.name }) { chains.append(chain) }

@@ -9,6 +9,8 @@ struct FixedRules: Hashable {
     /// Rules of the chains that the kernel starts with, in the order in which they should be met.
     private(set) var jumps: [SharedRule] = []
 
+    var ruleCount: Int { (chains + tails).reduce(jumps.count) { $0 + $1.rules.count } }
+
     /// - Parameter healthChecks: the `healthCheckNodePort`s that are answered on, by the name of their Service.
     init(
         _ table: RuleTable,

@@ -1,5 +1,4 @@
 import Logging
-import Netlink
 import NetworkTypes
 
 /// Frontends as chains and rules of iptables, laid out as kube-proxy does. For hosts without a recent nftables.
@@ -23,7 +22,8 @@ public actor IPTablesBackend: ServiceBackend {
     ///   - tools: of the flavour that this node uses, in the network namespace to serve.
     ///   - healthChecks: the ports that have to be reachable besides; looked at with each change.
     ///   - canaryInterval: how often to look whether the rules are still there.
-    ///   - enableLocalRoutes: lets packets with addresses of 127.0.0.0/8 through, where node ports are served there.
+    ///   - enableLocalRoutes: lets packets with addresses of 127.0.0.0/8 through, where node ports are served there;
+    ///     `nil` for the network namespace of this process.
     ///   - onRestore: hears of each attempt to write.
     public init(
         tools: IPTablesTools,
@@ -31,9 +31,7 @@ public actor IPTablesBackend: ServiceBackend {
         options: IPTablesOptions,
         healthChecks: HealthCheckNodePorts = HealthCheckNodePorts(),
         canaryInterval: Duration = .seconds(30),
-        enableLocalRoutes: @escaping @Sendable () throws -> Void = {
-            try Sysctl("ipv4", "conf", "all", "route_localnet")?.write("1")
-        },
+        enableLocalRoutes: (@Sendable () throws -> Void)? = nil,
         onRestore: @escaping @Sendable (IPTablesRestore) -> Void = { _ in },
         logger: Logger
     ) {
@@ -41,7 +39,7 @@ public actor IPTablesBackend: ServiceBackend {
         self.families = families
         self.options = options
         self.healthChecks = healthChecks
-        self.enableLocalRoutes = enableLocalRoutes
+        self.enableLocalRoutes = enableLocalRoutes ?? LoopbackRoutes.enable
         self.onRestore = onRestore
         self.logger = logger
         tables = families.flatMap { family in
@@ -57,7 +55,9 @@ public actor IPTablesBackend: ServiceBackend {
     public func start(with frontends: [Frontend]) async throws -> BackendStart {
         var result = BackendStart()
         var refusals: [ServicePortName: String] = [:]
-        if options.servesLoopback, families.contains(.ipv4) { letLoopbackThrough() }
+        if options.servesLoopback, families.contains(.ipv4) {
+            LoopbackRoutes.enable(by: enableLocalRoutes, logger: logger)
+        }
         try await forEachFamily { family in
             var ports: [ServicePortName: [Frontend]] = [:]
             for frontend in frontends where frontend.key.family == family {
@@ -81,6 +81,7 @@ public actor IPTablesBackend: ServiceBackend {
                 tables[index].start(
                     with: ports,
                     healthChecks: healthChecks.current(family),
+                    total: plan.total,
                     except: Set(refused.keys)
                 )
             }
@@ -116,7 +117,7 @@ public actor IPTablesBackend: ServiceBackend {
     /// - Returns: the service ports that were refused, and why.
     private func carryOut(_ plan: StartPlan, _ family: IPFamily) async throws -> [ServicePortName: String] {
         do throws(IPTablesError) {
-            try await restore(plan.whole, family, isWhole: true)
+            try await restore(plan.whole, family, isWhole: true, total: plan.total)
             return [:]
         } catch {
             guard case .failed(_, let reason) = error else { throw error }
@@ -125,7 +126,7 @@ public actor IPTablesBackend: ServiceBackend {
                 metadata: ["family": "\(family)", "table": "\(plan.whole.table)", "reason": "\(reason)"]
             )
         }
-        try await restore(plan.fixed, family, isWhole: true)
+        try await restore(plan.fixed, family, isWhole: true, total: plan.total)
         var refused: [ServicePortName: String] = [:]
         var waiting = [plan.units[...]]
         while let units = waiting.popLast() {
@@ -133,7 +134,7 @@ public actor IPTablesBackend: ServiceBackend {
             var script = RestoreScript(plan.whole.table)
             for unit in units { script.add(unit.change) }
             do throws(IPTablesError) {
-                try await restore(script, family, isWhole: true)
+                try await restore(script, family, isWhole: true, total: plan.total)
             } catch {
                 guard case .failed(_, let reason) = error else { throw error }
                 if units.count > 1 {
@@ -148,7 +149,7 @@ public actor IPTablesBackend: ServiceBackend {
         }
         do throws(IPTablesError) {
             // Chains of what was refused may be among them; then all stay.
-            if refused.isEmpty { try await restore(plan.leftovers, family, isWhole: true) }
+            if refused.isEmpty { try await restore(plan.leftovers, family, isWhole: true, total: plan.total) }
         } catch {
             notRemoved("\(error)", family)
         }
@@ -160,20 +161,6 @@ public actor IPTablesBackend: ServiceBackend {
             "rules that nothing uses cannot be removed",
             metadata: ["family": "\(family)", "reason": "\(reason)"]
         )
-    }
-
-    private func letLoopbackThrough() {
-        do {
-            try enableLocalRoutes()
-        } catch {
-            logger.warning(
-                "node ports are not served on loopback: net.ipv4.conf.all.route_localnet cannot be set",
-                metadata: [
-                    "error": "\(error)",
-                    "remedy": "set it to 1 on the host, or give --iptables-localhost-nodeports=false",
-                ]
-            )
-        }
     }
 
     // MARK: Changes
@@ -189,7 +176,7 @@ public actor IPTablesBackend: ServiceBackend {
             if batches.contains(where: { tables[$0.0].table == .filter && $0.1.adds }) { batches.reverse() }
             for (index, batch) in batches {
                 do throws(IPTablesError) {
-                    try await restore(batch.script, family, isWhole: false)
+                    try await restore(batch.script, family, isWhole: false, total: batch.total)
                 } catch {
                     guard case .failed(_, let reason) = error else { throw error }
                     // Whose fault it is comes out when everything is compared.
@@ -220,7 +207,7 @@ public actor IPTablesBackend: ServiceBackend {
             var script = RestoreScript(table.table)
             script.add(table.change(of: port, to: batch.ports[port] ?? [], from: saved))
             do throws(IPTablesError) {
-                try await restore(script, table.family, isWhole: false)
+                try await restore(script, table.family, isWhole: false, total: batch.total)
             } catch {
                 guard case .failed(_, let reason) = error else { throw error }
                 refused[port] = reason
@@ -240,14 +227,16 @@ public actor IPTablesBackend: ServiceBackend {
     private func restore(
         _ script: RestoreScript,
         _ family: IPFamily,
-        isWhole: Bool
+        isWhole: Bool,
+        total: Int
     ) async throws(IPTablesError) {
         guard !script.isEmpty else { return }
         var report = IPTablesRestore(
             family: family,
             table: script.table.rawValue,
             isWhole: isWhole,
-            ruleCount: script.ruleCount
+            ruleCount: script.ruleCount,
+            total: total
         )
         do throws(IPTablesError) {
             if try await tools.restore(script, family) {
@@ -289,5 +278,7 @@ public struct IPTablesRestore: Hashable, Sendable {
     public let isWhole: Bool
     /// Rules that were written.
     public let ruleCount: Int
+    /// Rules that there are then.
+    public let total: Int
     public var succeeded = true
 }

@@ -18,15 +18,24 @@ extension IPTablesTools {
 
     /// Removes all chains and rules of swiftlet-proxy in both families and with every flavour of the tools there is.
     ///
-    /// - Parameter prefix: what is put before each command.
+    /// - Parameters:
+    ///   - kept: a flavour whose rules stay.
+    ///   - prefix: what is put before each command.
     /// - Returns: the tools by which something was found.
     /// - Throws: the first error, when all has been tried.
-    public static func removeAll(prefix: [String] = []) async throws(IPTablesError) -> [String] {
+    public static func removeAll(
+        except kept: IPTablesFlavour? = nil,
+        prefix: [String] = []
+    ) async throws(IPTablesError) -> [String] {
         var removed: [String] = []
         var failure: IPTablesError?
         for family in IPFamily.allCases {
             var isFound = false
             for flavour in [IPTablesFlavour.nft, .legacy, .unnamed] where flavour != .unnamed || !isFound {
+                if flavour == kept {
+                    isFound = true
+                    continue
+                }
                 do throws(IPTablesError) {
                     let count = try await IPTablesTools(flavour, prefix: prefix).removeAll(family)
                     isFound = true

@@ -9,6 +9,7 @@ struct ProgrammedChains: Sendable {
     /// Those of which only `iptables-save` knows what is there, as their last change was refused.
     private(set) var uncertain: Set<ServicePortName> = []
     private var healthChecks: [String: UInt16] = [:]
+    private var total = 0
 
     init(_ table: RuleTable, _ family: IPFamily, _ options: IPTablesOptions) {
         self.table = table
@@ -26,6 +27,8 @@ struct ProgrammedChains: Sendable {
         fileprivate var healthChecks: [String: UInt16] = [:]
         /// Whether something is refused from now on.
         fileprivate(set) var adds = false
+        /// How many rules there are then.
+        fileprivate(set) var total = 0
     }
 
     func rules(of frontends: [Frontend], _ port: ServicePortName) -> ChainRules {
@@ -38,6 +41,7 @@ struct ProgrammedChains: Sendable {
 
     func batch(_ changes: [FrontendChange], healthChecks: [String: UInt16]) -> Batch {
         var batch = Batch(script: RestoreScript(table))
+        batch.total = total
         batch.healthChecks = table == .filter ? healthChecks : [:]
         for change in changes {
             if let old = change.old {
@@ -53,8 +57,10 @@ struct ProgrammedChains: Sendable {
                 batch.uncertain.append(port)
                 continue
             }
-            let change = RuleChange(from: rules(of: ports[port] ?? [], port), to: rules(of: frontends, port))
+            let (old, new) = (rules(of: ports[port] ?? [], port), rules(of: frontends, port))
+            let change = RuleChange(from: old, to: new)
             batch.script.add(change)
+            batch.total += new.ruleCount - old.ruleCount
             if !change.insert.isEmpty { batch.adds = true }
         }
         if batch.healthChecks != self.healthChecks {
@@ -67,6 +73,7 @@ struct ProgrammedChains: Sendable {
     /// A batch has been carried out, but for some service ports.
     mutating func took(_ batch: Batch, except refused: Set<ServicePortName> = []) {
         healthChecks = batch.healthChecks
+        total = batch.total
         for (port, frontends) in batch.ports where !refused.contains(port) {
             ports[port] = frontends.isEmpty ? nil : frontends
             uncertain.remove(port)
@@ -78,8 +85,10 @@ struct ProgrammedChains: Sendable {
     mutating func start(
         with ports: [ServicePortName: [Frontend]],
         healthChecks: [String: UInt16],
+        total: Int,
         except refused: Set<ServicePortName>
     ) {
+        self.total = total
         self.ports = ports.filter { !refused.contains($0.key) }
         self.healthChecks = table == .filter ? healthChecks : [:]
         uncertain = refused

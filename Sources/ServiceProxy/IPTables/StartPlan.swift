@@ -17,6 +17,8 @@ struct StartPlan {
     let units: [Unit]
     /// and at last chains that nothing leads to.
     let leftovers: RestoreScript
+    /// How many rules there are in the end.
+    let total: Int
     /// Frontends that were found and that nobody wants.
     let removed: Set<Frontend.Key>
 
@@ -77,6 +79,7 @@ struct StartPlan {
         for chain in unreached { whole.remove(chain) }
         self.whole = whole
 
+        total = fixed.ruleCount + ports.values.reduce(0) { $0 + $1.ruleCount }
         let gone = units.flatMap { $0.change.delete.compactMap { SavedTable.key(of: $0, family) } }
         let there = Set(ports.values.flatMap { $0.shared.compactMap { SavedTable.key(of: $0, family) } })
         removed = table == .nat ? Set(gone).subtracting(there) : []
