@@ -15,14 +15,15 @@ struct SharedRule: Hashable {
 /// What one service port has in one table.
 struct ChainRules: Hashable {
     /// Chains of its own.
-    var chains: [OwnChain] = []
+    private(set) var chains: [OwnChain] = []
     var shared: [SharedRule] = []
+    private(set) var names: Set<String> = []
 
     var ruleCount: Int { chains.reduce(shared.count) { $0 + $1.rules.count } }
 
     /// Adds a chain that may be there already.
     mutating func add(_ chain: OwnChain) {
-        if !chains.contains(where: { $0.name == chain.name }) { chains.append(chain) }
+        if names.insert(chain.name).inserted { chains.append(chain) }
     }
 }
 

@@ -32,13 +32,15 @@ actor IPTablesCanary {
         let (tools, families, interval, drift) = (tools, families, interval, drift)
         task = Task {
             while (try? await Task.sleep(for: interval)) != nil {
+                var gone: [String] = []
                 for family in families {
-                    for table in RuleTable.allCases {
-                        guard await Self.isGone(tools, table, family) else { continue }
-                        let tool = tools.flavour.program(family)
-                        drift.yield(BackendDrift(what: "rules in table \(table.rawValue) of \(tool)", by: "unknown"))
+                    for table in RuleTable.allCases where await Self.isGone(tools, table, family) {
+                        gone.append("table \(table.rawValue) of \(tools.flavour.program(family))")
                     }
                 }
+                // One repair for all.
+                guard !gone.isEmpty else { continue }
+                drift.yield(BackendDrift(what: "rules in \(gone.joined(separator: ", "))", by: "unknown"))
             }
         }
     }

@@ -50,6 +50,9 @@ public struct IPTablesTools: Sendable {
     /// What is put before each command, as `nsenter` with its options.
     let prefix: [String]
 
+    /// How long a run may take besides, in seconds: the first one of a large cluster takes its time.
+    private static let patience = 600
+
     public init(_ flavour: IPTablesFlavour, lockWait: Int = 5, prefix: [String] = []) {
         self.flavour = flavour
         self.lockWait = lockWait
@@ -110,14 +113,14 @@ public struct IPTablesTools: Sendable {
                 arguments: Array(words.dropFirst()),
                 environment: environment,
                 input: input,
-                timeout: .seconds(lockWait + 120),
+                timeout: .seconds(lockWait + Self.patience),
                 outputLimit: 512 << 20,
                 keepsErrors: keepsErrors
             ).end()
         } catch {
             switch error {
             case .notFound: throw .missing(program)
-            case .timeout: throw .failed(program, reason: "did not end in \(lockWait + 120) s and was killed")
+            case .timeout: throw .failed(program, reason: "did not end in \(lockWait + Self.patience) s and was killed")
             case .signal(let signal): throw .failed(program, reason: "was ended by signal \(signal)")
             case .status(let status): throw .failed(program, reason: "ended with status \(status)")
             case .notStarted(let reason): throw .failed(program, reason: "cannot be started: \(reason)")

@@ -32,7 +32,7 @@ struct ProgrammedChains: Sendable {
     }
 
     func rules(of frontends: [Frontend], _ port: ServicePortName) -> ChainRules {
-        ServicePortRules(frontends, of: port, in: family, options)[table]
+        ServicePortRules(frontends, of: port, in: table, family, options).rules
     }
 
     func fixed(_ healthChecks: [String: UInt16]) -> FixedRules {

@@ -9,8 +9,9 @@ struct RuleChange: Hashable {
 
     /// From what is known to be there.
     init(from old: ChainRules, to new: ChainRules) {
-        write = new.chains.filter { !old.chains.contains($0) }
-        remove = old.chains.map(\.name).filter { name in !new.chains.contains { $0.name == name } }
+        let before = Set(old.chains)
+        write = new.chains.filter { !before.contains($0) }
+        remove = old.chains.map(\.name).filter { !new.names.contains($0) }
         insert = new.shared.filter { !old.shared.contains($0) }
         delete = old.shared.filter { !new.shared.contains($0) }
     }
@@ -27,13 +28,12 @@ struct RuleChange: Hashable {
             if let index = delete.firstIndex(of: rule) { delete.remove(at: index) } else { insert.append(rule) }
         }
         // What is reached from here is of this service port alone.
-        let wanted = Set(new.chains.map(\.name))
         var visited: Set<String> = []
         var next = found.compactMap { SavedTable.target(of: $0.rule).map(String.init) } + new.chains.map(\.name)
         while let chain = next.popLast() {
             guard ChainName.isOfServicePort(chain), visited.insert(chain).inserted, let rules = saved.chains[chain]
             else { continue }
-            if !wanted.contains(chain) { remove.append(chain) }
+            if !new.names.contains(chain) { remove.append(chain) }
             next += rules.compactMap { SavedTable.target(of: $0).map(String.init) }
         }
         remove.sort()

@@ -2,10 +2,11 @@ import NetworkTypes
 
 /// What the frontends of one service port are in iptables, in kube-proxy's layout. Pure, and independent of how the
 /// frontends came to be what they are.
-struct ServicePortRules: Hashable {
-    private(set) var nat = ChainRules()
-    private(set) var filter = ChainRules()
+struct ServicePortRules {
+    /// Of one table.
+    private(set) var rules = ChainRules()
 
+    private let table: RuleTable
     private let name: ServicePortName
     private let family: IPFamily
     private let options: IPTablesOptions
@@ -33,26 +34,22 @@ struct ServicePortRules: Hashable {
         let target: String
     }
 
-    static func == (left: ServicePortRules, right: ServicePortRules) -> Bool {
-        left.nat == right.nat && left.filter == right.filter
-    }
-
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(nat)
-        hasher.combine(filter)
-    }
-
-    subscript(table: RuleTable) -> ChainRules { table == .nat ? nat : filter }
-
     /// - Parameter frontends: all of one service port and one family.
-    init(_ frontends: [Frontend], of name: ServicePortName, in family: IPFamily, _ options: IPTablesOptions) {
+    init(
+        _ frontends: [Frontend],
+        of name: ServicePortName,
+        in table: RuleTable,
+        _ family: IPFamily,
+        _ options: IPTablesOptions
+    ) {
+        self.table = table
         self.name = name
         self.family = family
         self.options = options
         for frontend in frontends.sorted(by: { $0.sortKey < $1.sortKey }) {
             if frontend.kind == .clusterIP { addInternal(frontend) } else { addExternal(frontend) }
         }
-        for pick in picks { nat.add(OwnChain(name: pick.chain, rules: (marks[pick.chain] ?? []) + pick.rules)) }
+        for pick in picks { add(OwnChain(name: pick.chain, rules: (marks[pick.chain] ?? []) + pick.rules)) }
     }
 
     // MARK: Frontends
@@ -100,12 +97,22 @@ struct ServicePortRules: Hashable {
 
     private mutating func dispatch(_ frontend: Frontend, to target: String, _ note: String) {
         let match = match(frontend)
-        nat.shared.append(
+        add(
             SharedRule(
                 chain: frontend.isNodePort ? ChainName.nodePorts : ChainName.services,
                 rule: words(match.destination, match.protocolWord, note) + " \(match.port) -j \(target)"
-            )
+            ),
+            in: .nat
         )
+    }
+
+    private mutating func add(_ rule: SharedRule, in table: RuleTable) {
+        if table == self.table { rules.shared.append(rule) }
+    }
+
+    /// Chains of service ports are all in the table nat.
+    private mutating func add(_ chain: OwnChain) {
+        if table == .nat { rules.add(chain) }
     }
 
     /// Without endpoints (FE-1, FE-2).
@@ -120,11 +127,12 @@ struct ServicePortRules: Hashable {
             case (.reject, _, .ipv4): "REJECT --reject-with icmp-port-unreachable"
             case (.reject, _, .ipv6): "REJECT --reject-with icmp6-port-unreachable"
             }
-        filter.shared.append(
+        add(
             SharedRule(
                 chain: chain,
                 rule: words(match.destination, match.protocolWord, note) + "\(place) \(match.port) -j \(verdict)"
-            )
+            ),
+            in: .filter
         )
     }
 
@@ -139,6 +147,7 @@ struct ServicePortRules: Hashable {
         let index = lists.keys.count { $0.isLocalOnly == route.isLocalOnly }
         let chain = ChainName.servicePort(route.isLocalOnly ? .local : .cluster, name, index)
         lists[id] = chain
+        guard table == .nat else { return chain }
         var rules: [String] = []
         let endpoints = route.backends.map { backend in
             (
@@ -157,7 +166,7 @@ struct ServicePortRules: Hashable {
             let left = endpoints.count - position
             let chance = left > 1 ? " \(RuleText.oneIn(left))" : ""
             rules.append("\(endpoint.note)\(chance) -j \(endpoint.chain)")  // EP-8
-            nat.add(endpointChain(endpoint.chain, endpoint.backend, remembers: memory != nil))
+            add(endpointChain(endpoint.chain, endpoint.backend, remembers: memory != nil))
         }
         picks.append((chain, rules))
         return chain
@@ -197,7 +206,7 @@ struct ServicePortRules: Hashable {
         }
         let chain = ChainName.servicePort(.external, name, externals.count)
         externals[id] = chain
-        nat.add(OwnChain(name: chain, rules: rules))
+        add(OwnChain(name: chain, rules: rules))
         return chain
     }
 
@@ -226,11 +235,12 @@ struct ServicePortRules: Hashable {
         // What that does not let through is not translated, and ends here (1.10, 8).
         let match = match(frontend)
         let note = RuleText.comment("\(name) traffic not accepted by \(chain)")
-        filter.shared.append(
+        add(
             SharedRule(
                 chain: ChainName.firewall,
                 rule: words(match.destination, match.protocolWord, note) + " \(match.port) -j DROP"
-            )
+            ),
+            in: .filter
         )
         return chain
     }
@@ -241,7 +251,7 @@ struct ServicePortRules: Hashable {
         let chain = ChainName.servicePort(.sources, name, firewalls.count)
         firewalls[id] = chain
         let note = RuleText.comment("\(name) loadbalancer IP")
-        nat.add(OwnChain(name: chain, rules: sources.map { "-s \($0) \(note) -j \(target)" }))
+        add(OwnChain(name: chain, rules: sources.map { "-s \($0) \(note) -j \(target)" }))
         return chain
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NetworkTypes
 import Synchronization
@@ -249,6 +250,29 @@ struct IPTablesBackendTests {
         ports.committing([id: .empty])
         #expect(try await backend.apply([.add(example(["10.9.0.1"]))]).isEmpty)
         #expect(try await saved(mode).filter { $0.contains("32001") } == [])
+    }
+
+    /// The lock is waited for so long and no longer, and the error says what is the matter (and nobody's fault it is).
+    @Test func aLockThatIsHeldIsReported() async throws {
+        let directory = try TemporaryDirectory()
+        let path = "\(directory.path)/lock"
+        let lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        defer { close(lock) }
+        try #require(flock(lock, LOCK_EX) == 0)
+        let backend = IPTablesBackend(
+            tools: IPTablesTools(
+                .legacy,
+                lockWait: 1,
+                prefix: namespace.entering + ["/usr/bin/env", "XTABLES_LOCKFILE=\(path)"]
+            ),
+            options: IPTablesOptions(),
+            logger: silent
+        )
+        let error = await #expect(throws: FamilyFailure.self) { try await backend.start(with: [example(["10.9.0.1"])]) }
+        #expect(error?.reason as? IPTablesError == .locked("iptables-legacy-restore", seconds: 1))
+        #expect("\(try #require(error))".contains("waited 1 s for the xtables lock"))
+        #expect(flock(lock, LOCK_UN) == 0)
+        #expect(try await backend.start(with: [example(["10.9.0.1"])]).refused.isEmpty)
     }
 
     @Test func flavours() async throws {
