@@ -79,7 +79,7 @@ let package = Package(
             [
                 "ServiceProxy", "CLinux", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
                 "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "ProxyAPI",
-                "StatusServers", "Version", "YAML", logging, serviceLifecycle,
+                "StatusServers", "Subprocesses", "Version", "YAML", logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),
@@ -103,8 +103,8 @@ let package = Package(
         library(
             "ServiceProxy",
             [
-                "ClusterClient", "JSON", "KubernetesAPI", "LoadBalancer", "NFTables", "Netlink", "NetworkTypes",
-                "PrometheusText", "ProxyAPI", logging,
+                "ClusterClient", "Digests", "JSON", "KubernetesAPI", "LoadBalancer", "NFTables", "Netlink", "NetworkTypes",
+                "PrometheusText", "ProxyAPI", "Subprocesses", logging,
             ],
             testDependencies: [
                 "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
@@ -138,7 +138,7 @@ let package = Package(
         ),
         library(
             "KubernetesStore",
-            ["ClusterClient", "JSON", "KubernetesClient", "ServerTransport", "NetworkTypes"] + nio,
+            ["ClusterClient", "Digests", "JSON", "KubernetesClient", "ServerTransport", "NetworkTypes"] + nio,
             testDependencies: ["TestAPIServer", logging]
         ),
         library(
@@ -148,7 +148,10 @@ let package = Package(
         ),
         library(
             "KubernetesClient",
-            ["ClusterClient", "NetworkTypes", "JSON", "KubernetesAPI", "ServerTransport", "YAML", logging],
+            [
+                "ClusterClient", "NetworkTypes", "JSON", "KubernetesAPI", "ServerTransport", "Subprocesses", "YAML",
+                logging,
+            ],
             testDependencies: ["TestAPIServer"]
         ),
         library(
@@ -172,6 +175,8 @@ let package = Package(
                 path: "Benchmarks/CNIBenchmark",
                 swiftSettings: strict
             ),
+            .target(name: "Digests", swiftSettings: module),
+            .target(name: "Subprocesses", swiftSettings: module),
             .target(name: "Version", swiftSettings: module),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),

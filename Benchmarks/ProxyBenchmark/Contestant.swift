@@ -9,12 +9,13 @@ struct Contestant: Sendable {
     /// The Node that the proxy runs on.
     static let node = "node-0"
 
-    static func swiftlet(_ program: String) -> Contestant {
+    /// - Parameter mode: of the proxy; `nil` for the one that it takes by itself.
+    static func swiftlet(_ program: String, mode: String? = nil) -> Contestant {
         Contestant(name: "swiftlet-proxy") { kubeconfig, directory in
             [
                 program, "--kubeconfig", kubeconfig, "--hostname-override", node, "--cluster-cidr",
                 BenchNetwork.clusterCIDR, "--snapshot", "\(directory)/proxy.snapshot",
-            ]
+            ] + (mode.map { ["--proxy-mode", $0, "--iptables-min-sync-period", "0s"] } ?? [])
         }
     }
 

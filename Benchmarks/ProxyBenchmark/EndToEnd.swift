@@ -15,6 +15,8 @@ struct EndToEnd: Codable {
         /// Changes per second, and for how many seconds; none when zero.
         var rate = 0
         var seconds = 0
+        /// Between single changes, in milliseconds; long enough for each to be carried out by itself.
+        var pause = 20
         /// How long to wait for anything.
         var patience = 300.0
     }
@@ -133,6 +135,8 @@ private struct Run {
 
     // MARK: Single changes
 
+    private func pause() { usleep(UInt32(plan.pause) * 1000) }
+
     private func changes(
         _ process: BenchProcess,
         _ make: (Int) -> LiveCluster.Change
@@ -145,18 +149,18 @@ private struct Run {
             cluster.apply(change)
             guard let endpoint = change.newEndpoint else {
                 // A list has to get shorter before it gets longer; the next Service may be another one.
-                usleep(20_000)
+                pause()
                 let back = make(change.index)
                 let start = monotonicMilliseconds()
                 cluster.apply(back)
                 if let endpoint = back.newEndpoint {
                     latencies.append(try prober.reach(endpoint, through: back.service, of: process) - start)
                 }
-                usleep(10_000)
+                pause()
                 continue
             }
             latencies.append(try prober.reach(endpoint, through: change.service, of: process) - start)
-            usleep(10_000)
+            pause()
         }
         // Once more without a client that keeps a processor busy.
         let cpu = process.cpu
@@ -167,7 +171,7 @@ private struct Run {
             let change = make(Int.random(in: 0..<plan.services))
             cluster.apply(change)
             if change.newEndpoint != nil { last = change }
-            usleep(20_000)
+            pause()
         }
         if let last, let endpoint = last.newEndpoint {
             _ = try prober.reach(endpoint, through: last.service, of: process)

@@ -35,22 +35,29 @@ struct ProxyBenchmark: AsyncParsableCommand {
     var program = Self.sibling("swiftlet-proxy")
     @Option(help: "The API server; by default beside this one.")
     var apiServer = Self.sibling("test-apiserver")
+    @Option(
+        help: """
+            The mode of the proxy, as --proxy-mode takes it. With iptables, the part "program" alone is measured, with \
+            1,000 Services of 10 endpoints, 30 changes and no churn, unless options say otherwise.
+            """
+    )
+    var mode: String?
     @Option(help: "The command of another proxy, which is measured too; can be given several times.")
     var peer: [String] = []
     @Flag(help: "Measure peers only.")
     var onlyPeers = false
     @Option(help: "How many Services the cluster has.")
-    var services = 10_000
+    var services: Int?
     @Option(help: "How many endpoints each has.")
     var endpoints = 10
     @Option(help: "How many single changes of each kind.")
-    var changes = 200
+    var changes: Int?
     @Option(help: "How many changes a second, when there are many.")
     var rate = 1000
     @Option(help: "For how many seconds; 0 for not at all.")
-    var seconds = 60
+    var seconds: Int?
     @Option(help: "A second, larger cluster, as SERVICESxENDPOINTS; \"none\" for none. Peers are spared it.")
-    var large = "50000x20"
+    var large: String?
     @Option(help: "The numbers of Services, separated by commas, for the part \"kernel\".")
     var sizes = "100,1000,10000,50000"
     @Option(help: "A directory for logs and snapshots; by default a temporary one.")
@@ -65,19 +72,32 @@ struct ProxyBenchmark: AsyncParsableCommand {
         return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent(name).path
     }
 
+    /// What costs in proportion to the cluster is measured in a smaller one.
+    private var isIPTables: Bool { mode == "iptables" }
+
+    private var plan: EndToEnd.Plan {
+        if quick { return EndToEnd.Plan(services: 100, endpoints: 3, changes: 20, rate: 200, seconds: 2) }
+        var plan = EndToEnd.Plan(services: services ?? (isIPTables ? 1000 : 10_000), endpoints: endpoints)
+        plan.changes = changes ?? (isIPTables ? 30 : 200)
+        (plan.rate, plan.seconds) = (rate, seconds ?? (isIPTables ? 0 : 60))
+        if isIPTables { plan.pause = 200 }
+        return plan
+    }
+
     private func largePlan() throws -> EndToEnd.Plan? {
+        let large = large ?? (isIPTables ? "none" : "50000x20")
         guard large != "none" else { return nil }
         let numbers = large.split(separator: "x").compactMap { Int($0) }
         guard numbers.count == 2, let services = numbers.first, let endpoints = numbers.last else {
             throw ValidationError("--large is SERVICESxENDPOINTS or \"none\", not \(large)")
         }
-        return EndToEnd.Plan(services: services, endpoints: endpoints, changes: changes)
+        return EndToEnd.Plan(services: services, endpoints: endpoints, changes: plan.changes)
     }
 
     private var sizeList: [Int] { sizes.split(separator: ",").compactMap { Int($0) } }
 
     func validate() throws {
-        guard services > 0, endpoints > 0, changes >= 0, rate >= 0, seconds >= 0 else {
+        guard plan.services > 0, endpoints > 0, plan.changes >= 0, rate >= 0, plan.seconds >= 0 else {
             throw ValidationError("numbers are not negative, and there is at least one Service with one endpoint")
         }
         guard !sizeList.isEmpty, sizeList.allSatisfy({ $0 > 0 }) else {
@@ -94,15 +114,12 @@ struct ProxyBenchmark: AsyncParsableCommand {
         defer { if data == nil { try? FileManager.default.removeItem(atPath: directory) } }
 
         var report = Report()
-        if only != .program, !onlyPeers {
+        if only != .program, !onlyPeers, !isIPTables {
             let sizes = quick ? [100] : sizeList
             report.kernel = try await KernelCost.measure(sizes, peerSize: sizes.filter { $0 <= 10_000 }.max())
         }
         if only != .kernel {
-            var plan = EndToEnd.Plan(services: services, endpoints: endpoints, changes: changes)
-            (plan.rate, plan.seconds) = (rate, seconds)
-            if quick { plan = EndToEnd.Plan(services: 100, endpoints: 3, changes: 20, rate: 200, seconds: 2) }
-            let swiftlet = onlyPeers ? [] : [Contestant.swiftlet(program)]
+            let swiftlet = onlyPeers ? [] : [Contestant.swiftlet(program, mode: mode)]
             for contestant in swiftlet + peer.map(Contestant.peer) {
                 report.programs.append(
                     try EndToEnd.measure(contestant, plan, apiServer: apiServer, directory: directory)

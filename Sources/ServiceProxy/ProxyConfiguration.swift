@@ -10,16 +10,15 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let clusterCIDRs: [IPFamily: CIDR]
     /// How pods are told from other sources (1.8).
     public let localDetection: LocalDetection
-    public let masqueradeAll: Bool
-    public let nodePortAddresses: NodePortAddresses
-    /// The bit of the packet mark that says "masquerade me"; kube-proxy's by default: 0x4000.
-    public let masqueradeBit: Int
+    /// How the operator wants the node programmed; `nil` for the best way that is possible.
+    public let wantedMode: ProxyMode?
+    /// How it is programmed: as the operator wants, until it is known what is possible. The settings below are of it.
+    public var mode: ProxyMode
+    private let nftables: ModeSettings
+    private let iptables: ModeSettings
+    private let localhostNodePorts: Bool
     /// The address that goes before the node's own one of its family, from `bindAddress`.
     public let nodeAddress: IPAddress?
-    /// The longest wait before something that failed is tried again.
-    public let syncPeriod: Duration
-    /// From the end of one commit to the start of the next, at least.
-    public let minSyncPeriod: Duration
     /// Where `/healthz` and `/livez` are served; `nil` for nowhere.
     public let healthServer: BindAddress?
     /// Where `/metrics` and the like are served; `nil` for nowhere.
@@ -97,12 +96,26 @@ public struct ProxyConfiguration: Hashable, Sendable {
             case "InterfaceNamePrefix": .interfaceNamePrefix(configuration.detectLocal.interfaceNamePrefix)
             default: .clusterCIDR(clusterCIDRs)
             }
-        masqueradeAll = configuration.nftables.masqueradeAll
-        nodePortAddresses = NodePortAddresses(configuration.nodePortAddresses)
-        masqueradeBit = configuration.nftables.masqueradeBit
+        wantedMode = ProxyMode(rawValue: configuration.mode)
+        mode = wantedMode ?? .nftables
+        nftables = ModeSettings(
+            masqueradeAll: configuration.nftables.masqueradeAll,
+            masqueradeBit: configuration.nftables.masqueradeBit,
+            syncPeriod: configuration.nftables.syncPeriod,
+            minSyncPeriod: configuration.nftables.minSyncPeriod,
+            nodePortAddresses: NodePortAddresses(configuration.nodePortAddresses)
+        )
+        iptables = ModeSettings(
+            masqueradeAll: configuration.iptables.masqueradeAll,
+            masqueradeBit: configuration.iptables.masqueradeBit,
+            syncPeriod: configuration.iptables.syncPeriod,
+            minSyncPeriod: configuration.iptables.minSyncPeriod,
+            // Unless told otherwise, all addresses (1.7).
+            nodePortAddresses: configuration.nodePortAddresses.isEmpty
+                ? .within([]) : NodePortAddresses(configuration.nodePortAddresses)
+        )
+        localhostNodePorts = configuration.iptables.localhostNodePorts
         nodeAddress = IPAddress(configuration.bindAddress).flatMap { $0.isUnspecified ? nil : $0 }
-        syncPeriod = configuration.nftables.syncPeriod
-        minSyncPeriod = configuration.nftables.minSyncPeriod
         healthServer = configuration.healthzBindAddress.flatMap(BindAddress.init)
         statusServer = configuration.metricsBindAddress.flatMap(BindAddress.init)
         bindAddressHardFail = configuration.bindAddressHardFail
@@ -153,6 +166,35 @@ public struct ProxyConfiguration: Hashable, Sendable {
     private static func clusterCIDRs(_ text: String) -> [IPFamily: CIDR] {
         let prefixes = text.split(separator: ",").compactMap { CIDR(String($0).trimmed)?.masked }
         return Dictionary(prefixes.map { ($0.family, $0) }) { first, _ in first }
+    }
+
+    /// What an operator says for each mode apart.
+    private struct ModeSettings: Hashable {
+        let masqueradeAll: Bool
+        let masqueradeBit: Int
+        let syncPeriod: Duration
+        let minSyncPeriod: Duration
+        let nodePortAddresses: NodePortAddresses
+    }
+
+    private var settings: ModeSettings { mode == .iptables ? iptables : nftables }
+
+    public var masqueradeAll: Bool { settings.masqueradeAll }
+    /// The bit of the packet mark that says "masquerade me"; kube-proxy's by default: 0x4000.
+    public var masqueradeBit: Int { settings.masqueradeBit }
+    /// The longest wait before something that failed is tried again.
+    public var syncPeriod: Duration { settings.syncPeriod }
+    /// From the end of one commit to the start of the next, at least.
+    public var minSyncPeriod: Duration { settings.minSyncPeriod }
+    public var nodePortAddresses: NodePortAddresses { settings.nodePortAddresses }
+
+    /// Whether node ports are served on 127.0.0.0/8, as iptables mode can (1.7).
+    var servesLoopback: Bool {
+        guard mode == .iptables, localhostNodePorts, case .within(let prefixes) = nodePortAddresses else {
+            return false
+        }
+        let ours = prefixes.filter { $0.family == .ipv4 }
+        return ours.isEmpty || ours.contains { $0.contains(.v4(IPv4Address(bits: 0x7f00_0001))) }
     }
 
     public var planner: ServicePlanner {

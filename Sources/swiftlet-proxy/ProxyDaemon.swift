@@ -9,6 +9,7 @@ import Version
 /// The parts of the proxy, put together and run until a signal.
 struct ProxyDaemon {
     private let configuration: ProxyConfiguration
+    private let mode: AvailableMode
     private let running: RunningConfiguration
     private let configurationFile: ConfigurationFile?
     private let logger: Logger
@@ -19,11 +20,13 @@ struct ProxyDaemon {
     /// - Parameter configurationFile: what the configuration was read from; its changes are followed.
     init(
         _ configuration: ProxyConfiguration,
+        _ mode: AvailableMode,
         _ running: RunningConfiguration,
         _ configurationFile: ConfigurationFile?,
         _ log: ProxyLog
     ) {
         self.configuration = configuration
+        self.mode = mode
         self.running = running
         self.configurationFile = configurationFile
         logger = log.logger
@@ -34,20 +37,24 @@ struct ProxyDaemon {
     }
 
     func run() async throws {
-        try StartCheck.run(logger: logger)
         let access = try configuration.makeClusterAccess(logger: logger)
         let source = access.source
         adjustOOMScore()
-        let configuration = configuration
+        let (configuration, mode) = (configuration, mode)
         let logger = logger
         configuration.conntrack.apply(logger: logger)
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
             families: LocalNode.families,
             syncPeriod: configuration.syncPeriod,
-            awaitsNode: isAPI
+            awaitsNode: isAPI,
+            mode: mode.mode
         )
-        let replacement = configuration.replacesKubeProxy ? [KubeProxyReplacement(logger: logger)] : []
+        let removal = PredecessorRemoval(mode, replacesKubeProxy: configuration.replacesKubeProxy, logger: logger)
+        let healthChecks = HealthCheckNodePorts()
+        if mode.mode != .nftables, configuration.countsConnections {
+            logger.warning("connections are not counted: only nftables mode can")
+        }
         // Without it addresses are looked at every few seconds.
         let addressWatch = try? AddressWatch()
         defer { withExtendedLifetime(addressWatch) {} }
@@ -65,12 +72,14 @@ struct ProxyDaemon {
             localDetection: configuration.localDetection,
             addressChanges: addressWatch?.changes,
             retry: configuration.retryPolicy,
-            observers: view.observers + [conntrack] + replacement,
+            observers: view.observers + [conntrack, healthChecks, removal],
             logger: logger,
             makeBackend: { surroundings in
-                try configuration.makeNFTablesBackend(
+                try configuration.makeBackend(
+                    mode,
                     surroundings,
-                    onCleanupFailures: { status.cleanupFailed($0, $1) },
+                    healthChecks: healthChecks,
+                    status: status,
                     logger: logger
                 )
             }
@@ -88,7 +97,7 @@ struct ProxyDaemon {
         logger.info(
             "starting",
             metadata: [
-                "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)",
+                "version": "\(swiftletVersion)", "node": "\(configuration.nodeName)", "mode": "\(mode.mode.rawValue)",
                 "source": "\(configuration.source)",
                 "families": .array(LocalNode.families.map { .string("\($0)") }.sorted { "\($0)" < "\($1)" }),
             ]
@@ -105,8 +114,8 @@ struct ProxyDaemon {
                     ),
                     .init(service: UntilShutdown(description: "node") { try await gate.run() }),
                     .init(service: Deadline(interval: Self.graceInterval)),
-                ] + replacement.map { .init(service: $0) }
-                    + view.services(following: configurationFile, controller, explainer).map { .init(service: $0) },
+                    .init(service: removal),
+                ] + view.services(following: configurationFile, controller, explainer).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
@@ -129,8 +138,19 @@ struct ProxyDaemon {
     }
 
     static func cleanUp(_ log: ProxyLog) async throws {
-        try await ProxyConfiguration.cleanUpNFTables(logger: log.logger)
-        log.logger.info("all rules are removed")
+        do {
+            try await ProxyConfiguration.cleanUpNFTables(logger: log.logger)
+        } catch  where (try? StartCheck.run(logger: log.logger)) == nil {
+            log.logger.warning(
+                "tables of nftables mode are not looked for, as this kernel has none or is not ours",
+                metadata: ["error": "\(error)"]
+            )
+        }
+        let tools = try await IPTablesTools.removeAll()
+        log.logger.info(
+            "all rules are removed",
+            metadata: tools.isEmpty ? nil : ["chainsBy": .array(tools.map { .string($0) })]
+        )
     }
 }
 

@@ -8,6 +8,8 @@ final class RunningConfiguration: Sendable {
     private let commandLine: ProxyCommandLine
     private let current: Mutex<ProxyCommandLine.Values>
     let verbosity: Verbosity
+    /// How the node is programmed; this process keeps to it.
+    let mode: ProxyMode
     private let logger: Logger
 
     /// The file says something that only another process can follow.
@@ -21,7 +23,13 @@ final class RunningConfiguration: Sendable {
         }
     }
 
-    init(_ commandLine: ProxyCommandLine, _ values: ProxyCommandLine.Values, _ log: ProxyLog) {
+    init(
+        _ commandLine: ProxyCommandLine,
+        _ values: ProxyCommandLine.Values,
+        _ mode: ProxyMode,
+        _ log: ProxyLog
+    ) {
+        self.mode = mode
         self.commandLine = commandLine
         current = Mutex(values)
         verbosity = log.verbosity
@@ -36,7 +44,7 @@ final class RunningConfiguration: Sendable {
     /// - Throws: ``Changed``.
     func take(_ file: ConfigurationFile, apply: (ProxyConfiguration) async -> Void) async throws {
         let new: ProxyCommandLine.Values
-        let configuration: ProxyConfiguration
+        var configuration: ProxyConfiguration
         do {
             let reading = try file.read()
             for remark in reading.lenientBecause {
@@ -55,6 +63,7 @@ final class RunningConfiguration: Sendable {
             )
             return
         }
+        configuration.mode = mode
         let change = ConfigurationChange(from: values.configuration, to: new.configuration)
         let restart = change.needingRestart
         guard restart.isEmpty else { throw Changed(path: file.path, fields: restart) }

@@ -52,7 +52,7 @@ struct StatusPages: Sendable {
             )
         case "/metrics/slis": return component.indicators(request)
         case "/proxyMode":
-            return StatusAnswer(headers: ["X-Content-Type-Options": "nosniff"], body: "nftables")
+            return StatusAnswer(headers: ["X-Content-Type-Options": "nosniff"], body: running.mode.rawValue)
         case "/configz":
             let page = JSONObject([("kubeproxy.config.k8s.io", values.configuration.withDefaults.json)])
             return .json(200, body: JSONValue.object(page).text())

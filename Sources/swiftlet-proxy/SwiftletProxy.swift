@@ -7,16 +7,26 @@ import Version
 @main
 enum SwiftletProxy {
     private static let help = """
-        OVERVIEW: Makes Services work on this node: translates their addresses to their endpoints with nftables.
+        OVERVIEW: Makes Services work on this node: translates their addresses to their endpoints with nftables or
+        iptables.
 
         USAGE: swiftlet-proxy [flags]
 
         Runs in the foreground, one per node, and logs to the standard error output.
         It reads Services, EndpointSlices (or Endpoints, where there are no slices),
         ServiceCIDRs and its own Node, and keeps the nftables tables "ip swiftlet" and
-        "ip6 swiftlet" in accord with them. Rules of other programs are not touched
-        without --replace-kube-proxy. Nothing is written before all objects are known.
-        It needs Linux 5.13 and CAP_NET_ADMIN in the network namespace of the node.
+        "ip6 swiftlet", or chains of iptables, in accord with them. Rules of other
+        programs are not touched without --replace-kube-proxy. Nothing is written before
+        all objects are known. It needs CAP_NET_ADMIN in the network namespace of the
+        node, and Linux 5.13 or the tools of iptables.
+
+        MODES
+          --proxy-mode nftables, iptables or userspace; without it, the first of them that
+          this kernel and these rights allow, and the log says which and why. iptables
+          mode has the chains of kube-proxy (KUBE-SERVICES, KUBE-SVC-...), and beside them
+          SWIFTLET-CANARY, by which it knows its own. It runs iptables-nft-restore or
+          iptables-legacy-restore, whichever the node uses. What the proxy left in another
+          mode is removed when the rules of the new one are in place.
 
         THE API SERVER
           Without --manifests, objects come from the Kubernetes API: the server and the
@@ -151,23 +161,25 @@ enum SwiftletProxy {
         }
         let log = ProxyLog(values.configuration.logging)
         if values.cleanup {
-            try requirePermission(to: "remove nftables rules")
+            try requirePermission(to: "remove rules")
             return try await ProxyDaemon.cleanUp(log)
         }
-        let configuration = try ProxyConfiguration(
+        var configuration = try ProxyConfiguration(
             values,
             hostName: LocalNode.hostName,
             manifestProblem: ProxyDaemon.problem(withManifests:)
         )
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
-        try requirePermission(to: "program nftables rules")
+        try requirePermission(to: "program rules")
+        let mode = try await AvailableMode.find(configuration.wantedMode, logger: log.logger)
+        configuration.mode = mode.mode
         if values.initOnly {
-            try StartCheck.run(logger: log.logger)
+            configuration.letLoopbackThrough(logger: log.logger)
             configuration.conntrack.apply(logger: log.logger)
             return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
-        let running = RunningConfiguration(commandLine, values, log)
-        try await ProxyDaemon(configuration, running, configurationFile, log).run()
+        let running = RunningConfiguration(commandLine, values, mode.mode, log)
+        try await ProxyDaemon(configuration, mode, running, configurationFile, log).run()
     }
 
     private static func requirePermission(to purpose: String) throws {

@@ -55,8 +55,8 @@ import Testing
         #expect(
             error?.problems == [
                 """
-                KubeProxyConfiguration.Mode: Invalid value: "ipvs": swiftlet-proxy programs nftables only; \
-                set mode: nftables, or leave it empty
+                KubeProxyConfiguration.Mode: Invalid value: "ipvs": must be nftables, iptables, userspace or blank \
+                (blank means the best possible); there is no ipvs mode here, and nftables serves the same clusters
                 """,
                 "KubeProxyConfiguration.NodePortAddresses[0]: Invalid value: \"primary\": can only be used alone",
                 """
@@ -141,6 +141,31 @@ import Testing
         let local = Set(["127.0.0.1", "::1", "172.16.0.1", "172.16.9.9", "fd16::1", "10.0.0.1"].map { address($0) })
         #expect(addresses.selection(in: .ipv4, node: c.node, local: local) == c.ipv4)
         #expect(addresses.selection(in: .ipv6, node: c.node, local: local) == c.ipv6)
+    }
+
+    @Test func settingsAreThoseOfTheMode() throws {
+        var configuration = try make([
+            "--manifests=/m", "--iptables-masquerade-bit=5", "--iptables-sync-period=10s", "--masquerade-all",
+        ])
+        #expect(configuration.wantedMode == nil)
+        #expect(configuration.masqueradeBit == 14)
+        configuration.mode = .iptables
+        #expect(configuration.masqueradeBit == 5)
+        #expect(configuration.syncPeriod == .seconds(10))
+        #expect(configuration.minSyncPeriod == .seconds(1))
+        #expect(configuration.masqueradeAll)
+        // 1.7: all addresses, and those of loopback.
+        #expect(configuration.nodePortAddresses == .within([]))
+        #expect(configuration.servesLoopback)
+        for (given, serves) in [
+            (["--iptables-localhost-nodeports=false"], false), (["--nodeport-addresses=primary"], false),
+            (["--nodeport-addresses=192.0.2.0/24"], false), (["--nodeport-addresses=fd00::/8"], true),
+            (["--nodeport-addresses=127.0.0.0/8,192.0.2.0/24"], true), (["--nodeport-addresses=0.0.0.0/0"], true),
+        ] {
+            let configuration = try make(["--manifests=/m", "--proxy-mode=iptables"] + given)
+            #expect(configuration.mode == .iptables)
+            #expect(configuration.servesLoopback == serves, "\(given)")
+        }
     }
 
     @Test func thisMachine() {

@@ -2,6 +2,7 @@ import FoundationEssentials
 import JSON
 import KubernetesAPI
 import ServerTransport
+import Subprocesses
 import Synchronization
 
 /// What a credential plugin gave, until it expires or is refused. The plugin runs once, however many wait for it.

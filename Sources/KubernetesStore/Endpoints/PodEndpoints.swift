@@ -1,4 +1,5 @@
 import ClusterClient
+import Digests
 import FoundationEssentials
 import JSON
 

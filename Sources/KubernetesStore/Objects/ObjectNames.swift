@@ -1,4 +1,5 @@
 import ClusterClient
+import Digests
 import NetworkTypes
 
 /// The names of the objects that records become (2.10).

@@ -20,7 +20,8 @@ public struct ConfigurationChange: Hashable, Sendable {
 
     /// The fields that a running proxy follows.
     static let live: Set<String> = [
-        "logging.verbosity", "nftables.syncPeriod", "nftables.minSyncPeriod", "nodePortAddresses",
+        "logging.verbosity", "nftables.syncPeriod", "nftables.minSyncPeriod", "iptables.syncPeriod",
+        "iptables.minSyncPeriod", "nodePortAddresses",
     ]
 
     public init(from old: KubeProxyConfiguration, to new: KubeProxyConfiguration) {
@@ -32,9 +33,10 @@ public struct ConfigurationChange: Hashable, Sendable {
                 after = new.givenWithoutValue.contains(field.path) ? "given" : ""
             }
             guard before != after else { return nil }
+            let unused = field.unused(in: new)
             let isLive =
-                field.unused != nil || Self.live.contains(field.path) || field.path.hasPrefix("conntrack.")
-            return Field(path: field.path, old: before, new: after, unused: field.unused, isLive: isLive)
+                unused != nil || Self.live.contains(field.path) || field.path.hasPrefix("conntrack.")
+            return Field(path: field.path, old: before, new: after, unused: unused, isLive: isLive)
         }
     }
 

@@ -25,8 +25,10 @@ struct ConfigurationField: Sendable {
     /// Without the dashes; `nil` when there is none.
     let flag: String?
     let help: String
-    /// Why a value other than the default changes nothing; `nil` when it does.
+    /// Why a value other than the default changes nothing, whatever the other fields say; `nil` when it can.
     let unused: String?
+    /// The only mode that it counts in; `nil` for all.
+    let mode: ProxyMode?
     /// Whether 0, "" and null in a file mean that the default counts. Go cannot tell them from nothing.
     let zeroIsUnset: Bool
 
@@ -36,6 +38,7 @@ struct ConfigurationField: Sendable {
         flag: String? = nil,
         _ help: String = "",
         unused: String? = nil,
+        mode: ProxyMode? = nil,
         zeroIsUnset: Bool = true
     ) {
         self.path = path
@@ -43,10 +46,30 @@ struct ConfigurationField: Sendable {
         self.flag = flag
         self.help = help
         self.unused = unused
+        self.mode = mode
         self.zeroIsUnset = zeroIsUnset
     }
 
-    private static let otherMode = "it is of another mode than nftables"
+    private static let otherMode = "there is no ipvs mode here"
+
+    /// Why a value changes nothing; `nil` when it does. Without a mode, nftables is what it will most likely be.
+    func unused(in configuration: KubeProxyConfiguration) -> String? {
+        if let unused { return unused }
+        let chosen = ProxyMode(rawValue: configuration.mode) ?? .nftables
+        guard let mode, mode != chosen else { return nil }
+        return "it is of another mode than \(chosen.rawValue)"
+    }
+
+    /// Whether the field of the mode that counts says the same, as those flags see to that are for all modes.
+    func isSaidForTheMode(in configuration: KubeProxyConfiguration) -> Bool {
+        let chosen = ProxyMode(rawValue: configuration.mode) ?? .nftables
+        let name = path.split(separator: ".").last
+        return mode != nil
+            && Self.all.contains { field in
+                field.mode == chosen && field.path.split(separator: ".").last == name
+                    && field.text(in: configuration) == text(in: configuration)
+            }
+    }
     private static let windows = "it is for Windows"
 
     static let all: [ConfigurationField] = [
@@ -153,29 +176,29 @@ struct ConfigurationField: Sendable {
             "mode",
             .string(\.mode),
             flag: "proxy-mode",
-            "How to program the node; nftables is the only way."
+            "How to program the node: nftables, iptables or userspace; empty: the best way that is possible."
         ),
         .init(
             "iptables.masqueradeBit",
             .integer(\.iptables.masqueradeBit),
             flag: "iptables-masquerade-bit",
             "The mark bit of iptables mode.",
-            unused: otherMode,
+            mode: .iptables,
             zeroIsUnset: false
         ),
         // Its flag, --masquerade-all, is for every mode.
-        .init("iptables.masqueradeAll", .bool(\.iptables.masqueradeAll), unused: otherMode),
+        .init("iptables.masqueradeAll", .bool(\.iptables.masqueradeAll), mode: .iptables),
         .init(
             "iptables.localhostNodePorts",
             .bool(\.iptables.localhostNodePorts),
             flag: "iptables-localhost-nodeports",
             "Serve node ports on loopback addresses in iptables mode.",
-            unused: otherMode,
+            mode: .iptables,
             zeroIsUnset: false
         ),
         // Their flags count for every mode but ipvs.
-        .init("iptables.syncPeriod", .duration(\.iptables.syncPeriod), unused: otherMode),
-        .init("iptables.minSyncPeriod", .duration(\.iptables.minSyncPeriod), unused: otherMode),
+        .init("iptables.syncPeriod", .duration(\.iptables.syncPeriod), mode: .iptables),
+        .init("iptables.minSyncPeriod", .duration(\.iptables.minSyncPeriod), mode: .iptables),
         .init(
             "ipvs.syncPeriod",
             .duration(\.ipvs.syncPeriod),
@@ -220,10 +243,10 @@ struct ConfigurationField: Sendable {
             "Of ipvs mode.",
             unused: otherMode
         ),
-        .init("nftables.masqueradeBit", .integer(\.nftables.masqueradeBit), zeroIsUnset: false),
-        .init("nftables.masqueradeAll", .bool(\.nftables.masqueradeAll)),
-        .init("nftables.syncPeriod", .duration(\.nftables.syncPeriod)),
-        .init("nftables.minSyncPeriod", .duration(\.nftables.minSyncPeriod)),
+        .init("nftables.masqueradeBit", .integer(\.nftables.masqueradeBit), mode: .nftables, zeroIsUnset: false),
+        .init("nftables.masqueradeAll", .bool(\.nftables.masqueradeAll), mode: .nftables),
+        .init("nftables.syncPeriod", .duration(\.nftables.syncPeriod), mode: .nftables),
+        .init("nftables.minSyncPeriod", .duration(\.nftables.minSyncPeriod), mode: .nftables),
         .init("winkernel.networkName", .string(\.winkernel.networkName), unused: windows),
         .init("winkernel.sourceVip", .string(\.winkernel.sourceVip), unused: windows),
         .init("winkernel.enableDSR", .bool(\.winkernel.enableDSR), unused: windows),

@@ -10,11 +10,13 @@ extension KubeProxyConfiguration {
         found.masqueradeBit(nftables.masqueradeBit, "KubeProxyNFTablesConfiguration")
         found.periods(nftables.syncPeriod, nftables.minSyncPeriod, "KubeProxyNFTablesConfiguration")
         found.conntrack(conntrack)
-        switch mode {
-        case "", "nftables": break
-        case "iptables", "ipvs":
-            found.add("Mode", mode, "swiftlet-proxy programs nftables only; set mode: nftables, or leave it empty")
-        default: found.add("Mode", mode, "must be nftables or blank (blank means nftables)")
+        if !mode.isEmpty, ProxyMode(rawValue: mode) == nil {
+            let hint = mode == "ipvs" ? "; there is no ipvs mode here, and nftables serves the same clusters" : ""
+            found.add(
+                "Mode",
+                mode,
+                "must be nftables, iptables, userspace or blank (blank means the best possible)\(hint)"
+            )
         }
         if clientConnection.burst < 0 {
             found.add("ClientConnection.Burst", clientConnection.burst, "must be non-negative")
@@ -50,12 +52,16 @@ extension KubeProxyConfiguration {
     public var warnings: [String] {
         let standard = KubeProxyConfiguration()
         var warnings = ConfigurationField.all.compactMap { field -> String? in
-            guard let reason = field.unused else { return nil }
+            guard let reason = field.unused(in: self), !field.isSaidForTheMode(in: self) else { return nil }
             let isSet = givenWithoutValue.contains(field.path) || field.text(in: self) != field.text(in: standard)
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
         warnings += FeatureGates(featureGates).withoutEffect.map { "featureGates.\($0) has no effect here" }
-        let loopback = nodePortAddresses.filter { CIDR($0)?.address.isLoopback ?? false }
+        let servesLoopback = mode == ProxyMode.iptables.rawValue && iptables.localhostNodePorts
+        let loopback = nodePortAddresses.filter { entry in
+            guard let prefix = CIDR(entry), prefix.address.isLoopback else { return false }
+            return prefix.family == .ipv6 || !servesLoopback
+        }
         if !loopback.isEmpty {
             warnings.append(
                 "nodePortAddresses has loopback addresses, which never serve node ports: "

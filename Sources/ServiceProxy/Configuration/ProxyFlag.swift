@@ -44,10 +44,11 @@ struct ProxyFlag: Sendable {
         }
     }
 
-    private static func period(_ name: String, _ path: Path<Duration>, _ help: String) -> ProxyFlag {
+    /// One that counts for several modes.
+    private static func period(_ name: String, _ paths: [Path<Duration>], _ help: String) -> ProxyFlag {
         ProxyFlag(name, "duration", help) { text, values in
             guard let value = GoDuration.parse(text) else { return "a duration like 1h0m5s" }
-            values[keyPath: path] = value
+            for path in paths { values[keyPath: path] = value }
             return nil
         }
     }
@@ -109,8 +110,9 @@ struct ProxyFlag: Sendable {
             "cleanup",
             \.cleanup,
             """
-            Remove the nftables tables "ip swiftlet" and "ip6 swiftlet", which hold all that the proxy programs, and \
-            exit. Services stop working on this node. What other proxies programmed stays.
+            Remove all that the proxy has programmed in any mode: the nftables tables "ip swiftlet" and "ip6 swiftlet", \
+            and its chains of iptables. Then exit. Services stop working on this node. What other proxies programmed \
+            stays.
             """
         ),
         bool(
@@ -126,7 +128,8 @@ struct ProxyFlag: Sendable {
             \.replaceKubeProxy,
             """
             Once our rules are in place, remove what kube-proxy has left: its nftables tables, and its chains of \
-            iptables where the tools for them are installed. Stop kube-proxy first.
+            iptables where the tools for them are installed; in iptables mode, where ours have the same names, take \
+            them over. Stop kube-proxy first.
             """
         ),
         bool("version", \.version, "Print the version, and exit."),
@@ -136,16 +139,17 @@ struct ProxyFlag: Sendable {
             values in
             guard let value = Bool(goText: text) else { return "true or false" }
             values.configuration.nftables.masqueradeAll = value
+            values.configuration.iptables.masqueradeAll = value
             return nil
         },
         period(
             "iptables-sync-period",
-            \.configuration.nftables.syncPeriod,
+            [\.configuration.nftables.syncPeriod, \.configuration.iptables.syncPeriod],
             "The longest wait before something that failed is tried again."
         ),
         period(
             "iptables-min-sync-period",
-            \.configuration.nftables.minSyncPeriod,
+            [\.configuration.nftables.minSyncPeriod, \.configuration.iptables.minSyncPeriod],
             "The shortest time between two changes of the rules."
         ),
         port(

@@ -17,6 +17,10 @@ struct ProxyMetrics: Sendable {
         var withoutLocalEndpoints = WithoutLocalEndpoints()
         var cleanUps = Histogram(bounds: ProxyMetrics.syncBounds)
         var deletedFlows = 0
+        var restoreFailures = 0
+        var partialRestoreFailures = 0
+        /// By table: rules that there are, and that the last run wrote.
+        var rules: [String: (total: Int, last: Int)] = [:]
     }
 
     /// 1 ms × 2^n.
@@ -31,6 +35,7 @@ struct ProxyMetrics: Sendable {
     var lastQueued: Timestamp?
     var drifts = 0
     private let families: [IPFamily]
+    private let mode: ProxyMode
     private var perFamily: [IPFamily: Family]
     private var services = (pending: 0, total: 0)
     private var endpoints = (pending: 0, total: 0)
@@ -38,7 +43,8 @@ struct ProxyMetrics: Sendable {
     /// Of the Services that lack local endpoints, how many ports do.
     private var lacking: [Catalog.ServiceID: WithoutLocalEndpoints] = [:]
 
-    init(families: [IPFamily]) {
+    init(families: [IPFamily], mode: ProxyMode = .nftables) {
+        self.mode = mode
         self.families = families
         perFamily = Dictionary(uniqueKeysWithValues: families.map { ($0, Family()) })
     }
@@ -52,6 +58,17 @@ struct ProxyMetrics: Sendable {
 
     mutating func cleanupFailed(_ family: IPFamily, _ count: Int) {
         perFamily[family]?.cleanupFailures += count
+    }
+
+    mutating func restored(_ restore: IPTablesRestore) {
+        let family = restore.family
+        if restore.succeeded {
+            perFamily[family]?.rules[restore.table] = (restore.total, restore.ruleCount)
+        } else if restore.isWhole {
+            perFamily[family]?.restoreFailures += 1
+        } else {
+            perFamily[family]?.partialRestoreFailures += 1
+        }
     }
 
     mutating func cleanedConntrack(_ family: IPFamily, _ duration: Duration, deleted: Int) {
@@ -151,14 +168,6 @@ struct ProxyMetrics: Sendable {
                     }
                 }
             ),
-            perFamily("sync_proxy_rules_nftables_sync_failures_total", .counter, "Commits that failed") {
-                Double($0.failures)
-            },
-            perFamily(
-                "sync_proxy_rules_nftables_cleanup_failures_total",
-                .counter,
-                "How often chains that nothing uses could not be removed at once"
-            ) { Double($0.cleanupFailures) },
             histogram(
                 "conntrack_reconciler_sync_duration_seconds",
                 "Seconds that looking for stale UDP flows took",
@@ -167,7 +176,56 @@ struct ProxyMetrics: Sendable {
             perFamily("conntrack_reconciler_deleted_entries_total", .counter, "Stale UDP flows that were removed") {
                 Double($0.deletedFlows)
             },
-        ] + additions
+        ] + ofMode + additions
+    }
+
+    /// What kube-proxy has in one mode alone.
+    private var ofMode: [MetricFamily] {
+        func counter(_ name: String, _ help: String, _ value: (Family) -> Int) -> MetricFamily {
+            MetricFamily(
+                "kubeproxy_sync_proxy_rules_\(name)",
+                .counter,
+                help,
+                stability: .alpha,
+                each { family, label in [MetricSample(value(family), ["ip_family": label])] }
+            )
+        }
+        func rules(_ name: String, _ help: String, _ value: ((total: Int, last: Int)) -> Int) -> MetricFamily {
+            MetricFamily(
+                "kubeproxy_sync_proxy_rules_\(name)",
+                .gauge,
+                help,
+                stability: .alpha,
+                each { family, label in
+                    RuleTable.allCases.map(\.rawValue).map { table in
+                        MetricSample(value(family.rules[table] ?? (0, 0)), ["ip_family": label, "table": table])
+                    }
+                }
+            )
+        }
+        switch mode {
+        case .nftables:
+            return [
+                counter("nftables_sync_failures_total", "Commits that failed", \.failures),
+                counter(
+                    "nftables_cleanup_failures_total",
+                    "How often chains that nothing uses could not be removed at once",
+                    \.cleanupFailures
+                ),
+            ]
+        case .iptables:
+            return [
+                counter("iptables_restore_failures_total", "Comparisons of everything that failed", \.restoreFailures),
+                counter(
+                    "iptables_partial_restore_failures_total",
+                    "Changes that failed, upon which everything was compared",
+                    \.partialRestoreFailures
+                ),
+                rules("iptables_total", "Rules that the proxy has", \.total),
+                rules("iptables_last", "Rules that were written by the last change", \.last),
+            ]
+        case .userspace: return []
+        }
     }
 
     /// What kube-proxy has nothing like.

@@ -18,10 +18,12 @@ public final class ProxyStatus: ControllerObserver {
     /// - Parameters:
     ///   - syncPeriod: half of how long a change may wait before the proxy counts as unhealthy.
     ///   - awaitsNode: whether the Node has to be seen before the node may get traffic.
+    ///   - mode: what the metrics are of.
     public init(
         families: Set<IPFamily>,
         syncPeriod: Duration,
         awaitsNode: Bool,
+        mode: ProxyMode = .nftables,
         now: @escaping @Sendable () -> Timestamp = { .now }
     ) {
         let families = families.sorted { $0.rawValue < $1.rawValue }
@@ -36,7 +38,7 @@ public final class ProxyStatus: ControllerObserver {
                     isNodeEligible: !awaitsNode,
                     started: started
                 ),
-                metrics: ProxyMetrics(families: families)
+                metrics: ProxyMetrics(families: families, mode: mode)
             )
         )
     }
@@ -102,6 +104,11 @@ public final class ProxyStatus: ControllerObserver {
     /// Something that nothing uses could not be removed from the node.
     public func cleanupFailed(_ family: IPFamily, _ count: Int) {
         state.withLock { $0.metrics.cleanupFailed(family, count) }
+    }
+
+    /// `iptables-restore` was run.
+    public func restored(_ restore: IPTablesRestore) {
+        state.withLock { $0.metrics.restored(restore) }
     }
 
     /// Stale UDP flows were looked for.

@@ -99,7 +99,7 @@ import Testing
 
     @Test func everyProblemIsNamedAtOnce() {
         var configuration = KubeProxyConfiguration()
-        configuration.mode = "userspace"
+        configuration.mode = "ipvs"
         configuration.nftables.masqueradeBit = 32
         configuration.nftables.syncPeriod = .zero
         configuration.nftables.minSyncPeriod = .seconds(1)
@@ -153,16 +153,44 @@ import Testing
         #expect(configuration.warnings.first?.hasSuffix("never serve node ports: 127.0.0.0/8, ::1/128") == true)
     }
 
-    @Test(arguments: ["iptables", "ipvs"])
-    func otherModesAreRefused(_ mode: String) {
+    @Test(arguments: ["nftables", "iptables", "userspace", ""])
+    func modes(_ mode: String) {
         var configuration = KubeProxyConfiguration()
         configuration.mode = mode
+        #expect(configuration.problems == [])
+    }
+
+    @Test func otherModesAreRefused() {
+        var configuration = KubeProxyConfiguration()
+        configuration.mode = "ipvs"
         #expect(
             configuration.problems == [
                 """
-                KubeProxyConfiguration.Mode: Invalid value: "\(mode)": swiftlet-proxy programs nftables only; \
-                set mode: nftables, or leave it empty
+                KubeProxyConfiguration.Mode: Invalid value: "ipvs": must be nftables, iptables, userspace or blank \
+                (blank means the best possible); there is no ipvs mode here, and nftables serves the same clusters
                 """
+            ]
+        )
+    }
+
+    @Test func settingsOfTheOtherModeHaveNoEffect() {
+        var configuration = KubeProxyConfiguration()
+        configuration.clusterCIDR = "10.0.0.0/8"
+        configuration.mode = "iptables"
+        configuration.iptables.masqueradeBit = 3
+        configuration.iptables.localhostNodePorts = false
+        configuration.nftables.syncPeriod = .seconds(60)
+        // As a flag does that is for all modes.
+        configuration.nftables.masqueradeAll = true
+        configuration.iptables.masqueradeAll = true
+        #expect(
+            configuration.warnings == ["nftables.syncPeriod has no effect: it is of another mode than iptables"]
+        )
+        let change = ConfigurationChange(from: KubeProxyConfiguration(), to: configuration)
+        #expect(
+            change.needingRestart.map(\.path) == [
+                "mode", "iptables.masqueradeBit", "iptables.masqueradeAll", "iptables.localhostNodePorts",
+                "clusterCIDR",
             ]
         )
     }

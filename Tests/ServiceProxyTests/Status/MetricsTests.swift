@@ -143,6 +143,39 @@ import Testing
         #expect(page.value("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", ["ip_family": "IPv6"]) == 0)
     }
 
+    /// In iptables mode: those of that mode in the place of those of nftables.
+    @Test func metricsOfIPTablesMode() throws {
+        let status = ProxyStatus(
+            families: [.ipv4, .ipv6],
+            syncPeriod: .seconds(30),
+            awaitsNode: false,
+            mode: .iptables
+        )
+        var restore = IPTablesRestore(family: .ipv4, table: "nat", isWhole: true, ruleCount: 12, total: 12)
+        status.restored(restore)
+        restore = IPTablesRestore(family: .ipv4, table: "nat", isWhole: false, ruleCount: 2, total: 13)
+        status.restored(restore)
+        restore.succeeded = false
+        status.restored(restore)
+        let page = try PrometheusReader(MetricFamily.text(status.metrics()))
+        let prefix = "kubeproxy_sync_proxy_rules_iptables_"
+        let table: [(name: String, type: String, labels: Set<String>)] = [
+            ("restore_failures_total", "counter", ["ip_family"]),
+            ("partial_restore_failures_total", "counter", ["ip_family"]), ("total", "gauge", ["ip_family", "table"]),
+            ("last", "gauge", ["ip_family", "table"]),
+        ]
+        for row in table {
+            #expect(try #require(page.families[prefix + row.name]).type == row.type)
+            #expect(page.labels(prefix + row.name) == row.labels)
+        }
+        #expect(page.value("\(prefix)partial_restore_failures_total", ["ip_family": "IPv4"]) == 1)
+        #expect(page.value("\(prefix)restore_failures_total", ["ip_family": "IPv4"]) == 0)
+        #expect(page.value("\(prefix)total", ["ip_family": "IPv4", "table": "nat"]) == 13)
+        #expect(page.value("\(prefix)last", ["ip_family": "IPv4", "table": "nat"]) == 2)
+        #expect(page.value("\(prefix)last", ["ip_family": "IPv6", "table": "filter"]) == 0)
+        #expect(!page.families.keys.contains { $0.contains("nftables") })
+    }
+
     @Test func commonMetricsTellOfTheProgram() throws {
         let page = try page()
         #expect(page.value("rest_client_requests_total", ["code": "<error>", "method": "GET"]) == 1)

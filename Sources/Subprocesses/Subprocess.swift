@@ -2,6 +2,8 @@ import Dispatch
 import Glibc
 import Synchronization
 
+// Subprocesses: one program at a time, started, fed and waited for. What it is for is not known here.
+
 /// One run of a program that prints something: without a shell, for a limited time, with a limited output.
 public struct Subprocess: Sendable {
     /// A path, or a name that is looked up in PATH of the environment.
@@ -12,18 +14,21 @@ public struct Subprocess: Sendable {
     let input: [UInt8]?
     let timeout: Duration
     let outputLimit: Int
+    let keepsErrors: Bool
 
     /// - Parameters:
     ///   - command: a path, or a name that is looked up in PATH of the environment.
     ///   - input: what it can read; `nil` for nothing.
     ///   - outputLimit: in bytes.
+    ///   - keepsErrors: whether the error output counts as output; else it is thrown away, as it could hold secrets.
     public init(
         command: String,
         arguments: [String],
         environment: [String: String],
         input: [UInt8]? = nil,
         timeout: Duration,
-        outputLimit: Int
+        outputLimit: Int,
+        keepsErrors: Bool = false
     ) {
         self.command = command
         self.arguments = arguments
@@ -31,6 +36,13 @@ public struct Subprocess: Sendable {
         self.input = input
         self.timeout = timeout
         self.outputLimit = outputLimit
+        self.keepsErrors = keepsErrors
+    }
+
+    /// How a program ended that was not killed.
+    public struct Ending: Hashable, Sendable {
+        public let status: Int32
+        public let output: [UInt8]
     }
 
     public enum Failure: Error, Hashable {
@@ -43,15 +55,24 @@ public struct Subprocess: Sendable {
     }
 
     /// What the program printed.
+    ///
+    /// - Throws: also when it ended with another status than 0.
     public func run() async throws(Failure) -> [UInt8] {
+        let ending = try await end()
+        guard ending.status == 0 else { throw .status(ending.status) }
+        return ending.output
+    }
+
+    /// Runs it to its end, whatever its status.
+    public func end() async throws(Failure) -> Ending {
         // On a thread that may wait, since there is nothing here that tells of the end of a process.
-        let result: Result<[UInt8], Failure> = await withCheckedContinuation { continuation in
+        let result: Result<Ending, Failure> = await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: self.result()) }
         }
         return try result.get()
     }
 
-    private func result() -> Result<[UInt8], Failure> {
+    private func result() -> Result<Ending, Failure> {
         do throws(Failure) {
             return .success(try block())
         } catch {
@@ -59,15 +80,14 @@ public struct Subprocess: Sendable {
         }
     }
 
-    private func block() throws(Failure) -> [UInt8] {
+    private func block() throws(Failure) -> Ending {
         guard let path = executable else { throw .notFound }
         let (process, output) = try Self.spawning.withLock { _ throws(Failure) in try start(path) }
         defer { close(output) }
         do throws(Failure) {
             let deadline = ContinuousClock.now + timeout
             let text = try read(output, until: deadline)
-            try wait(for: process, until: deadline)
-            return text
+            return Ending(status: try wait(for: process, until: deadline), output: text)
         } catch {
             if error == .timeout || error == .tooMuchOutput {
                 // Its children too: they are of its group.
@@ -142,8 +162,12 @@ public struct Subprocess: Sendable {
             posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         }
         posix_spawn_file_actions_adddup2(&actions, output, 1)
-        // What it says there could be secret, and would end in the log of whoever runs us.
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        if keepsErrors {
+            posix_spawn_file_actions_adddup2(&actions, output, 2)
+        } else {
+            // What it says there could be secret, and would end in the log of whoever runs us.
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -185,18 +209,20 @@ public struct Subprocess: Sendable {
         }
     }
 
-    private func wait(for process: pid_t, until deadline: ContinuousClock.Instant) throws(Failure) {
+    private func wait(for process: pid_t, until deadline: ContinuousClock.Instant) throws(Failure) -> Int32 {
         var status: CInt = 0
+        var pause: UInt32 = 50
         while true {
             let ended = waitpid(process, &status, WNOHANG)
             if ended == process { break }
             if ended < 0, errno != EINTR { throw .notStarted(Self.text(errno)) }
             guard ContinuousClock.now < deadline else { throw .timeout }
             // It has closed its output, so that it is about to end.
-            usleep(2_000)
+            usleep(pause)
+            pause = min(pause * 2, 2_000)
         }
         if status & 0x7f != 0 { throw .signal(status & 0x7f) }
-        guard status >> 8 & 0xff == 0 else { throw .status(status >> 8 & 0xff) }
+        return status >> 8 & 0xff
     }
 
     private static func text(_ error: CInt) -> String { String(cString: strerror(error)) }

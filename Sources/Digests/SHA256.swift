@@ -1,7 +1,9 @@
+// Digests: hashes that names are derived by, and their texts. No keys, no ciphers.
+
 /// SHA-256 (FIPS 180-4), for names that other programs derive by it. Not for secrets.
-enum SHA256 {
+public enum SHA256 {
     /// The 32 bytes of the digest.
-    static func digest(of message: some Collection<UInt8>) -> [UInt8] {
+    public static func digest(of message: some Collection<UInt8>) -> [UInt8] {
         var state: [UInt32] = [
             0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
         ]

@@ -1,18 +1,23 @@
 import FoundationEssentials
-import KubernetesClient
 import Logging
 import ServiceLifecycle
 import ServiceProxy
+import Subprocesses
 
-/// Removes what kube-proxy has left on the node, once our rules are in place: so Services work at every moment, by the one
-/// or the other (`--replace-kube-proxy`). What cannot be removed is named in the log, and does not stop the proxy.
-struct KubeProxyReplacement: ServiceLifecycle.Service, ControllerObserver, CustomStringConvertible {
-    let description = "replacement of kube-proxy"
+/// Removes what came before, once our rules are in place: what this proxy programmed in another mode, and with
+/// `--replace-kube-proxy` what kube-proxy has left. So Services work at every moment, by the one or the other. What cannot
+/// be removed is named in the log, and does not stop the proxy.
+struct PredecessorRemoval: ServiceLifecycle.Service, ControllerObserver, CustomStringConvertible {
+    let description = "removal of predecessors"
+    private let mode: AvailableMode
+    private let replacesKubeProxy: Bool
     private let logger: Logger
     private let commits: AsyncStream<Void>
     private let commit: AsyncStream<Void>.Continuation
 
-    init(logger: Logger) {
+    init(_ mode: AvailableMode, replacesKubeProxy: Bool, logger: Logger) {
+        self.mode = mode
+        self.replacesKubeProxy = replacesKubeProxy
         self.logger = logger
         (commits, commit) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -25,12 +30,38 @@ struct KubeProxyReplacement: ServiceLifecycle.Service, ControllerObserver, Custo
         await cancelWhenGracefulShutdown {
             for await _ in commits {}
             guard !Task.isCancelled else { return }
-            await remove()
+            await removeOtherModes()
+            if replacesKubeProxy { await removeKubeProxy() }
             try? await Task.sleep(for: .seconds(Int32.max))  // Until it is cancelled.
         }
     }
 
-    private func remove() async {
+    private func removeOtherModes() async {
+        if mode.mode != .nftables {
+            do {
+                try await ProxyConfiguration.cleanUpNFTables(logger: logger)
+            } catch {
+                // Without nftables there are no tables either.
+                logger.debug("tables of nftables mode are not looked for", metadata: ["error": "\(error)"])
+            }
+        }
+        do {
+            let tools = try await IPTablesTools.removeAll(except: mode.tools?.flavour)
+            if !tools.isEmpty {
+                logger.info(
+                    "chains of iptables mode are removed",
+                    metadata: ["tools": .array(tools.map { .string($0) })]
+                )
+            }
+        } catch {
+            logger.error(
+                "chains of iptables mode cannot be removed; run swiftlet-proxy --cleanup and start again",
+                metadata: ["error": "\(error)"]
+            )
+        }
+    }
+
+    private func removeKubeProxy() async {
         do {
             let tables = try KubeProxyTables.remove()
             logger.info(
@@ -42,8 +73,13 @@ struct KubeProxyReplacement: ServiceLifecycle.Service, ControllerObserver, Custo
         }
         for tool in ["iptables", "ip6tables"] {
             // They keep their rules in different places; where the variants have no names of their own there is one.
-            let hasVariants = [await removeChains("\(tool)-nft"), await removeChains("\(tool)-legacy")]
-            if !hasVariants.contains(true) { _ = await removeChains(tool) }
+            // In iptables mode the chains of our own flavour have been taken over.
+            let ours = mode.tools?.flavour
+            var hasVariants = ours != nil
+            for flavour in [IPTablesFlavour.nft, .legacy] where flavour != ours {
+                if await removeChains("\(tool)-\(flavour.rawValue)") { hasVariants = true }
+            }
+            if !hasVariants { _ = await removeChains(tool) }
         }
     }
 

@@ -1,11 +1,11 @@
 extension [UInt8] {
     /// Two lower-case digits for each byte.
-    var hexadecimal: String {
+    public var hexadecimal: String {
         map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     /// Base32 with the standard alphabet (RFC 4648), without padding.
-    var base32: String {
+    public var base32: String {
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".utf8)
         var text: [UInt8] = []
         var bits: UInt32 = 0
