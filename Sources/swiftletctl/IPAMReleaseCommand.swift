@@ -87,7 +87,7 @@ extension IPAMCommand {
                 handle: assignment.handle,
                 sequenceNumber: assignment.sequenceNumber
             )
-            let result = try await Allocator(datastore: store, host: "").release([options])
+            let result = try await IPAMAdministration(datastore: store).release([options])
             guard !result.released.isEmpty else {
                 throw Failure(status: .notAssigned, message: "IP address \(address) is not assigned")
             }
@@ -97,10 +97,10 @@ extension IPAMCommand {
         private func release(_ reports: [ConsistencyReport], _ store: any Datastore) async throws {
             let check = ConsistencyCheck(try await IPAMRecords.read(from: store), now: .now)
             try require(reports, fit: check)
-            let allocator = Allocator(datastore: store, host: "")
+            let administration = IPAMAdministration(datastore: store)
             let leaks = ConsistencyReport.commonLeaks(reports)
             Output.print("Releasing \(leaks.count) old IPs...")
-            let released = try await allocator.release(
+            let released = try await administration.release(
                 leaks: leaks.map {
                     ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
                 }
@@ -113,7 +113,7 @@ extension IPAMCommand {
             }
             let handles = ConsistencyReport.commonHandles(reports)
             Output.print("Deleting \(handles.count) handles...")
-            let deleted = try await allocator.delete(handles: handles)
+            let deleted = try await administration.delete(handles: handles)
             Output.print(
                 "Released \(deleted.done) handles; \(deleted.skipped) skipped; \(deleted.errors.count) errors."
             )

@@ -50,17 +50,6 @@ extension Allocator {
         }
     }
 
-    /// The pools in the order of their names, in which allocation tries them.
-    static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
-        var pools: [IPPool] = []
-        for record in records {
-            let pool = try IPPool(record)
-            if let problem = pool.shapeProblem { throw .inconsistent("\(record.key): \(problem)") }
-            pools.append(pool)
-        }
-        return pools.sorted { $0.name < $1.name }
-    }
-
     /// The pools that may serve a request (P2 to P5). Throws when there are none, with the reason.
     func candidatePools(
         _ request: AssignmentRequest,
@@ -103,6 +92,19 @@ extension Allocator {
         guard pools.contains(where: { (try? Selector($0.spec.nodeSelector)) != .all }) else { return [:] }
         guard let record = try await read([.record(NodeResource.recordKey(host))]).first?.first else { return [:] }
         return try deciding { () throws(IPAMError) in try NodeResource(record).labels }
+    }
+}
+
+extension RecordOperations {
+    /// The pools in the order of their names, in which allocation tries them.
+    static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
+        var pools: [IPPool] = []
+        for record in records {
+            let pool = try IPPool(record)
+            if let problem = pool.shapeProblem { throw .inconsistent("\(record.key): \(problem)") }
+            pools.append(pool)
+        }
+        return pools.sorted { $0.name < $1.name }
     }
 
     static func matches(_ selector: String, _ labels: [String: String], _ pool: IPPool) throws(IPAMError) -> Bool {
