@@ -35,7 +35,8 @@ extension IPAMCommand {
 
         @Option(
             name: [.customShort("o"), .long],
-            help: ArgumentHelp("Also write a report for ipam release --from-report, mode 0600.", valueName: "file")
+            help: ArgumentHelp("Also write a report for ipam release --from-report, mode 0600.", valueName: "file"),
+            completion: .file()
         )
         var output: String?
 

@@ -31,7 +31,10 @@ extension IPAMCommand {
         @Option(help: ArgumentHelp("The address to release.", valueName: "address"))
         var ip: String?
 
-        @Option(help: ArgumentHelp("A report of ipam check; may be repeated.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp("A report of ipam check; may be repeated.", valueName: "file"),
+            completion: .file(extensions: ["json"])
+        )
         var fromReport: [String] = []
 
         @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")

@@ -21,7 +21,8 @@ private let resourceKinds = """
 struct ResourceFiles: ParsableArguments {
     @Option(
         name: [.customShort("f"), .customLong("filename")],
-        help: ArgumentHelp("The file to read; - for stdin. May be repeated.", valueName: "file")
+        help: ArgumentHelp("The file to read; - for stdin. May be repeated.", valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml", "json"])
     )
     var files: [String]
 
@@ -97,7 +98,10 @@ struct GetCommand: AsyncParsableCommand {
         case table, json, yaml
     }
 
-    @Argument(help: "The kind of resource, in any case, singular or plural.")
+    @Argument(
+        help: "The kind of resource, in any case, singular or plural.",
+        completion: .list(ResourceDocuments.kindNames)
+    )
     var kind: String
 
     @Argument(help: "The name of the resource; all of the kind without it.")
@@ -145,7 +149,10 @@ struct DeleteCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The kind of resource, in any case, singular or plural.")
+    @Argument(
+        help: "The kind of resource, in any case, singular or plural.",
+        completion: .list(ResourceDocuments.kindNames)
+    )
     var kind: String
 
     @Argument(help: "The names of the resources.")
@@ -178,6 +185,9 @@ extension Failure {
 
 /// Resources as people write them.
 private enum ResourceDocuments {
+    /// As `get` and `delete` are usually given them.
+    static var kindNames: [String] { ManagedResource.Kind.allCases.map { $0.rawValue.lowercased() + "s" } }
+
     static func kind(_ name: String) throws -> ManagedResource.Kind {
         guard let kind = ManagedResource.Kind(name: name) else {
             let known = ManagedResource.Kind.allCases.map(\.rawValue).joined(separator: ", ")

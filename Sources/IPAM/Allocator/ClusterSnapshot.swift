@@ -69,10 +69,12 @@ extension Allocator {
             let labels = try await nodeLabels(neededFor: enabled)
             candidates = try deciding { () throws(IPAMError) in
                 var matching: [IPPool] = []
-                for pool in enabled where pool.spec.assignmentMode == .automatic {
-                    let matchesNode = try Self.matches(pool.spec.nodeSelector, labels, pool)
-                    let matchesNamespace = try Self.matches(pool.spec.namespaceSelector, request.namespaceLabels, pool)
-                    if matchesNode, matchesNamespace { matching.append(pool) }
+                for pool in enabled {
+                    let refusals = try pool.selectionRefusals(
+                        nodeLabels: labels,
+                        namespaceLabels: request.namespaceLabels
+                    )
+                    if refusals.isEmpty { matching.append(pool) }
                 }
                 return matching
             }
@@ -80,7 +82,7 @@ extension Allocator {
                 throw .failed(.noPool("no configured \(family) pools for node \(host)"))
             }
         }
-        candidates = candidates.filter { $0.spec.allowedUses.contains(request.use) }
+        candidates = candidates.filter { $0.useRefusal(request.use) == nil }
         guard !candidates.isEmpty else {
             throw .failed(.noPool("no qualified \(family) pool: none allows use \(request.use.rawValue)"))
         }
