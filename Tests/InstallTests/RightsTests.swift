@@ -146,7 +146,7 @@ struct RightsTests {
         let started = try await eventually {
             let done = Set(cluster.server.requests.filter { $0.user.name == user }.compactMap(Right.init))
             return done.contains(Right("create", "events.events.k8s.io"))
-                && done.filter { $0.verb == "watch" }.count >= 4
+                && ["list", "watch"].allSatisfy { verb in done.filter { $0.verb == verb }.count >= 4 }
         }
         #expect(started)
         process.terminate()

@@ -137,8 +137,8 @@ import Testing
             // What was assigned in this round is not too recent to be judged any more.
             fixture.clock.advance(.seconds(200))
         }
-        // Without faults what is left of the leaks goes, and nothing else.
-        for look in looks..<looks + 3 {
+        // Without faults what is left of the leaks goes, and nothing else; then the handles that a release left behind.
+        for look in looks..<looks + 6 {
             let plan = collection.observe(
                 try await IPAMRecords.read(from: place.store),
                 now: fixture.clock.now,

