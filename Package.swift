@@ -243,6 +243,16 @@ let package = Package(
                 path: "Tests/APIServerTests",
                 swiftSettings: strict
             ),
+            // The manifests and scripts that install Swiftlet, with the programs that they run.
+            .testTarget(
+                name: "InstallTests",
+                dependencies: [
+                    "TestAPIServer", "TestSupport", "ClusterClient", "IPAM", "JSON", "KubernetesAPI", "Netlink",
+                    "NetworkTypes", "Stores",
+                ],
+                path: "Tests/InstallTests",
+                swiftSettings: strict
+            ),
             .target(
                 name: "TestSupport",
                 dependencies: ["ClusterClient", "IPAM", "KubernetesAPI", "Netlink", "NetworkTypes"],

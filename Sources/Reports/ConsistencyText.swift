@@ -108,6 +108,7 @@ extension ConsistencyCheck.Use {
         case .endpoint(let owner): "in use by \(owner)"
         case .tunnel(let node): "in use by the tunnel of \(node)"
         case .loadBalancer: "in use by a service"
+        case .windowsReserved: "set aside for Windows"
         case .recent: "assigned just now; not judged"
         case .coolingDown: "cooling down"
         case .none: nil

@@ -10,6 +10,15 @@ extension StoreSelection.KubernetesAccess {
         program: String,
         logger: Logger
     ) throws(DatastoreError) -> any Datastore {
+        let client = try client(environment: environment, program: program, logger: logger)
+        return KubernetesDatastore(client: client, api: api, node: node)
+    }
+
+    func client(
+        environment: [String: String],
+        program: String,
+        logger: Logger
+    ) throws(DatastoreError) -> KubernetesClient {
         let configuration: KubernetesConfiguration
         do throws(ConfigurationError) {
             configuration = try KubernetesConfiguration.load(
@@ -21,8 +30,7 @@ extension StoreSelection.KubernetesAccess {
             throw DatastoreError(.failed, error.description)
         }
         do throws(KubernetesError) {
-            let client = try KubernetesClient(configuration, userAgent: program, rateLimit: nil, logger: logger)
-            return KubernetesDatastore(client: client, api: api, node: node)
+            return try KubernetesClient(configuration, userAgent: program, rateLimit: nil, logger: logger)
         } catch {
             throw DatastoreError(.failed, error.message)
         }

@@ -35,7 +35,8 @@ extension IPAMCommand {
 
         @Option(
             name: [.customShort("o"), .long],
-            help: ArgumentHelp("Also write a report for ipam release --from-report, mode 0600.", valueName: "file")
+            help: ArgumentHelp("Also write a report for ipam release --from-report, mode 0600.", valueName: "file"),
+            completion: .file()
         )
         var output: String?
 
@@ -87,28 +88,30 @@ extension IPAMCommand {
         }
 
         private func mend(_ check: ConsistencyCheck, _ store: any Datastore) async throws {
-            let allocator = Allocator(datastore: store, host: "")
+            let administration = IPAMAdministration(datastore: store)
             // Blocks first: what is not sound takes no release.
             if repair {
-                for block in check.invalidBlocks where try await allocator.mend(block: block.cidr) {
+                for block in check.invalidBlocks where try await administration.mend(block: block.cidr) {
                     Output.print("mended block \(block.cidr)")
                 }
                 for handle in check.missingHandles {
                     let blocks = Set(check.allocations.filter { $0.handle == handle }.map(\.block))
-                    try await allocator.restore(handle: handle, of: blocks)
+                    try await administration.restore(handle: handle, of: blocks)
                     Output.print("wrote handle \(handle)")
                 }
             }
             let leaks = check.leaks.map {
                 ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
             }
-            let released = try await allocator.release(leaks: leaks) { Progress.show("released \($0.done) addresses") }
+            let released = try await administration.release(leaks: leaks) {
+                Progress.show("released \($0.done) addresses")
+            }
             Progress.end(
                 "released \(released.done) addresses; \(released.skipped) had changed; \(released.errors.count) errors"
             )
             for error in released.errors { Output.error(error) }
             guard repair else { return }
-            let deleted = try await allocator.delete(handles: check.leakedHandles) {
+            let deleted = try await administration.delete(handles: check.leakedHandles) {
                 Progress.show("deleted \($0.done) handles")
             }
             Progress.end(
@@ -170,7 +173,7 @@ extension IPAMCommand {
         func run() async throws {
             let store = try Store.open()
             try await Failure.translating {
-                try await Allocator(datastore: store, host: "").configure { configuration in
+                try await IPAMAdministration(datastore: store).configure { configuration in
                     if let strictAffinity { configuration.strictAffinity = strictAffinity }
                     if let maxBlocksPerHost { configuration.maxBlocksPerHost = maxBlocksPerHost }
                     if let persistence { configuration.kubeVirtVMAddressPersistence = persistence.rawValue }

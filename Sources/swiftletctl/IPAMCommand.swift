@@ -8,7 +8,9 @@ struct IPAMCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ipam",
         abstract: "Look at the assignment of addresses, and put it right.",
-        subcommands: [Show.self, Check.self, Release.self, Configure.self]
+        subcommands: [
+            Show.self, Explain.self, Check.self, Collect.self, Release.self, Configure.self, Split.self,
+        ]
     )
 }
 
@@ -20,11 +22,16 @@ extension IPAMCommand {
                 Without a flag, shows for each pool how many addresses it has, how many are in use (assigned, or \
                 cooling down after their release), reserved, and free. Changes nothing.
 
-                Of several flags the first of --ip, --show-blocks, --show-borrowed and --show-configuration counts.
+                Of several flags the first of --ip, --show-blocks, --show-borrowed, --show-configuration and --map counts.
+
+                --map draws the blocks: of a pool of up to 1024 addresses each address as a cell, of a larger one each \
+                block, 64 to a row; rows without a block are left out. It has colours on a terminal, unless NO_COLOR \
+                is set.
 
                 EXAMPLES
                   swiftletctl ipam show --show-blocks
                   swiftletctl ipam show --ip 10.80.0.1 -o json
+                  swiftletctl ipam show --map
                   SWIFTLET_DATA_DIR=/mnt/node/var/lib/swiftlet swiftletctl ipam show
                 """
         )
@@ -45,8 +52,15 @@ extension IPAMCommand {
         @Flag(help: "Show the settings of IPAM.")
         var showConfiguration = false
 
+        @Flag(help: "Draw a picture of the blocks.")
+        var map = false
+
         @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
         var output = Format.table
+
+        func validate() throws {
+            if map, output == .json { throw ValidationError("--map has no other form; use --show-blocks -o json.") }
+        }
 
         /// The address to look for, if one is.
         private func address() throws -> IPAddress? {
@@ -65,7 +79,7 @@ extension IPAMCommand {
                     let report = try await AddressReport.read(address, from: store)
                     Output.print(output == .json ? try report.json() : report.text)
                     if !report.isAssigned { throw Failure(status: .notAssigned, message: "") }
-                } else if showBlocks || !(showBorrowed || showConfiguration) {
+                } else if showBlocks || !(showBorrowed || showConfiguration || map) {
                     let usage = try await IPAMUsage.read(from: store)
                     Output.print(
                         output == .json
@@ -74,6 +88,8 @@ extension IPAMCommand {
                 } else if showBorrowed {
                     let borrowed = try await BorrowedAddresses.read(from: store)
                     Output.print(output == .json ? try borrowed.json() : borrowed.table)
+                } else if map, !showConfiguration {
+                    Output.print(try await AddressMap.read(from: store).text(isColoured: Output.isColoured))
                 } else {
                     let record = try await store.get(IPAMConfiguration.recordKey)
                     let configuration = try record.map { try IPAMConfiguration($0) } ?? IPAMConfiguration()

@@ -31,7 +31,10 @@ extension IPAMCommand {
         @Option(help: ArgumentHelp("The address to release.", valueName: "address"))
         var ip: String?
 
-        @Option(help: ArgumentHelp("A report of ipam check; may be repeated.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp("A report of ipam check; may be repeated.", valueName: "file"),
+            completion: .file(extensions: ["json"])
+        )
         var fromReport: [String] = []
 
         @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")
@@ -87,7 +90,7 @@ extension IPAMCommand {
                 handle: assignment.handle,
                 sequenceNumber: assignment.sequenceNumber
             )
-            let result = try await Allocator(datastore: store, host: "").release([options])
+            let result = try await IPAMAdministration(datastore: store).release([options])
             guard !result.released.isEmpty else {
                 throw Failure(status: .notAssigned, message: "IP address \(address) is not assigned")
             }
@@ -97,10 +100,10 @@ extension IPAMCommand {
         private func release(_ reports: [ConsistencyReport], _ store: any Datastore) async throws {
             let check = ConsistencyCheck(try await IPAMRecords.read(from: store), now: .now)
             try require(reports, fit: check)
-            let allocator = Allocator(datastore: store, host: "")
+            let administration = IPAMAdministration(datastore: store)
             let leaks = ConsistencyReport.commonLeaks(reports)
             Output.print("Releasing \(leaks.count) old IPs...")
-            let released = try await allocator.release(
+            let released = try await administration.release(
                 leaks: leaks.map {
                     ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
                 }
@@ -113,7 +116,7 @@ extension IPAMCommand {
             }
             let handles = ConsistencyReport.commonHandles(reports)
             Output.print("Deleting \(handles.count) handles...")
-            let deleted = try await allocator.delete(handles: handles)
+            let deleted = try await administration.delete(handles: handles)
             Output.print(
                 "Released \(deleted.done) handles; \(deleted.skipped) skipped; \(deleted.errors.count) errors."
             )

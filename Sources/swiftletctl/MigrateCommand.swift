@@ -49,7 +49,11 @@ extension DatastoreCommand.Migrate {
                 """
         )
 
-        @Option(name: [.customShort("f"), .long], help: "The file to write; - or nothing for stdout.")
+        @Option(
+            name: [.customShort("f"), .long],
+            help: "The file to write; - or nothing for stdout.",
+            completion: .file()
+        )
         var file = "-"
 
         func run() async throws {
@@ -86,7 +90,11 @@ extension DatastoreCommand.Migrate {
                 """
         )
 
-        @Option(name: [.customShort("f"), .long], help: "The file to read; - or nothing for stdin.")
+        @Option(
+            name: [.customShort("f"), .long],
+            help: "The file to read; - or nothing for stdin.",
+            completion: .file()
+        )
         var file = "-"
 
         func run() async throws {

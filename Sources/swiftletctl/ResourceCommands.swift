@@ -17,6 +17,29 @@ private let resourceKinds = """
     Documents are those of Calico, apiVersion projectcalico.org/v3, in YAML or JSON.
     """
 
+/// What `apply` and `create` have in common.
+struct ResourceFiles: ParsableArguments {
+    @Option(
+        name: [.customShort("f"), .customLong("filename")],
+        help: ArgumentHelp("The file to read; - for stdin. May be repeated.", valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml", "json"])
+    )
+    var files: [String]
+
+    /// Puts all resources of the files into the store, and tells what became of each.
+    func put(existing: IPAMAdministration.Existing) async throws {
+        let resources = try ResourceDocuments.read(files)
+        let store = try Store.open(creating: true)
+        try await Failure.translating {
+            let administration = IPAMAdministration(datastore: store)
+            for resource in resources {
+                let outcome = try await administration.put(resource, existing: existing)
+                Output.print("\(resource.kind.rawValue.lowercased())/\(resource.name) \(outcome.rawValue)")
+            }
+        }
+    }
+}
+
 struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply",
@@ -33,23 +56,9 @@ struct ApplyCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(
-        name: [.customShort("f"), .customLong("filename")],
-        help: "The file to read; - for stdin. May be repeated."
-    )
-    var files: [String]
+    @OptionGroup var resources: ResourceFiles
 
-    func run() async throws {
-        let resources = try ResourceDocuments.read(files)
-        let store = try Store.open(creating: true)
-        try await Failure.translating {
-            let allocator = Allocator(datastore: store, host: "")
-            for resource in resources {
-                let outcome = try await allocator.apply(resource)
-                Output.print("\(resource.kind.rawValue.lowercased())/\(resource.name) \(outcome.rawValue)")
-            }
-        }
-    }
+    func run() async throws { try await resources.put(existing: .replace) }
 }
 
 struct CreateCommand: AsyncParsableCommand {
@@ -64,23 +73,12 @@ struct CreateCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(
-        name: [.customShort("f"), .customLong("filename")],
-        help: "The file to read; - for stdin. May be repeated."
-    )
-    var files: [String]
+    @OptionGroup var resources: ResourceFiles
 
-    func run() async throws {
-        let resources = try ResourceDocuments.read(files)
-        let store = try Store.open(creating: true)
-        try await Failure.translating {
-            let allocator = Allocator(datastore: store, host: "")
-            for resource in resources {
-                try await allocator.create(resource)
-                Output.print("\(resource.kind.rawValue.lowercased())/\(resource.name) created")
-            }
-        }
-    }
+    @Flag(help: "Leave a resource that exists already as it is; that is no error.")
+    var skipExisting = false
+
+    func run() async throws { try await resources.put(existing: skipExisting ? .keep : .refuse) }
 }
 
 struct GetCommand: AsyncParsableCommand {
@@ -100,7 +98,10 @@ struct GetCommand: AsyncParsableCommand {
         case table, json, yaml
     }
 
-    @Argument(help: "The kind of resource, in any case, singular or plural.")
+    @Argument(
+        help: "The kind of resource, in any case, singular or plural.",
+        completion: .list(ResourceDocuments.kindNames)
+    )
     var kind: String
 
     @Argument(help: "The name of the resource; all of the kind without it.")
@@ -113,7 +114,7 @@ struct GetCommand: AsyncParsableCommand {
         let kind = try ResourceDocuments.kind(kind)
         let store = try Store.open()
         try await Failure.translating {
-            let found = try await Allocator(datastore: store, host: "").resources(kind, named: name)
+            let found = try await IPAMAdministration(datastore: store).resources(kind, named: name)
             if let name, found.isEmpty { throw Failure.notFound(kind, name) }
             switch output {
             case .table: Output.print(ResourceTable.text(kind, found))
@@ -148,7 +149,10 @@ struct DeleteCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The kind of resource, in any case, singular or plural.")
+    @Argument(
+        help: "The kind of resource, in any case, singular or plural.",
+        completion: .list(ResourceDocuments.kindNames)
+    )
     var kind: String
 
     @Argument(help: "The names of the resources.")
@@ -161,9 +165,9 @@ struct DeleteCommand: AsyncParsableCommand {
         let kind = try ResourceDocuments.kind(kind)
         let store = try Store.open()
         try await Failure.translating {
-            let allocator = Allocator(datastore: store, host: "")
+            let administration = IPAMAdministration(datastore: store)
             for name in names {
-                if try await allocator.delete(kind, named: name) {
+                if try await administration.delete(kind, named: name) {
                     Output.print("\(kind.rawValue.lowercased())/\(name) deleted")
                 } else if !ignoreNotFound {
                     throw Failure.notFound(kind, name)
@@ -181,6 +185,9 @@ extension Failure {
 
 /// Resources as people write them.
 private enum ResourceDocuments {
+    /// As `get` and `delete` are usually given them.
+    static var kindNames: [String] { ManagedResource.Kind.allCases.map { $0.rawValue.lowercased() + "s" } }
+
     static func kind(_ name: String) throws -> ManagedResource.Kind {
         guard let kind = ManagedResource.Kind(name: name) else {
             let known = ManagedResource.Kind.allCases.map(\.rawValue).joined(separator: ", ")

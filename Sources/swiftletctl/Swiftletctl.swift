@@ -107,6 +107,12 @@ extension Failure {
 
 /// Text on the standard streams.
 enum Output {
+    /// Whether stdout is a terminal that shows colours, and its user wants them (https://no-color.org).
+    static var isColoured: Bool {
+        func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+        return isatty(STDOUT_FILENO) == 1 && variable("NO_COLOR").isEmpty && variable("TERM") != "dumb"
+    }
+
     /// Prints text that ends with its own newline, or adds one. Throws ``Failure`` when stdout takes no more, as a full
     /// disk or a reader that went away.
     static func print(_ text: String) {

@@ -1,13 +1,50 @@
 import ArgumentParser
+import ClusterClient
+import IPAM
+import Reports
 import Version
 
-struct VersionCommand: ParsableCommand {
+struct VersionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "version",
-        abstract: "Print the version of swiftletctl."
+        abstract: "Print the version of swiftletctl, and of the cluster.",
+        discussion: """
+            The cluster's version and type are those in its ClusterInformation, which Calico writes; where nobody has, \
+            they are unknown. When the store cannot be reached, what is known is printed all the same, and the exit \
+            status is 5.
+
+            EXAMPLES
+              swiftletctl version
+              swiftletctl version --client -o json
+            """
     )
 
-    func run() {
-        Output.print("swiftletctl \(swiftletVersion)")
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    @Flag(help: "Only the version of swiftletctl; no store is asked.")
+    var client = false
+
+    @Option(name: [.customShort("o"), .long], help: "How to print: text or json.")
+    var output = Format.text
+
+    func run() async throws {
+        guard !client else { return print(nil) }
+        do {
+            let store = try Store.open()
+            try await Failure.translating {
+                let record = try await store.get(ClusterInformation.recordKey("default"))
+                print(.some(try record.map { try ClusterInformation($0) }))
+            }
+        } catch {
+            print(nil)
+            throw error
+        }
+    }
+
+    private func print(_ cluster: ClusterInformation??) {
+        let report = VersionReport(client: swiftletVersion, cluster: cluster)
+        Output.print(output == .json ? report.json() : report.text)
     }
 }

@@ -64,23 +64,23 @@ import Testing
         #expect(found.unreadable.map(\.key) == [.block(CIDR("10.80.0.64/29")!)])
         #expect(found.problemCount == 7)
 
-        let allocator = fixture.allocator()
-        #expect(try await allocator.mend(block: block.cidr))
-        #expect(try await !allocator.mend(block: block.cidr))
-        try await allocator.restore(handle: "handleless", of: [block.cidr])
+        let administration = fixture.administration
+        #expect(try await administration.mend(block: block.cidr))
+        #expect(try await !administration.mend(block: block.cidr))
+        try await administration.restore(handle: "handleless", of: [block.cidr])
         let leaks = found.leaks.map {
             ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
         }
-        #expect(try await allocator.release(leaks: leaks).done == 1)
-        #expect(try await allocator.release(leaks: leaks).skipped == 1)
-        #expect(try await allocator.delete(handles: found.leakedHandles).done == 1)
-        #expect(try await allocator.delete(handles: found.leakedHandles).skipped == 1)
+        #expect(try await administration.release(leaks: leaks).done == 1)
+        #expect(try await administration.release(leaks: leaks).skipped == 1)
+        #expect(try await administration.delete(handles: found.leakedHandles).done == 1)
+        #expect(try await administration.delete(handles: found.leakedHandles).skipped == 1)
         let after = try await check(fixture)
         // What only a person can settle is left: two addresses that nobody assigned, and a record of another make.
         #expect(after.problemCount == 3)
         #expect(Set(after.allocations.map(\.address)) == [used, handleless])
         // The DEL of the container finds the address again.
-        #expect(try await allocator.release(handle: "handleless") == [handleless])
+        #expect(try await fixture.allocator().release(handle: "handleless") == [handleless])
     }
 
     /// An ADD has the address before its endpoint is recorded; Calico's time stamps and ours are both understood.
@@ -104,7 +104,7 @@ import Testing
         }
         try await fixture.allocator().release(handle: "old")
         _ = try await fixture.allocator().assign(request("new", ipv4: 0) { $0.requested = [address] })
-        #expect(try await fixture.allocator().release(leaks: leaks).skipped == 1)
+        #expect(try await fixture.administration.release(leaks: leaks).skipped == 1)
         #expect(try await fixture.allocator().addresses(ofHandle: "new").map(\.address) == [address])
     }
 

@@ -40,15 +40,19 @@ import Testing
     ])
     func whatIsShownCanBeApplied(_ kind: String, _ name: String, _ spec: String) async throws {
         let fixture = Fixture(MemoryDatastore())
-        let allocator = fixture.allocator()
+        let administration = fixture.administration
         let resource = try resource(kind, name, spec)
-        #expect(try await allocator.apply(resource) == .created)
-        let stored = try #require(try await allocator.resources(resource.kind, named: name).first)
-        #expect(try await allocator.apply(try ManagedResource(document: stored.document)) == .unchanged)
-        #expect(try await allocator.resources(resource.kind) == [stored])
-        await #expect(throws: IPAMError.self) { try await allocator.create(resource) }
-        #expect(try await allocator.delete(resource.kind, named: name))
-        #expect(try await !allocator.delete(resource.kind, named: name))
+        #expect(try await administration.put(resource, existing: .replace) == .created)
+        let stored = try #require(try await administration.resources(resource.kind, named: name).first)
+        #expect(
+            try await administration.put(try ManagedResource(document: stored.document), existing: .replace)
+                == .unchanged
+        )
+        #expect(try await administration.resources(resource.kind) == [stored])
+        await #expect(throws: IPAMError.self) { try await administration.put(resource, existing: .refuse) }
+        #expect(try await administration.put(resource, existing: .keep) == .exists)
+        #expect(try await administration.delete(resource.kind, named: name))
+        #expect(try await !administration.delete(resource.kind, named: name))
     }
 
     @Test func settingsThatAreLeftOutAreTheDefaults() throws {
@@ -62,28 +66,36 @@ import Testing
 
     @Test func whatCannotBeChangedIsNot() async throws {
         let fixture = Fixture(MemoryDatastore())
-        let allocator = fixture.allocator()
-        try await allocator.create(resource("IPPool", "a", #"{"cidr":"10.80.0.0/16"}"#))
+        let administration = fixture.administration
+        try await administration.put(resource("IPPool", "a", #"{"cidr":"10.80.0.0/16"}"#), existing: .refuse)
         for spec in [#"{"cidr":"10.81.0.0/16"}"#, #"{"cidr":"10.80.0.0/16","blockSize":27}"#] {
-            await #expect(throws: IPAMError.self) { try await allocator.apply(resource("IPPool", "a", spec)) }
+            await #expect(throws: IPAMError.self) {
+                try await administration.put(resource("IPPool", "a", spec), existing: .replace)
+            }
         }
         await #expect(throws: IPAMError.self) {
-            try await allocator.apply(resource("IPPool", "b", #"{"cidr":"10.80.128.0/17"}"#))
+            try await administration.put(
+                resource("IPPool", "b", #"{"cidr":"10.80.128.0/17"}"#),
+                existing: .replace
+            )
         }
         let changed = try resource("IPPool", "a", #"{"cidr":"10.80.0.0/16","disabled":true}"#)
-        #expect(try await allocator.apply(changed) == .configured)
-        await #expect(throws: IPAMError.self) { try await allocator.assign(request("a")) }
+        #expect(try await administration.put(changed, existing: .replace) == .configured)
+        await #expect(throws: IPAMError.self) { try await fixture.allocator().assign(request("a")) }
     }
 
     /// Pods keep the addresses of a pool that is deleted, nobody gets new ones, and what they give back goes.
     @Test func aPoolThatGoesLeavesItsAddresses() async throws {
         let fixture = Fixture(MemoryDatastore())
         let allocator = fixture.allocator()
-        try await allocator.create(resource("IPPool", "a", #"{"cidr":"10.80.0.0/24","blockSize":30}"#))
+        try await fixture.administration.put(
+            resource("IPPool", "a", #"{"cidr":"10.80.0.0/24","blockSize":30}"#),
+            existing: .refuse
+        )
         for number in 0..<6 { _ = try await allocator.assign(request("h\(number)")) }
         for number in 0..<4 { try await allocator.release(handle: "h\(number)") }
         #expect(try await fixture.blocks().count == 2)
-        #expect(try await allocator.delete(.pool, named: "a"))
+        #expect(try await fixture.administration.delete(.pool, named: "a"))
         let blocks = try await fixture.blocks()
         #expect(blocks.map(\.affinity) == [nil])
         #expect(blocks.first?.inUseCount == 2)

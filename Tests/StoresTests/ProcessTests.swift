@@ -1,6 +1,8 @@
 import ClusterClient
+import EtcdStore
 import Foundation
 import IPAM
+import Logging
 import NetworkTypes
 import TestSupport
 import Testing
@@ -69,5 +71,70 @@ import Testing
             }
         }
         #expect(!expected.isEmpty)
+    }
+
+    /// 20 nodes on one etcd, each with a process that is killed again and again, while etcd itself is killed and comes
+    /// back: what was printed holds, no address has two owners, and the records are sound (B1 to B5).
+    @Test func twentyNodesOnOneEtcd() async throws {
+        let etcd = try await EtcdServer()
+        let prefix = "/twenty"
+        let store = try EtcdDatastore(
+            EtcdConfiguration(environment: ["ETCD_ENDPOINTS": etcd.endpoint]),
+            prefix: prefix,
+            logger: Logger(label: "test")
+        )
+        // Of few blocks, so that nodes have to borrow and to take over.
+        let fixture = Fixture(store, keeping: etcd)
+        try await fixture.allocator().ensurePools([
+            fixture.pool("10.0.0.0/24", name: "four", blockSize: 28),
+            fixture.pool("fd00::/120", name: "six", blockSize: 124),
+        ])
+        let program = try ChildProcess.sibling("store-worker")
+        var expected: [String: Set<String>] = [:]
+        for round in 0..<3 {
+            let processes = try (0..<20).map { index in
+                (
+                    index,
+                    try ChildProcess(
+                        program,
+                        ["churn", "etcd:\(etcd.endpoint)\(prefix)", "node-\(index)", "r\(round)p\(index)"]
+                    )
+                )
+            }
+            try await Task.sleep(for: .milliseconds(800))
+            etcd.stop()
+            try await etcd.start()
+            for (_, process) in processes {
+                try await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
+                process.kill()
+            }
+            var busy: Set<Int> = []
+            for (index, process) in processes {
+                let (lines, status) = await process.wait()
+                if !lines.isEmpty { busy.insert(index) }
+                // One that found the store away for too long has said so, and ended.
+                #expect(status == .killed(SIGKILL) || status == .exited(1))
+                for line in lines {
+                    let words = line.split(separator: " ").map(String.init)
+                    expected[words[1]] = words[0] == "+" ? Set(words[2...]) : nil
+                }
+                let last = lines.last?.split(separator: " ").map(String.init)
+                let number = last.flatMap { Int($0[1].split(separator: "-").last ?? "") } ?? -1
+                for handle in [number, (number + 1) % 7].map({ "r\(round)p\(index)-\($0)" }) { expected[handle] = nil }
+            }
+            #expect(try await fixture.problems(exact: true) == [])
+            for (handle, addresses) in expected {
+                let stored = try await fixture.allocator().addresses(ofHandle: handle)
+                #expect(Set(stored.map(\.address.description)) == addresses, "\(handle)")
+            }
+            #expect(busy.count > 5 && !expected.isEmpty, "round \(round)")
+            // Room for the next round, which the dead do not make.
+            for key in try await fixture.store.keys(.handles) {
+                if case .handle(let handle) = key { try await fixture.allocator().release(handle: handle) }
+            }
+            expected = [:]
+            #expect(try await fixture.blocks().allSatisfy(\.isEmpty))
+            #expect(try await fixture.problems(exact: true) == [])
+        }
     }
 }

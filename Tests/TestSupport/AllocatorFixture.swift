@@ -45,6 +45,10 @@ public struct Fixture: Sendable {
         Allocator(datastore: store, host: host, timeLimit: .seconds(1000), clock: clock.allocatorClock)
     }
 
+    public var administration: IPAMAdministration {
+        IPAMAdministration(datastore: store, timeLimit: .seconds(1000), clock: clock.allocatorClock)
+    }
+
     public func pool(
         _ cidr: String,
         name: String = "default",

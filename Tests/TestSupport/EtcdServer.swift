@@ -77,6 +77,8 @@ public final class EtcdServer: Sendable {
             ] + arguments
         let lifeline = Pipe()
         let output = Pipe()
+        // Other children of the test would keep etcd alive.
+        _ = fcntl(lifeline.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
         shell.standardInput = lifeline
         shell.standardOutput = output
         try shell.run()

@@ -1,16 +1,16 @@
 import ClusterClient
 import NetworkTypes
 
-extension Allocator {
-    /// What came of giving up a block.
-    public enum AffinityRelease: Hashable, Sendable {
-        case released
-        /// The block has addresses, and only an empty one was to be given up.
-        case notEmpty
-        /// The owner does not have the block.
-        case notOwned
-    }
+/// What came of giving up a block.
+public enum AffinityRelease: Hashable, Sendable {
+    case released
+    /// The block has addresses, and only an empty one was to be given up.
+    case notEmpty
+    /// The owner does not have the block.
+    case notOwned
+}
 
+extension RecordOperations {
     /// Gives up an owner's block (A6): deletes it when it is empty, else leaves it to nobody.
     ///
     /// - Parameters:

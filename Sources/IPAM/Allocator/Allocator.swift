@@ -11,12 +11,12 @@ import NetworkTypes
 /// starts over, until the time is up. On a store with transactions one assignment is one commit: handle, block and
 /// affinity change together or not at all. Without, they are written in an order in which a crash at any step leaves
 /// a state that the next operation completes (A8, P10).
-public struct Allocator: Sendable {
-    let datastore: any Datastore
+public struct Allocator: RecordOperations {
+    public let datastore: any Datastore
     /// The node's name.
     public let host: String
-    let timeLimit: Duration
-    let clock: AllocatorClock
+    public let timeLimit: Duration
+    public let clock: AllocatorClock
 
     var owner: BlockOwner { .host(host) }
 

@@ -14,7 +14,7 @@ enum AttemptError: Error {
     }
 }
 
-extension Allocator {
+extension RecordOperations {
     /// Attempts an operation until it succeeds, fails for good, or the time is up (U5, U6).
     ///
     /// The pauses double, and a random part of each is left out so that rivals fall out of step. After an attempt that

@@ -136,5 +136,5 @@ extension Allocator {
     }
 
     /// A host that has just claimed a block is about to use it.
-    private static let reclaimAge = Duration.seconds(60)
+    static let reclaimAge = Duration.seconds(60)
 }

@@ -50,17 +50,6 @@ extension Allocator {
         }
     }
 
-    /// The pools in the order of their names, in which allocation tries them.
-    static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
-        var pools: [IPPool] = []
-        for record in records {
-            let pool = try IPPool(record)
-            if let problem = pool.shapeProblem { throw .inconsistent("\(record.key): \(problem)") }
-            pools.append(pool)
-        }
-        return pools.sorted { $0.name < $1.name }
-    }
-
     /// The pools that may serve a request (P2 to P5). Throws when there are none, with the reason.
     func candidatePools(
         _ request: AssignmentRequest,
@@ -80,10 +69,12 @@ extension Allocator {
             let labels = try await nodeLabels(neededFor: enabled)
             candidates = try deciding { () throws(IPAMError) in
                 var matching: [IPPool] = []
-                for pool in enabled where pool.spec.assignmentMode == .automatic {
-                    let matchesNode = try Self.matches(pool.spec.nodeSelector, labels, pool)
-                    let matchesNamespace = try Self.matches(pool.spec.namespaceSelector, request.namespaceLabels, pool)
-                    if matchesNode, matchesNamespace { matching.append(pool) }
+                for pool in enabled {
+                    let refusals = try pool.selectionRefusals(
+                        nodeLabels: labels,
+                        namespaceLabels: request.namespaceLabels
+                    )
+                    if refusals.isEmpty { matching.append(pool) }
                 }
                 return matching
             }
@@ -91,7 +82,7 @@ extension Allocator {
                 throw .failed(.noPool("no configured \(family) pools for node \(host)"))
             }
         }
-        candidates = candidates.filter { $0.spec.allowedUses.contains(request.use) }
+        candidates = candidates.filter { $0.useRefusal(request.use) == nil }
         guard !candidates.isEmpty else {
             throw .failed(.noPool("no qualified \(family) pool: none allows use \(request.use.rawValue)"))
         }
@@ -103,6 +94,19 @@ extension Allocator {
         guard pools.contains(where: { (try? Selector($0.spec.nodeSelector)) != .all }) else { return [:] }
         guard let record = try await read([.record(NodeResource.recordKey(host))]).first?.first else { return [:] }
         return try deciding { () throws(IPAMError) in try NodeResource(record).labels }
+    }
+}
+
+extension RecordOperations {
+    /// The pools in the order of their names, in which allocation tries them.
+    static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
+        var pools: [IPPool] = []
+        for record in records {
+            let pool = try IPPool(record)
+            if let problem = pool.shapeProblem { throw .inconsistent("\(record.key): \(problem)") }
+            pools.append(pool)
+        }
+        return pools.sorted { $0.name < $1.name }
     }
 
     static func matches(_ selector: String, _ labels: [String: String], _ pool: IPPool) throws(IPAMError) -> Bool {

@@ -58,7 +58,9 @@ extension Allocator {
         }
         return missing
     }
+}
 
+extension RecordOperations {
     static func requireApart(_ pool: IPPool, _ other: IPPool) throws(IPAMError) {
         guard pool.name != other.name else { throw .invalidPool(name: pool.name, "it is configured twice") }
         guard !pool.cidr.overlaps(other.cidr) else {

@@ -8,7 +8,7 @@ public struct ReleaseResult: Hashable, Sendable {
     public var unallocated: [IPAddress] = []
 }
 
-extension Allocator {
+extension RecordOperations {
     /// Takes back addresses one by one, as long as they still are what the options say (R1, R2).
     ///
     /// Throws ``IPAMError/staleRelease(_:_:)`` when one has another handle or sequence number; then nothing of its

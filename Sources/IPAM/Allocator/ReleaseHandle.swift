@@ -103,7 +103,9 @@ extension Allocator {
             )
         }
     }
+}
 
+extension RecordOperations {
     /// Commits, and calls `done` when the changes happened or may have happened.
     func commitRelease(_ changes: [RecordChange], _ done: () -> Void) async throws(AttemptError) {
         do throws(AttemptError) {

@@ -26,6 +26,8 @@ public struct ConsistencyCheck: Sendable {
         case tunnel(node: String)
         /// A Service has it, which IPAM's records do not tell more of.
         case loadBalancer
+        /// Set aside on a node with Windows, where each block loses its first three and its last address.
+        case windowsReserved
         /// Assigned so short a time ago that its endpoint may be about to be recorded.
         case recent
         case coolingDown
@@ -155,8 +157,10 @@ extension ConsistencyCheck.Allocation {
             records.nodes.contains(node)
         {
             use = .tunnel(node: node)
-        } else if block.affinity == .virtual("load-balancer") || attribute.handle == "windows-reserved-ipam-handle" {
+        } else if block.affinity == .virtual("load-balancer") {
             use = .loadBalancer
+        } else if attribute.handle?.lowercased() == "windows-reserved-ipam-handle" {
+            use = .windowsReserved
         } else if let since = attribute.secondary["timestamp"].flatMap(Timestamp.init(attribute:)),
             now - since < ConsistencyCheck.gracePeriod
         {

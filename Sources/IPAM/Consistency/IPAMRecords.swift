@@ -25,6 +25,8 @@ public struct IPAMRecords: Sendable {
     let endpoints: [IPAddress: String]
     let endpointCount: Int
     let nodes: Set<String>
+    /// The defaults where none are written; `nil` when they cannot be read.
+    let configuration: IPAMConfiguration?
     let information: ClusterInformation?
     let informationRevision: Revision?
     let unreadable: [Unreadable]
@@ -33,7 +35,9 @@ public struct IPAMRecords: Sendable {
         // Blocks before endpoints: an ADD that ends in between is then seen with its endpoint, or not at all. Handles
         // last, as they are written with or before their blocks.
         let kinds: [ResourceKind] = [.ipPools, .nodes, .clusterInformations]
-        let settings = try await datastore.read(kinds.map { .collection(.resources($0)) })
+        let settings = try await datastore.read(
+            kinds.map { .collection(.resources($0)) } + [.record(IPAMConfiguration.recordKey)]
+        )
         let blocks = try await datastore.read([.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))])
         let handles = try await datastore.list(.handles)
         let endpoints = try await datastore.list(.resources(.workloadEndpoints))
@@ -42,6 +46,16 @@ public struct IPAMRecords: Sendable {
 
     /// The endpoint that has an address; `nil` when none is recorded.
     public func owner(of address: IPAddress) -> String? { endpoints[address] }
+
+    /// Whether an endpoint cannot be read, so that an address of which nothing is known may be in use.
+    var hidesEndpoints: Bool {
+        unreadable.contains { if case .resource(.workloadEndpoints, _, _) = $0.key { true } else { false } }
+    }
+
+    /// Whether a block cannot be read, so that a handle of which nothing is known may have addresses.
+    var hidesBlocks: Bool {
+        unreadable.contains { if case .block = $0.key { true } else { false } }
+    }
 
     init(settings: [[Record]], blocks: [Record], handles: [Record], endpoints: [Record]) {
         var unreadable: [Unreadable] = []
@@ -67,6 +81,10 @@ public struct IPAMRecords: Sendable {
                 try ClusterInformation(record)
             }.first
         informationRevision = informationRecord?.revision
+        configuration =
+            settings[3].isEmpty
+            ? IPAMConfiguration()
+            : readable(settings[3]) { (record) throws(IPAMError) in try IPAMConfiguration(record) }.first
         self.blocks = readable(blocks) { (record) throws(IPAMError) in try Block(record) }.sorted { $0.cidr < $1.cidr }
         let indexed = readable(handles) { (record) throws(IPAMError) -> (String, IndexedHandle)? in
             guard case .handle(let id) = record.key else { return nil }
@@ -87,11 +105,16 @@ public struct IPAMRecords: Sendable {
 }
 
 /// As much of a WorkloadEndpoint as says which addresses are in use, and by whom.
-struct EndpointAddresses {
-    let owner: String
-    let addresses: [IPAddress]
+public struct EndpointAddresses: Hashable, Sendable {
+    /// `NAMESPACE/POD on NODE`, for people.
+    public let owner: String
+    public let namespace: String
+    /// The pod, or what else the endpoint is of.
+    public let workload: String
+    public let node: String?
+    public let addresses: [IPAddress]
 
-    init(_ record: Record) throws(IPAMError) {
+    public init(_ record: Record) throws(IPAMError) {
         guard case .resource(_, let namespace, let name) = record.key else {
             throw .inconsistent("\(record.key) is no endpoint")
         }
@@ -123,6 +146,9 @@ struct EndpointAddresses {
             throw .inconsistent("\(record.key): \(error)")
         }
         self.addresses = addresses
+        self.namespace = namespace
+        self.workload = workload ?? name
+        self.node = node
         owner = "\(namespace)/\(workload ?? name)" + (node.map { " on \($0)" } ?? "")
     }
 }

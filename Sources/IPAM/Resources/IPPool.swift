@@ -74,10 +74,7 @@ public struct IPPool: Resource {
     public var family: IPFamily { spec.cidr.family }
 
     /// Whether new addresses may be assigned from it at all (P2).
-    public var isEnabled: Bool {
-        !spec.isDisabled && metadata.deletionTimestamp == nil
-            && !conditions.contains { $0.type == "Allocatable" && $0.status == "False" }
-    }
+    public var isEnabled: Bool { stateRefusals.isEmpty }
 
     /// How many blocks the pool is cut into; 0 when the blocks would be larger than the pool, 2^64 or more as 2^64 - 1.
     public var blockCount: UInt64 {

@@ -13,7 +13,7 @@ public struct CleanupCount: Hashable, Sendable {
     public init() {}
 }
 
-extension Allocator {
+extension IPAMAdministration {
     /// Releases addresses that have leaked, each only if it is still the assignment that was looked at (G5).
     public func release(
         leaks: [ReleaseOptions],

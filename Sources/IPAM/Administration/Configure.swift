@@ -1,6 +1,6 @@
 import ClusterClient
 
-extension Allocator {
+extension IPAMAdministration {
     /// Changes the settings of IPAM for the whole cluster, and writes them for the first time where there are none.
     ///
     /// - Throws: ``IPAMError/invalidRequest(_:)`` for settings that cannot be together (1.6); nothing is changed then.

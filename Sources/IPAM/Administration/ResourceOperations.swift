@@ -3,9 +3,21 @@ import FoundationEssentials
 import KubernetesAPI
 import NetworkTypes
 
-extension Allocator {
-    public enum ApplyOutcome: String, Hashable, Sendable {
+extension IPAMAdministration {
+    /// What to do about a resource that exists already.
+    public enum Existing: Hashable, Sendable {
+        /// It is an error.
+        case refuse
+        /// Make it say the same.
+        case replace
+        /// Leave it as it is.
+        case keep
+    }
+
+    public enum PutOutcome: String, Hashable, Sendable {
         case created, configured, unchanged
+        /// It exists, and was to be kept as it is.
+        case exists = "exists already"
     }
 
     /// The resources of a kind by name, or the one with a name.
@@ -29,25 +41,20 @@ extension Allocator {
         }
     }
 
-    /// Creates a resource; one that exists already is an error.
-    public func create(_ resource: ManagedResource) async throws(IPAMError) {
-        _ = try await put(resource, mayReplace: false)
-    }
-
-    /// Creates a resource, or makes the one that exists say the same.
-    public func apply(_ resource: ManagedResource) async throws(IPAMError) -> ApplyOutcome {
-        try await put(resource, mayReplace: true)
-    }
-
-    private func put(_ resource: ManagedResource, mayReplace: Bool) async throws(IPAMError) -> ApplyOutcome {
+    /// Creates a resource, or does with the one that exists what is wanted.
+    @discardableResult
+    public func put(_ resource: ManagedResource, existing: Existing) async throws(IPAMError) -> PutOutcome {
         try await attempting { () async throws(AttemptError) in
             let answers = try await read([
                 .record(resource.key), .collection(.resources(.ipPools)),
                 .record(ClusterInformation.recordKey("default")),
             ])
             if let record = answers[0].first {
-                guard mayReplace else {
+                switch existing {
+                case .refuse:
                     throw .failed(.invalidRequest("\(resource.kind.rawValue) \(resource.name) exists already"))
+                case .keep: return .exists
+                case .replace: break
                 }
                 let change = try deciding { () throws(IPAMError) in
                     try Self.update(record, resource, clock.now())

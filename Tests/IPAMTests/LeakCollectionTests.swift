@@ -1,0 +1,176 @@
+import ClusterClient
+import Foundation
+import KubernetesAPI
+import NetworkTypes
+import TestSupport
+import Testing
+
+@testable import IPAM
+
+/// Leak collection (2.13): what is confirmed when, and what never is.
+@Suite struct LeakCollectionTests {
+    private let fixture = Fixture(MemoryDatastore())
+    private var start: ContinuousClock.Instant { fixture.clock.allocatorClock.uptime() }
+
+    private func observe(_ collection: inout LeakCollection, after duration: Duration) async throws -> CollectionPlan {
+        collection.observe(
+            try await IPAMRecords.read(from: fixture.store),
+            now: fixture.clock.now,
+            uptime: start + duration
+        )
+    }
+
+    private func putEndpoint(_ pod: String, _ addresses: [IPAddress]) async throws {
+        let networks = addresses.map { "\"\($0.hostPrefix)\"" }.joined(separator: ",")
+        try await fixture.put(
+            .resource(.workloadEndpoints, namespace: "default", name: "node--a-k8s-\(pod)-eth0"),
+            Data(#"{"metadata":{"name":"x"},"spec":{"pod":"\#(pod)","node":"node-a","ipNetworks":[\#(networks)]}}"#.utf8)
+        )
+    }
+
+    /// G4: the first look makes candidates, a later one confirms what has not changed; G5: collecting looks once more.
+    @Test func aLeakIsConfirmedAfterTheGracePeriod() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        let used = try await fixture.allocator().assign(request("used"))[0].address
+        let leaked = try await fixture.allocator().assign(request("leaked"))[0].address
+        let late = try await fixture.allocator().assign(request("late"))[0].address
+        try await putEndpoint("used", [used])
+        var collection = LeakCollection(grace: .seconds(60), knowsAllNodes: false)
+
+        let first = try await observe(&collection, after: .zero)
+        #expect(first.leaks.map(\.allocation.address) == [leaked, late])
+        #expect(first.leaks.allSatisfy { $0.standing == .candidate(.zero) } && first.hasCandidates)
+        #expect(try await fixture.administration.collect(first) == CollectionOutcome())
+        let early = try await observe(&collection, after: .seconds(59))
+        #expect(early.leaks.allSatisfy { $0.standing == .candidate(.seconds(59)) })
+        // Released and assigned again meanwhile: it is another assignment, whose time begins anew.
+        try await fixture.allocator().release(handle: "leaked")
+        _ = try await fixture.allocator().assign(request("leaked") { $0.requested = [leaked]; $0.ipv4 = 0 })
+        let confirmed = try await observe(&collection, after: .seconds(60))
+        #expect(confirmed.leaks.map(\.standing) == [.candidate(.zero), .confirmed])
+        // Its endpoint is recorded before it is collected.
+        try await putEndpoint("late", [late])
+        let spared = try await fixture.administration.collect(confirmed)
+        #expect(spared.addresses.isEmpty && spared.skipped == 1)
+
+        let last = try await observe(&collection, after: .seconds(120))
+        #expect(last.leaks.map(\.allocation.address) == [leaked])
+        #expect(try await fixture.administration.collect(last).addresses == [leaked])
+        #expect(try await fixture.administration.collect(last).skipped == 1)
+        #expect(try await fixture.store.get(.handle("leaked")) == nil)
+        #expect(try await !observe(&collection, after: .seconds(180)).hasCandidates)
+        #expect(try await fixture.problems(exact: true) == [])
+    }
+
+    /// G5: a container keeps all its addresses while one of them is in use.
+    @Test func theAddressesOfAContainerGoTogether() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        let first = try await fixture.allocator().assign(request("a", "eth0"))[0].address
+        _ = try await fixture.allocator().assign(request("a", "net1"))
+        try await putEndpoint("a", [first])
+        var collection = LeakCollection(grace: .seconds(1), knowsAllNodes: false)
+        _ = try await observe(&collection, after: .zero)
+        #expect(try await observe(&collection, after: .seconds(9)).leaks.isEmpty)
+        let key = RecordKey.resource(.workloadEndpoints, namespace: "default", name: "node--a-k8s-a-eth0")
+        let record = try #require(try await fixture.store.get(key))
+        _ = try await fixture.store.commit([.delete(key, record.revision)])
+        _ = try await observe(&collection, after: .seconds(10))
+        #expect(try await observe(&collection, after: .seconds(20)).leaks.map(\.standing) == [.confirmed, .confirmed])
+    }
+
+    /// G2, G3: tunnels, Services, what is set aside, and what nobody can judge.
+    @Test func whatCannotBeJudgedIsLeftAlone() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        for (handle, attributes) in [
+            ("tunnel", ["type": "vxlanTunnelAddress", "node": "node-a"]), ("unknown", ["note": "by hand"]), ("none", [:]),
+            ("Windows-Reserved-IPAM-Handle", ["note": "windows host rsvd"]),
+        ] {
+            _ = try await fixture.allocator().assign(request(handle) { $0.attributes = attributes })
+        }
+        var collection = LeakCollection(grace: .seconds(1), knowsAllNodes: false)
+        _ = try await observe(&collection, after: .zero)
+        #expect(try await observe(&collection, after: .seconds(9)).leaks.isEmpty)
+    }
+
+    /// An endpoint that cannot be read may be the one that has the address.
+    @Test func withAnUnreadableEndpointNothingHasLeaked() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        _ = try await fixture.allocator().assign(request("a"))
+        var collection = LeakCollection(grace: .seconds(1), knowsAllNodes: false)
+        _ = try await observe(&collection, after: .zero)
+        let plan = try await observe(&collection, after: .seconds(9))
+        #expect(plan.leaks.map(\.standing) == [.confirmed])
+        try await fixture.put(.resource(.workloadEndpoints, namespace: "x", name: "y"), Data("{".utf8))
+        #expect(try await observe(&collection, after: .seconds(18)).leaks.isEmpty)
+        #expect(try await fixture.administration.collect(plan).addresses.isEmpty)
+    }
+
+    /// G6: what belongs to a node that does not exist goes at once, where all nodes are known.
+    @Test(arguments: [true, false]) func aNodeThatIsGoneKeepsNothing(_ knowsAllNodes: Bool) async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        try await fixture.put(NodeResource(name: "node-a", labels: [:]))
+        _ = try await fixture.allocator("node-b").assign(request("b") { $0.attributes["node"] = "node-b" })
+        let tunnel = ["type": "ipipTunnelAddress", "node": "node-b"]
+        _ = try await fixture.allocator("node-b").assign(request("tunnel-b") { $0.attributes = tunnel })
+        var collection = LeakCollection(grace: .seconds(60), knowsAllNodes: knowsAllNodes)
+        let plan = try await observe(&collection, after: .zero)
+        guard knowsAllNodes else {
+            #expect(plan.leaks.map(\.standing) == [.candidate(.zero)])
+            return
+        }
+        #expect(plan.leaks.map(\.standing) == [.confirmed, .confirmed])
+        #expect(try await fixture.administration.collect(plan).addresses.count == 2)
+        let next = try await observe(&collection, after: .seconds(30))
+        #expect(next.blocks.map(\.standing) == [.confirmed])
+        #expect(try await fixture.administration.collect(next).blocks.count == 1)
+        #expect(try await fixture.blocks().isEmpty)
+        #expect(try await fixture.store.list(.blockAffinities(.host("node-b"), .ipv4)).isEmpty)
+    }
+
+    /// G7: of the blocks of a node the last one stays, and those that are in use.
+    @Test func emptyBlocksGoButTheLast() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 30))
+        for number in 0..<12 { _ = try await fixture.allocator().assign(request("h\(number)")) }
+        let blocks = try await fixture.blocks()
+        #expect(blocks.count == 3)
+        for number in 0..<12 { try await fixture.allocator().release(handle: "h\(number)") }
+        var collection = LeakCollection(grace: .seconds(60), knowsAllNodes: false)
+        _ = try await observe(&collection, after: .zero)
+        let plan = try await observe(&collection, after: .seconds(60))
+        #expect(plan.blocks.map(\.standing) == [.confirmed, .confirmed])
+        // One of them is used again before it is collected.
+        let again = try await fixture.allocator().assign(request("again"))[0]
+        let outcome = try await fixture.administration.collect(plan)
+        #expect(outcome.blocks.count + outcome.skipped == 2)
+        #expect(!outcome.blocks.contains(again.block))
+        #expect(try await fixture.problems(exact: true) == [])
+    }
+
+    /// G8: addresses of a block that nobody uses come back when they have cooled down.
+    @Test func whatHasCooledDownIsWrittenAsFree() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        try await fixture.configure { $0.ipCooldownSeconds = 30 }
+        let address = try await fixture.allocator().assign(request("a"))[0]
+        try await fixture.allocator().release(handle: "a")
+        var collection = LeakCollection(grace: .seconds(60), knowsAllNodes: false)
+        #expect(try await observe(&collection, after: .zero).cooledDown.isEmpty)
+        fixture.clock.advance(.seconds(31))
+        let plan = try await observe(&collection, after: .zero)
+        #expect(plan.cooledDown == [address.block] && !plan.hasCandidates)
+        #expect(try await fixture.administration.collect(plan).cooledDown == [address.block])
+        #expect(try await fixture.blocks()[0].inUseCount == 0)
+        #expect(try await fixture.administration.collect(plan).cooledDown.isEmpty)
+    }
+
+    /// G9: handles that no address has, as long as nobody writes them.
+    @Test func orphanHandlesGo() async throws {
+        try await fixture.put(.handle("orphan"), Handle(blocks: [CIDR("10.80.0.0/28")!: 1]).json)
+        try await fixture.put(.handle("busy"), Handle(blocks: [CIDR("10.80.0.0/28")!: 1]).json)
+        var collection = LeakCollection(grace: .seconds(60), knowsAllNodes: false)
+        _ = try await observe(&collection, after: .zero)
+        try await fixture.put(.handle("busy"), Handle(blocks: [CIDR("10.80.0.0/28")!: 2]).json)
+        let plan = try await observe(&collection, after: .seconds(60))
+        #expect(plan.handles.map(\.standing) == [.candidate(.zero), .confirmed])
+        #expect(try await fixture.administration.collect(plan).handles == ["orphan"])
+    }
+}

@@ -1,0 +1,146 @@
+import Foundation
+import JSON
+import TestAPIServer
+import TestSupport
+import Testing
+
+/// The manifests of `cni-conf/kubernetes`, with the real kubectl.
+@Suite(.enabled(if: ClusterUnderTest.hasKubectl, "kubectl is not installed"))
+struct ManifestTests {
+    @Test func oneApplyInstallsEverything() async throws {
+        let cluster = try await ClusterUnderTest()
+        let dryRun = try await cluster.kubectl(
+            "apply",
+            "--dry-run=client",
+            "--validate=false",
+            "-f",
+            ClusterUnderTest.manifests
+        )
+        #expect(dryRun.status == 0, "\(dryRun.output) \(dryRun.errors)")
+        let applied = try await cluster.kubectl("apply", "-f", ClusterUnderTest.manifests)
+        #expect(applied.status == 0, "\(applied.output) \(applied.errors)")
+        let lines = applied.output.split(separator: "\n")
+        #expect(lines.count == dryRun.output.split(separator: "\n").count)
+        #expect(lines.allSatisfy { $0.hasSuffix(" created") }, "\(applied.output)")
+        for kind in ["daemonset.apps/swiftlet", "daemonset.apps/swiftlet-proxy", "job.batch/swiftlet-pools"] {
+            #expect(lines.contains("\(kind) created"), "\(applied.output)")
+        }
+        let again = try await cluster.kubectl("apply", "-f", ClusterUnderTest.manifests)
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(again.output.split(separator: "\n").allSatisfy { $0.hasSuffix(" unchanged") }, "\(again.output)")
+        let deleted = try await cluster.kubectl("delete", "-f", ClusterUnderTest.manifests)
+        #expect(deleted.status == 0, "\(deleted.errors)")
+        await cluster.server.stop()
+    }
+
+    /// What names something in the manifests names something that they have, or that every cluster has.
+    @Test func whatIsReferredToExists() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let accounts = try await cluster.objects("serviceaccounts")
+        let settings = try #require(try await cluster.objects("configmaps")["swiftlet"])
+        var workloads = try await cluster.objects("daemonsets")
+        workloads.merge(try await cluster.objects("jobs")) { first, _ in first }
+        #expect(workloads.count == 3)
+        for (name, workload) in workloads {
+            let template = workload["spec"]["template"]
+            for label in workload["spec"]["selector"]["matchLabels"].members {
+                #expect(template["metadata"]["labels"][label.key] == label.value, "\(name)")
+            }
+            let pod = template["spec"]
+            #expect(accounts[pod["serviceAccountName"].text] != nil, "\(name)")
+            // It is what makes the pod network, so that it cannot wait for one.
+            #expect(pod["hostNetwork"] == true, "\(name)")
+            let volumes = Set(pod["volumes"].array.map { $0["name"].text })
+            for volume in pod["volumes"].array where volume["configMap"] != .null {
+                #expect(volume["configMap"]["name"].text == "swiftlet")
+                for item in volume["configMap"]["items"].array {
+                    #expect(settings["data"][item["key"].text] != .null, "\(name) \(item)")
+                }
+            }
+            for container in pod["initContainers"].array + pod["containers"].array {
+                let mounts = Set(container["volumeMounts"].array.map { $0["name"].text })
+                #expect(mounts.isSubset(of: volumes), "\(name)")
+                let program = URL(fileURLWithPath: container["command"].array[0].text).lastPathComponent
+                #expect(["install-cni", "swiftletctl", "swiftlet-proxy"].contains(program))
+                #expect(container["image"] == "swiftlet:latest")
+            }
+        }
+        // Both containers of a node are given the same, but for --watch.
+        let node = try #require(workloads["swiftlet"])["spec"]["template"]["spec"]
+        #expect(node["initContainers"].array[0]["args"] == node["containers"].array[0]["args"])
+        #expect(node["containers"].array[0]["command"].array.last == "--watch")
+        await cluster.server.stop()
+    }
+
+    /// The node's container, as its manifest has it, on a host that is a directory: what it installs is a configuration
+    /// that the plugin takes.
+    @Test func theContainerInstallsWhatTheSettingsSay() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let root = cluster.directory.path + "/host"
+        let settings = try #require(try await cluster.objects("configmaps")["swiftlet"])
+        let node = try #require(try await cluster.objects("daemonsets")["swiftlet"])
+        let container = node["spec"]["template"]["spec"]["initContainers"].array[0]
+        let mounts = [
+            "/host": root, "/etc/swiftlet": cluster.directory.path + "/settings",
+            "/var/run/secrets/swiftlet": cluster.directory.path + "/account",
+            "/usr/local/bin/swiftlet": try ChildProcess.sibling("swiftlet"),
+        ]
+        for path in [root, cluster.directory.path + "/settings", cluster.directory.path + "/account"] {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        }
+        func put(_ path: String, _ text: String) throws {
+            try text.write(toFile: cluster.directory.path + path, atomically: true, encoding: .utf8)
+        }
+        try put("/settings/10-swiftlet.conflist", settings["data"]["10-swiftlet.conflist"].text)
+        try put("/account/token", "plugin-token")
+        try put("/account/ca.crt", cluster.server.certificateAuthorityPEM)
+        let arguments = container["args"].array.map { argument in
+            var text = argument.text.replacingOccurrences(of: "$(NODE_NAME)", with: "node-1")
+            for (path, real) in mounts where text.hasSuffix("=" + path) || text.contains("=" + path + "/") {
+                text = text.replacingOccurrences(of: "=" + path, with: "=" + real)
+            }
+            return text
+        }
+        let installed = try await Command.run(
+            Command.repository + "/scripts/install-cni",
+            arguments,
+            environment: [
+                "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "\(cluster.server.port)",
+            ]
+        )
+        #expect(installed.status == 0, "\(installed.output) \(installed.errors)")
+        let conflist = try JSONValue(
+            parsing: Array(Data(contentsOf: URL(fileURLWithPath: root + "/etc/cni/net.d/10-swiftlet.conflist"))).span
+        )
+        let plugin = conflist["plugins"].array[0]
+        #expect(plugin["nodename"] == "node-1")
+        // As the runtime finds it on the host.
+        #expect(plugin["kubernetes"]["kubeconfig"] == "/etc/cni/net.d/swiftlet-kubeconfig")
+
+        // The kubeconfig lets the plugin's account in, and no more than its role allows.
+        _ = try await cluster.admit("swiftlet", token: "plugin-token")
+        let kubeconfig = root + "/etc/cni/net.d/swiftlet-kubeconfig"
+        func asPlugin(_ arguments: String...) async throws -> Command.Outcome {
+            try await Command.run(
+                "kubectl",
+                ["--cache-dir=\(cluster.directory.path)/plugin-cache", "--kubeconfig=\(kubeconfig)"] + arguments,
+                environment: ["HOME": cluster.directory.path]
+            )
+        }
+        #expect(try await asPlugin("get", "ippools.crd.projectcalico.org").status == 0)
+        let refused = try await asPlugin("get", "configmaps", "--namespace=kube-system")
+        #expect(refused.status != 0 && refused.errors.contains("cannot list resource \"configmaps\""))
+        await cluster.server.stop()
+    }
+
+    /// The other configurations of `cni-conf` are JSON of the same plugin.
+    @Test(arguments: [
+        "10-swiftlet.conflist", "10-swiftlet-etcd.conflist.example", "10-swiftlet-kubernetes.conflist.example",
+    ])
+    func everyConfigurationIsOfThePlugin(_ name: String) throws {
+        let url = URL(fileURLWithPath: Command.repository + "/cni-conf/" + name)
+        let conflist = try JSONValue(parsing: Array(Data(contentsOf: url)).span)
+        #expect(conflist["cniVersion"] == "1.0.0")
+        #expect(conflist["plugins"].array.first?["type"] == "swiftlet")
+    }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import JSON
+import Netlink
+import TestAPIServer
+import TestSupport
+import Testing
+
+/// The programs on an API server that lets them do what the manifests' roles allow: that is enough, and none of it is too
+/// much (K5).
+@Suite(.enabled(if: ClusterUnderTest.hasKubectl && isRoot, "kubectl is not installed, or this is not root"))
+struct RightsTests {
+    /// What a role allows and the scenarios here do not get to: the plugin reads Pods' namespaces only for what is
+    /// annotated there or selected by it; an event is patched when it comes again, half a minute later at the earliest.
+    private static let rare: Set<Right> = [Right("get", "namespaces"), Right("patch", "events.events.k8s.io")]
+
+    /// Compares a role with what its account did.
+    private func check(_ user: String, _ account: String, _ cluster: ClusterUnderTest) async throws {
+        let done = Set(cluster.server.requests.filter { $0.user.name == user }.compactMap(Right.init))
+        let rights = try await Right.all(of: account, cluster)
+        #expect(done.subtracting(rights).map(\.description).sorted() == [], "not allowed")
+        #expect(rights.subtracting(done).subtracting(Self.rare).map(\.description).sorted() == [], "not needed")
+    }
+
+    @Test func thePluginMayDoWhatItDoes() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let user = try await cluster.admit("swiftlet", token: "plugin-token")
+        let kubeconfig = cluster.directory.path + "/kubeconfig"
+        try cluster.server.writeKubeconfig(to: kubeconfig, .token("plugin-token"))
+        try cluster.server.put(#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1","labels":{"zone":"a"}}}"#)
+        func put(pool selector: String) throws {
+            try cluster.server.put(
+                """
+                {"apiVersion":"crd.projectcalico.org/v1","kind":"IPPool","metadata":{"name":"default"},
+                 "spec":{"cidr":"10.80.0.0/24","blockSize":28,"nodeSelector":"\(selector)"}}
+                """
+            )
+        }
+        try put(pool: "has(zone)")
+        let host = try NetworkNamespace.makeHost()
+        let relay = try LoopbackRelay(port: UInt16(cluster.server.port), in: host)
+        let pod = try NetworkNamespace.makeContainer()
+        for name in ["web", "api"] {
+            try cluster.server.put(
+                """
+                {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"\(name)"},
+                 "spec":{"nodeName":"node-1","containers":[{"name":"c","image":"i"}]}}
+                """
+            )
+        }
+        func call(_ command: String, _ name: String, extra: String = "") async throws -> Command.Outcome {
+            let configuration = """
+                {"cniVersion":"1.1.0","name":"swiftlet","type":"swiftlet","datastore_type":"kubernetes","nodename":"node-1",
+                 "data_dir":"\(cluster.directory.path)/data","kubernetes":{"kubeconfig":"\(kubeconfig)"},
+                 "ipam":{"type":"swiftlet-ipam","assign_ipv4":"true"}\(extra)}
+                """
+            let outcome = try await Command.run(
+                "nsenter",
+                ["--net=\(host.descriptorPath)", ChildProcess.sibling("swiftlet")],
+                environment: [
+                    "CNI_COMMAND": command, "CNI_CONTAINERID": name, "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin",
+                    "CNI_NETNS": pod.descriptorPath,
+                    "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=\(name)",
+                ],
+                input: configuration
+            )
+            #expect(outcome.status == 0, "\(command) \(name): \(outcome.output) \(outcome.errors)")
+            return outcome
+        }
+        _ = try await call("STATUS", "")
+        let added = try await call("ADD", "web")
+        _ = try await call("ADD", "web")
+        _ = try await call("CHECK", "web", extra: #","prevResult":\#(added.output)"#)
+        _ = try await call("DEL", "web")
+        _ = try await call("ADD", "api")
+        // The node loses its pool: with the last address its block goes.
+        try put(pool: "has(elsewhere)")
+        _ = try await call("GC", "", extra: #","cni.dev/valid-attachments":[]"#)
+        try await check(user, "swiftlet", cluster)
+        withExtendedLifetime(relay) {}
+        await cluster.server.stop()
+    }
+
+    /// The job that makes the first pools, with the command of its manifest; a second time it changes nothing.
+    @Test func theJobMayMakePools() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let user = try await cluster.admit("swiftlet-pools", token: "pools-token")
+        let kubeconfig = cluster.directory.path + "/kubeconfig"
+        try cluster.server.writeKubeconfig(to: kubeconfig, .token("pools-token"))
+        let settings = try #require(try await cluster.objects("configmaps")["swiftlet"])
+        let pools = cluster.directory.path + "/pools.yaml"
+        try settings["data"]["pools.yaml"].text.write(toFile: pools, atomically: true, encoding: .utf8)
+        let job = try #require(try await cluster.objects("jobs")["swiftlet-pools"])
+        let command = job["spec"]["template"]["spec"]["containers"].array[0]["command"].array.map(\.text)
+        func run() async throws -> Command.Outcome {
+            try await Command.run(
+                ChildProcess.sibling("swiftletctl"),
+                command.dropFirst().map { $0 == "/etc/swiftlet/pools.yaml" ? pools : $0 },
+                environment: ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": kubeconfig]
+            )
+        }
+        #expect(try await run().output == "ippool/default-ipv4 created\n")
+        #expect(try await run().output == "ippool/default-ipv4 exists already\n")
+        // Where the cluster has been used before, another pool meets its record.
+        try settings["data"]["pools.yaml"].text.replacing("default-ipv4", with: "second")
+            .replacing("10.80.0.0/16", with: "10.81.0.0/16").write(toFile: pools, atomically: true, encoding: .utf8)
+        #expect(try await run().output == "ippool/second created\n")
+        try await check(user, "swiftlet-pools", cluster)
+        await cluster.server.stop()
+    }
+
+    @Test func theProxyMayDoWhatItDoes() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let user = try await cluster.admit("swiftlet-proxy", token: "proxy-token")
+        let kubeconfig = cluster.directory.path + "/kubeconfig"
+        try cluster.server.writeKubeconfig(to: kubeconfig, .token("proxy-token"))
+        try cluster.server.put(
+            """
+            {"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1"},
+             "status":{"addresses":[{"type":"InternalIP","address":"192.0.2.1"}]}}
+            """
+        )
+        // Where a streaming list is not served, pages are listed, and then watched.
+        cluster.server.addFault(FaultRule(.status(422), query: "sendInitialEvents=true", count: nil))
+        let settings = try #require(try await cluster.objects("configmaps")["swiftlet"])
+        let configuration = cluster.directory.path + "/proxy.yaml"
+        // In the Pod the service account's credentials are where they always are.
+        let connection = "clientConnection:\n  kubeconfig: \(kubeconfig)\n"
+        try (settings["data"]["proxy.yaml"].text + connection).write(
+            toFile: configuration,
+            atomically: true,
+            encoding: .utf8
+        )
+        let host = try NetworkNamespace.makeHost()
+        let relay = try LoopbackRelay(port: UInt16(cluster.server.port), in: host)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
+        process.arguments = try [
+            "--net=\(host.descriptorPath)", ChildProcess.sibling("swiftlet-proxy"), "--config=\(configuration)",
+            "--hostname-override=node-1", "--snapshot=", "--socket=",
+        ]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try await Command.start(process)
+        defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+        let started = try await eventually {
+            let done = Set(cluster.server.requests.filter { $0.user.name == user }.compactMap(Right.init))
+            return done.contains(Right("create", "events.events.k8s.io"))
+                && ["list", "watch"].allSatisfy { verb in done.filter { $0.verb == verb }.count >= 4 }
+        }
+        #expect(started)
+        process.terminate()
+        #expect(try await eventually { !process.isRunning })
+        try await check(user, "swiftlet-proxy", cluster)
+        withExtendedLifetime(relay) {}
+        await cluster.server.stop()
+    }
+}
