@@ -69,13 +69,13 @@ public enum LocalNode {
     /// The families that the kernel has switched on: IPv4 always, IPv6 unless it is missing or disabled (1.4).
     public static var families: Set<IPFamily> {
         guard access("/proc/net/if_inet6", F_OK) == 0 else { return [.ipv4] }
-        return read("/proc/sys/net/ipv6/conf/all/disable_ipv6").first == UInt8(ascii: "1") ? [.ipv4] : [.ipv4, .ipv6]
+        return text(of: "/proc/sys/net/ipv6/conf/all/disable_ipv6").hasPrefix("1") ? [.ipv4] : [.ipv4, .ipv6]
     }
 
     /// Whether this process may change the rules of its network namespace: CAP_NET_ADMIN is effective.
     public static var mayAdministerNetwork: Bool {
         let capability: UInt64 = 12  // CAP_NET_ADMIN
-        for line in String(decoding: read("/proc/self/status"), as: UTF8.self).split(separator: "\n")
+        for line in text(of: "/proc/self/status").split(separator: "\n")
         where line.hasPrefix("CapEff:") {
             guard let mask = UInt64(line.dropFirst(7).drop(while: \.isWhitespace), radix: 16) else { break }
             return mask & (1 << capability) != 0
@@ -85,8 +85,7 @@ public enum LocalNode {
 
     /// The processors of the machine that are switched on, whether this process may use them or not; at least 1.
     public static var processorCount: Int {
-        let online = String(decoding: read("/sys/devices/system/cpu/online"), as: UTF8.self)
-        return count(processors: online) ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        count(processors: text(of: "/sys/devices/system/cpu/online")) ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     }
 
     /// How many processors a list names, as `0-3,8`; `nil` when it is none.
@@ -102,7 +101,7 @@ public enum LocalNode {
         return count > 0 ? count : nil
     }
 
-    /// The whole of a file of /proc; empty when there is none.
+    /// The whole of a file of /proc or /sys; empty when there is none.
     static func text(of path: String) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
@@ -116,15 +115,5 @@ public enum LocalNode {
             bytes += buffer[..<count]
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// The beginning of a small file of /proc or /sys; empty when there is none.
-    private static func read(_ path: String) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
-        defer { close(descriptor) }
-        var buffer = [UInt8](repeating: 0, count: 8192)
-        let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-        return Array(buffer.prefix(max(0, count)))
     }
 }

@@ -11,7 +11,7 @@
 
 import ClusterClient
 import EtcdStore
-import FoundationEssentials
+import Foundation
 import Glibc
 import IPAM
 import Logging
@@ -31,6 +31,16 @@ func fail(_ problem: String) -> Never {
     exit(1)
 }
 
+/// Ends with the process that started it: some commands go on until they are killed.
+func endWithParent() {
+    let parent = getppid()
+    Thread.detachNewThread {
+        while getppid() == parent { usleep(200_000) }
+        exit(1)
+    }
+}
+
+endWithParent()
 let arguments = CommandLine.arguments.dropFirst()
 guard arguments.count >= 3 else { fail("usage") }
 let directory = arguments[2]

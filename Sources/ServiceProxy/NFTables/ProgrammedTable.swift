@@ -35,10 +35,13 @@ struct ProgrammedTable: Sendable {
 
     // MARK: Start
 
-    /// What ``start(with:)`` found, how many things it wrote, who was refused, and what was there without being wanted.
-    typealias Start = (
-        finding: BackendStart.Finding, changes: Int, refused: [RefusedFrontend], removed: Set<Frontend.Key>
-    )
+    /// What ``start(with:)`` found and did; as ``BackendStart``, of one family.
+    struct Start {
+        let finding: BackendStart.Finding
+        var changes = 0
+        var refused: [RefusedFrontend] = []
+        var removed: Set<Frontend.Key> = []
+    }
 
     mutating func start(with frontends: [Frontend]) throws -> Start {
         state = ServiceTableState()
@@ -48,13 +51,14 @@ struct ProgrammedTable: Sendable {
             table.addStructure(to: &creation)
             try kernel.commit(creation)
             let (changes, refused) = try addInBatches(frontends)
-            return (.created, creation.changeCount + changes, refused, [])
+            return Start(finding: .created, changes: creation.changeCount + changes, refused: refused)
         case .foreign:
             return try replace(with: frontends)
         case .readable(let observed):
             var removed: Set<Frontend.Key> = []
             do {
-                return (.adopted, try adopt(observed, frontends, &removed), [], removed)
+                let changes = try adopt(observed, frontends, &removed)
+                return Start(finding: .adopted, changes: changes, removed: removed)
             } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
                 // Whatever is wrong, a table made from scratch is right.
                 var start = try replace(with: frontends)
@@ -96,10 +100,11 @@ struct ProgrammedTable: Sendable {
             try kernel.commit(whole)
             state = fresh
             state.apply(plan.effects)
-            return (.replaced, whole.changeCount, [], [])
+            return Start(finding: .replaced, changes: whole.changeCount)
         } catch NFTablesError.refused(let refusals) where !refusals.contains(where: \.isTransient) {
             try kernel.commit(structure)
-            return (.replaced, whole.changeCount, try addInBatches(frontends).refused, [])
+            let refused = try addInBatches(frontends).refused
+            return Start(finding: .replaced, changes: whole.changeCount, refused: refused)
         }
     }
 
