@@ -16,8 +16,7 @@ extension Program {
         switch (invocation, role) {
         case (.version, _): break
         case (.status(let path), _):
-            let delegate = role == .plugin ? try IPAMDelegate(configuration, path: path) : nil
-            try await StatusVerb(configuration: configuration, delegate: delegate).run()
+            try await StatusVerb(configuration: configuration, path: role == .plugin ? path : nil).run()
         case (.collectGarbage(let path), _):
             if role == .plugin { try Privileges.require() }
             Watchdog.startForChanges(after: CollectVerb.limit)

@@ -7,7 +7,8 @@ import NetworkTypes
 /// STATUS: whether an ADD would probably work (3.9). It changes nothing and makes nothing.
 struct StatusVerb {
     let configuration: NetworkConfiguration
-    let delegate: IPAMDelegate?
+    /// The directories of CNI_PATH, where the main plugin finds another IPAM plugin; `nil` for `swiftlet-ipam` itself.
+    let path: [String]?
 
     /// Throws code 50 with the reason why an ADD would fail.
     func run() async throws(CNIError) {
@@ -32,7 +33,7 @@ struct StatusVerb {
         let settings = try StoreSettings(reader)
         let node = try NodeSettings(reader).resolve()
         _ = try LogSettings(reader)
-        if let delegate {
+        if let path, let delegate = try IPAMDelegate(required: configuration, path: path) {
             // ST2: whether there are addresses is for the other to say.
             _ = try LinkSettings(reader, mtuFile: settings.mtuFile, hasIPv6: false)
             if case .local(let directory) = settings.selection { try Self.checkWritable(directory) }

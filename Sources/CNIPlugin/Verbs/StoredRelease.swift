@@ -47,6 +47,7 @@ struct StoredRelease {
             if let workload = assignments.lazy.compactMap({ Workload(attributes: $0.attributes) }).first {
                 self.call.workload = workload
             }
+            // A record that cannot be read shows when it is to be removed.
             let endpoint = try? await self.call.records.find(self.call.endpointKey)?.endpoint
             recorded = endpoint?.id == call.id ? endpoint : nil
         } catch {

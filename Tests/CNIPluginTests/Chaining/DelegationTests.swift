@@ -134,6 +134,25 @@ struct DelegationTests {
         #expect(try Set(bench.hostRoutes()) == Set(kept.addresses))
     }
 
+    /// STATUS asks the other plugin too (ST2).
+    @Test func statusIsPassedOn() async throws {
+        func status(_ script: String?) async throws -> Bench.Outcome {
+            if let script { try install("#!/bin/sh\n" + script + "\n", as: "odd-ipam") }
+            let configuration = bench.configuration().replacingOccurrences(of: "swiftlet-ipam", with: "odd-ipam")
+            let environment = ["CNI_COMMAND": "STATUS", "CNI_PATH": bench.directory, "PATH": "/usr/bin:/bin"]
+            return try await bench.run(environment, stdin: configuration)
+        }
+        let missing = try await status(nil)
+        #expect(missing.code == 50, "\(missing.output)")
+        #expect(try await status(#"[ "$CNI_COMMAND" = STATUS ]"#).status == 0)
+        // One that is older than STATUS.
+        #expect(try await status(#"echo '{"code": 4, "msg": "unknown CNI_COMMAND: STATUS"}'; exit 1"#).status == 0)
+        let full = try await status(#"echo '{"code": 50, "msg": "all gone"}'; exit 1"#)
+        #expect(full.code == 50 && full.output.contains("all gone"), "\(full.output)")
+        let hanging = try await status("sleep 60")
+        #expect(hanging.code == 50, "\(hanging.output)")
+    }
+
     // MARK: Plugins that behave badly
 
     private func install(_ script: String, as name: String) throws {

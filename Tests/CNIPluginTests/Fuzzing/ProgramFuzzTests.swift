@@ -16,7 +16,7 @@ enum CIDRs {
 /// `SWIFTLET_FUZZ_CALLS` sets how many calls.
 @Suite(.enabled(if: geteuid() == 0, "makes network namespaces"), .serialized)
 struct ProgramFuzzTests {
-    private static let count = HostileGenerator.number("SWIFTLET_FUZZ_CALLS", 120)
+    private static let count = HostileGenerator.number("SWIFTLET_FUZZ_CALLS", 60)
     let bench: Bench
 
     init() throws { bench = try Bench() }
