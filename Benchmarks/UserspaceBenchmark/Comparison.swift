@@ -27,7 +27,8 @@ struct Comparison {
     }
 
     func run() throws {
-        guard unshare(0x4000_0000) == 0 else { throw Failure("only root can make a network namespace") }  // CLONE_NEWNET
+        let newNetwork: Int32 = 0x4000_0000  // CLONE_NEWNET
+        guard unshare(newNetwork) == 0 else { throw Failure("only root can make a network namespace") }
         try NetlinkSocket().send(.setLink(.name("lo"), up: true))
         try "1024 65000".write(toFile: "/proc/sys/net/ipv4/ip_local_port_range", atomically: false, encoding: .utf8)
         var limit = rlimit()

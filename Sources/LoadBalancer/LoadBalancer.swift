@@ -63,7 +63,7 @@ public actor LoadBalancer {
         let listener: Listener =
             switch endpoint.transport {
             case .tcp: TCPListener(routing, group: group, environment: environment)
-            case .udp: UDPListener(routing, group: group, environment: environment)
+            case .udp: UDPListener(routing, group: group, environment: environment, on: takeLoop())
             }
         try await open(listener, for: specification)
         listeners[endpoint] = listener
@@ -166,6 +166,12 @@ public actor LoadBalancer {
         group.keepHealth(of: targets)
     }
 
+    /// UDP listeners take turns.
+    private func takeLoop() -> EventLoop {
+        nextLoop += 1
+        return loops[nextLoop % loops.count]
+    }
+
     private func open(_ listener: Listener, for specification: ListenerSpecification) async throws {
         let need = Need(specification)
         guard need != .nothing else { return }
@@ -176,12 +182,7 @@ public actor LoadBalancer {
         listener.descriptor = descriptor
         environment.budget.take(1)
         guard need == .serving else { return }
-        if endpoint.transport == .tcp {
-            for loop in loops { loop.perform { listener.listen(to: descriptor, on: $0) } }
-        } else {
-            loops[nextLoop % loops.count].perform { listener.listen(to: descriptor, on: $0) }
-            nextLoop += 1
-        }
+        for loop in loops { loop.perform { listener.listen(to: descriptor, on: $0) } }
     }
 
     private func close(_ listener: Listener) async {

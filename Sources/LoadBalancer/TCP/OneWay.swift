@@ -28,6 +28,13 @@ struct OneWay {
     /// Whether the destination was told so.
     private var isShut = false
 
+    /// What is read at once: as much as the destination takes, so that little has to be held.
+    private var readSize = OneWay.firstReadSize
+
+    private static let firstReadSize = 64 * 1024
+    private static let smallestReadSize = 16 * 1024
+    private static let largestReadSize = 1 << 20
+
     /// Reads in a row, so that a fast connection does not hold up the others.
     private static let roundLimit = 4
 
@@ -62,11 +69,12 @@ struct OneWay {
         while held == nil, mayRead, !hasEnded {
             if rounds == Self.roundLimit { return .more }
             rounds += 1
-            let length = recv(source, buffer.baseAddress, buffer.count, 0)
+            let wanted = min(readSize, buffer.count)
+            let length = recv(source, buffer.baseAddress, wanted, 0)
             if length > 0 {
                 count &+= UInt64(length)
                 // With less than there was room for the socket is empty, and more of it will be told.
-                if length < buffer.count, !hasHungUp { mayRead = false }
+                if length < wanted, !hasHungUp { mayRead = false }
                 guard pass(UnsafeRawBufferPointer(rebasing: buffer[..<length]), to: destination) else { return .broken }
             } else if length == 0 {
                 hasEnded = true
@@ -94,6 +102,9 @@ struct OneWay {
             let rest = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count - sent, alignment: 1)
             rest.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
             held = rest
+            readSize = max(Self.smallestReadSize, sent)
+        } else if bytes.count == readSize {
+            readSize = min(readSize * 2, Self.largestReadSize)
         }
         return true
     }

@@ -175,8 +175,9 @@ final class TCPConnection: EventHandler {
         let group = listener.group
         var (received, sent): (UInt64, UInt64) = (0, 0)
         let first = toTarget.transfer(from: client, to: target, through: loop.buffer, count: &received)
-        let second = toClient.transfer(from: target, to: client, through: loop.buffer, count: &sent)
+        // Before an answer can be heard.
         if received > 0 { group.received.add(received, ordering: .relaxed) }
+        let second = toClient.transfer(from: target, to: client, through: loop.buffer, count: &sent)
         if sent > 0 { group.sent.add(sent, ordering: .relaxed) }
         if first == .broken || second == .broken {
             end(byReset: true, on: loop)

@@ -9,13 +9,20 @@ final class UDPListener: Listener, @unchecked Sendable {
         let dialled: IPAddress?
     }
 
+    /// The loop that all of it is on.
+    private let home: EventLoop
     private var flows: [Client: UDPFlow] = [:]
+
+    init(_ routing: Routing, group: ServiceGroup, environment: Environment, on home: EventLoop) {
+        self.home = home
+        super.init(routing, group: group, environment: environment)
+    }
 
     /// Datagrams that are taken at a time, so that others have their turn.
     private static let batchLimit = 64
 
     override func listen(to descriptor: Int32, on loop: EventLoop) {
-        guard self.descriptor == descriptor else { return }
+        guard loop === home, self.descriptor == descriptor else { return }
         try? loop.add(descriptor, [.readable], self)  // Fails for want of kernel memory alone.
     }
 
@@ -83,11 +90,13 @@ final class UDPListener: Listener, @unchecked Sendable {
 
     /// The next datagram of a flow whose target is gone begins another.
     override func targetsChanged(on loop: EventLoop) {
+        guard loop === home else { return }
         let routing = routing
         for flow in Array(flows.values) where !routing.has(flow.target) { flow.end(on: loop) }
     }
 
     override func abortAll(on loop: EventLoop) {
+        guard loop === home else { return }
         for flow in Array(flows.values) { flow.end(on: loop) }
     }
 }

@@ -40,6 +40,15 @@ public actor UserspaceBackend: ServiceBackend {
         get async { await balancer?.counters ?? [:] }
     }
 
+    /// The service ports that are served, by the names that their counters have.
+    var servicePorts: [String: ServicePortName] {
+        var ports: [String: ServicePortName] = [:]
+        for entry in served.values {
+            for listener in entry.plan.listeners { ports[listener.group] = entry.frontend.servicePort }
+        }
+        return ports
+    }
+
     public func start(with frontends: [Frontend]) async throws -> BackendStart {
         var result = BackendStart()
         let isFirst = balancer == nil

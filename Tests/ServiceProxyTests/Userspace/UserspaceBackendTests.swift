@@ -222,6 +222,9 @@ struct UserspaceBackendTests {
             try dial(.tcp, from: places[2], to: Self.serviceIPs[.ipv4]!, port: 80)
         } throws: { ($0 as? TestSocket.Failure)?.code == ECONNREFUSED }
         #expect(try dial(.tcp, from: places[2], to: Self.serviceIPs[.ipv4]!, port: 443).pod == "pod2")
+        let metrics = Dictionary(uniqueKeysWithValues: await backend.metrics().map { ($0.name, $0) })
+        #expect(metrics["swiftlet_proxy_userspace_connections_total"]?.samples.map(\.value) == [3])
+        #expect(metrics["swiftlet_proxy_userspace_received_bytes_total"]?.samples.map(\.value) == [3])
         #expect(try await backend.apply([.remove(other)]).isEmpty)
         #expect(try !addresses().contains(Self.serviceIPs[.ipv4]!))
         try await backend.cleanup()
