@@ -41,6 +41,12 @@ extension ProxyConfiguration {
         families: Set<IPFamily>,
         logger: Logger
     ) throws -> ProxyExplainer {
+        guard mode == .nftables else {
+            let configuration = self
+            return ProxyExplainer(controller, counters: nil, node: TraceNode(kernel: nil)) {
+                configuration.nftablesOptions($0)
+            }
+        }
         // Not the backend's socket: what is read for a person holds up no commit.
         let kernel = try NetfilterSocket()
         let counters =

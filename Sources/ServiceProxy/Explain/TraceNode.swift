@@ -7,11 +7,11 @@ public struct TraceNode: Sendable {
     let localAddresses: @Sendable () -> Set<IPAddress>
     /// Its address towards another; `nil` when it knows no way there.
     let sourceAddress: @Sendable (IPAddress) -> IPAddress?
-    /// Where the endpoints of clients are remembered.
-    let kernel: any NFTablesKernel
+    /// Where the endpoints of clients are remembered; `nil` where that cannot be looked up.
+    let kernel: (any NFTablesKernel)?
 
     public init(
-        kernel: any NFTablesKernel,
+        kernel: (any NFTablesKernel)?,
         localAddresses: @escaping @Sendable () -> Set<IPAddress> = { LocalNode.addresses() ?? [] },
         sourceAddress: @escaping @Sendable (IPAddress) -> IPAddress? = { LocalNode.sourceAddress(towards: $0) }
     ) {
@@ -26,6 +26,7 @@ public struct TraceNode: Sendable {
     func recall(_ client: IPAddress, at frontend: Frontend.Key, of table: ServiceTable, into ruleset: inout Ruleset)
         throws
     {
+        guard let kernel else { return }
         let maps = table.maps
         let key = Key.frontend(frontend)
         for map in [maps[frontend.scope].affinity, maps[frontend.scope].nearAffinity] {

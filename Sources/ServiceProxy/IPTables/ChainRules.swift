@@ -30,4 +30,7 @@ struct ChainRules: Hashable {
 /// The tables of iptables that a proxy writes to.
 enum RuleTable: String, CaseIterable {
     case nat, filter
+
+    /// The chains that the kernel begins with.
+    static let builtInChains: Set<String> = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
 }

@@ -70,7 +70,7 @@ struct ServicePortRules {
         dispatch(frontend, to: restricted(frontend, list), note)
     }
 
-    private func mark(_ match: Match, _ note: String, unless local: LocalSource?) -> String {
+    private func mark(_ match: PacketMatch, _ note: String, unless local: LocalSource?) -> String {
         words(
             local?.source.map { "! \($0)" },
             match.destination,
@@ -257,22 +257,22 @@ struct ServicePortRules {
 
     // MARK: Matches
 
-    private struct Match {
+    private struct PacketMatch {
         let destination: String?
         let protocolWord: String
         let port: String
     }
 
-    private func match(_ frontend: Frontend) -> Match {
+    private func match(_ frontend: Frontend) -> PacketMatch {
         switch frontend.key {
         case .address(let address, let transport, let port):
-            Match(
+            PacketMatch(
                 destination: "-d \(address.hostPrefix)",
                 protocolWord: "-p \(transport.lowercased)",
                 port: RuleText.port(transport, port)
             )
         case .nodePort(_, let transport, let port):
-            Match(
+            PacketMatch(
                 destination: nil,
                 protocolWord: "-p \(transport.lowercased)",
                 port: RuleText.port(transport, port)
@@ -293,36 +293,11 @@ struct ServicePortRules {
         case .within:
             options.surroundings.localSources.prefixes(family).map { LocalSource(source: "-s \($0)") }
         case .interface(let name): [LocalSource(interface: "-i \(name)")]
-        case .interfaces(let prefix): [LocalSource(interface: "-i \(prefix)+")]
+        case .interfaces(let prefix):
+            // With `+` it must be no longer than a name may be; and a name of that length begins with nothing else.
+            [LocalSource(interface: prefix.utf8.count < Match.nameLimit ? "-i \(prefix)+" : "-i \(prefix)")]
         }
     }
 
     private func words(_ words: String?...) -> String { words.compactMap(\.self).joined(separator: " ") }
-}
-
-extension Frontend {
-    fileprivate var isNodePort: Bool { kind == .nodePort }
-
-    /// The same for equal frontends, however they came.
-    fileprivate var sortKey: SortKey {
-        let kind = Kind.allCases.firstIndex(of: self.kind) ?? 0
-        return switch key {
-        case .address(let address, let transport, let port):
-            SortKey(kind: kind, address: address, transport: transport, port: port)
-        case .nodePort(_, let transport, let port):
-            SortKey(kind: kind, address: .v4(.unspecified), transport: transport, port: port)
-        }
-    }
-
-    fileprivate struct SortKey: Comparable {
-        let kind: Int
-        let address: IPAddress
-        let transport: TransportProtocol
-        let port: UInt16
-
-        static func < (left: SortKey, right: SortKey) -> Bool {
-            (left.kind, left.address, left.transport, left.port)
-                < (right.kind, right.address, right.transport, right.port)
-        }
-    }
 }

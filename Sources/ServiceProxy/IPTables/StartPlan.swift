@@ -25,8 +25,6 @@ struct StartPlan {
     /// From so many changed rules on, a chain is written anew: finding a rule takes as long as the chain.
     static let rewriteLimit = 32
 
-    private static let builtIn: Set<String> = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
-
     init(
         _ table: RuleTable,
         _ family: IPFamily,
@@ -113,7 +111,9 @@ struct StartPlan {
         for jump in missing.reversed() { script.insert(jump) }
         var needed = Set(fixed.jumps)
         // What other programs have in chains of theirs is their own.
-        for jump in saved.jumps where builtIn.contains(jump.chain) && needed.remove(jump) == nil { script.delete(jump) }
+        for jump in saved.jumps where RuleTable.builtInChains.contains(jump.chain) && needed.remove(jump) == nil {
+            script.delete(jump)
+        }
         return script
     }
 }

@@ -2,13 +2,12 @@
 struct TableRemoval {
     let script: RestoreScript
 
-    private static let builtIn: Set<String> = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
-
     init(_ table: RuleTable, of saved: SavedTable) {
         var script = RestoreScript(table)
         // CNI plugins mark packets for masquerade with these.
         let isUsed = saved.jumps.contains {
-            !Self.builtIn.contains($0.chain) && SavedTable.target(of: $0.rule) == ChainName.markMasquerade[...]
+            !RuleTable.builtInChains.contains($0.chain)
+                && SavedTable.target(of: $0.rule) == ChainName.markMasquerade[...]
         }
         let kept: Set<String> = isUsed ? [ChainName.markMasquerade, ChainName.postrouting] : []
         for jump in saved.jumps {

@@ -140,6 +140,31 @@ extension ProxyProgramTests {
         #expect(proxy.terminate() == 0)
     }
 
+    @Test func explainsItselfInIPTablesMode() async throws {
+        let node = try TestNode()
+        let directory = try TemporaryDirectory()
+        try Self.service("web", "10.96.0.10", pods: [1])
+            .replacing("\nspec:", with: "\nspec:\n  sessionAffinity: ClientIP")
+            .write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
+        let socket = ["--socket", directory.path + "/proxy.sock"]
+        let proxy = try NodeProgram(
+            in: node.node,
+            ["--manifests", directory.path, "--hostname-override", "here", "--proxy-mode=iptables"] + socket
+        )
+        try await eventually { answers(from: node.pods[2].namespace, to: "10.96.0.10") == ["pod1"] }
+        let show = try NodeProgram("swiftletctl", in: node.node, ["proxy", "show"] + socket)
+        #expect(show.wait() == 0)
+        #expect(show.log.contains("10.96.0.10:80/TCP"))
+        let trace = try NodeProgram(
+            "swiftletctl",
+            in: node.node,
+            ["proxy", "trace", "--from", "10.9.3.2", "--to", "10.96.0.10:80/TCP"] + socket
+        )
+        #expect(trace.wait() == 0, "\(trace.log)")
+        #expect(trace.log.contains("10.9.1.2:8080"), "\(trace.log)")
+        #expect(proxy.terminate() == 0)
+    }
+
     @Test func userspaceIsRefused() throws {
         let node = try NetworkNamespace.makeContainer()
         let proxy = try NodeProgram(in: node, ["--manifests", "/tmp", "--proxy-mode=userspace"])
