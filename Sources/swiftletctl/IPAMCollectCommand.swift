@@ -42,7 +42,7 @@ extension IPAMCommand {
         @Flag(help: "Go on looking, twice in each grace period, until a signal ends it.")
         var forever = false
 
-        @Option(name: [.customShort("o"), .long], help: "How to print: text or json.")
+        @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = Format.text
 
         func validate() throws {
