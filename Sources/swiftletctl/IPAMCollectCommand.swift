@@ -1,5 +1,6 @@
 import ArgumentParser
 import ClusterClient
+import Glibc
 import IPAM
 import Reports
 
@@ -80,6 +81,8 @@ extension IPAMCommand {
             _ administration: IPAMAdministration,
             _ collection: inout LeakCollection
         ) async throws {
+            // As the first process of a container it would not hear them otherwise. Each write is whole in itself.
+            for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
             while true {
                 do throws(IPAMError) {
                     let plan = try await administration.observe(&collection)
