@@ -19,7 +19,9 @@ public struct CollectionReport: Sendable {
             let allocation = leak.allocation
             lines.append("\(allocation.address) is used by nobody: \(allocation.ownerText)\(leak.standing.text)")
         }
-        for orphan in plan.handles { lines.append("handle \(orphan.handle.id) has no addresses\(orphan.standing.text)") }
+        for orphan in plan.handles {
+            lines.append("handle \(orphan.handle.id) has no addresses\(orphan.standing.text)")
+        }
         for block in plan.blocks {
             lines.append("block \(block.cidr) of \(block.owner) is empty and not needed\(block.standing.text)")
         }

@@ -153,7 +153,10 @@ extension IPAMCommand {
         )
         var maxBlocksPerHost: Int?
 
-        @Option(name: .customLong("kubevirt-ip-persistence"), help: "Kept for Calico: whether VMs keep addresses.")
+        @Option(
+            name: .customLong("kubevirt-ip-persistence"),
+            help: ArgumentHelp("Kept for Calico: whether VMs keep addresses.", valueName: "setting")
+        )
         var persistence: Persistence?
 
         @Option(

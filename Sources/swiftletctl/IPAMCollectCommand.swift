@@ -1,5 +1,6 @@
 import ArgumentParser
 import ClusterClient
+import Glibc
 import IPAM
 import Reports
 
@@ -42,7 +43,7 @@ extension IPAMCommand {
         @Flag(help: "Go on looking, twice in each grace period, until a signal ends it.")
         var forever = false
 
-        @Option(name: [.customShort("o"), .long], help: "How to print: text or json.")
+        @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = Format.text
 
         func validate() throws {
@@ -80,6 +81,8 @@ extension IPAMCommand {
             _ administration: IPAMAdministration,
             _ collection: inout LeakCollection
         ) async throws {
+            // As the first process of a container it would not hear them otherwise. Each write is whole in itself.
+            for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
             while true {
                 do throws(IPAMError) {
                     let plan = try await administration.observe(&collection)

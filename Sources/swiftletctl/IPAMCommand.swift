@@ -55,7 +55,7 @@ extension IPAMCommand {
         @Flag(help: "Draw a picture of the blocks.")
         var map = false
 
-        @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
+        @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = Format.table
 
         func validate() throws {

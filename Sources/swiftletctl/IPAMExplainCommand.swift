@@ -20,7 +20,8 @@ extension IPAMCommand {
 
                 EXAMPLES
                   swiftletctl ipam explain --pod shop/cart
-                  swiftletctl ipam explain --pod shop/cart --node worker-2 --namespace-label tier=front -o json
+                  swiftletctl ipam explain --pod shop/cart --node worker-2 \\
+                    --namespace-label tier=front -o json
                 """
         )
 
@@ -42,7 +43,7 @@ extension IPAMCommand {
         )
         var pool: [String] = []
 
-        @Option(name: [.customShort("o"), .long], help: "How to print: text or json.")
+        @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = Format.text
 
         func validate() throws {

@@ -21,7 +21,8 @@ extension IPAMCommand {
 
                 EXAMPLES
                   swiftletctl ipam release --ip 10.80.0.1
-                  swiftletctl ipam check -o a.json; sleep 300; swiftletctl datastore migrate lock
+                  swiftletctl ipam check -o a.json; sleep 300
+                  swiftletctl datastore migrate lock
                   swiftletctl ipam check -o b.json
                   swiftletctl ipam release --from-report a.json --from-report b.json
                   swiftletctl datastore migrate unlock

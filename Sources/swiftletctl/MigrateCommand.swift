@@ -24,7 +24,7 @@ extension DatastoreCommand {
                   swiftletctl datastore migrate import -f node.jsonl
                   swiftletctl datastore migrate unlock
 
-                While a store is locked no address is assigned from it; pods that run are not disturbed. An export of a
+                While a store is locked no address is assigned from it; pods that run are not disturbed. An export of a \
                 locked store is imported locked: unlock it when all nodes are configured to use it.
                 """,
             subcommands: [Export.self, Import.self, Lock.self, Unlock.self]
@@ -115,7 +115,17 @@ extension DatastoreCommand.Migrate {
     }
 
     struct Lock: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Stop the assignment of addresses.")
+        static let configuration = CommandConfiguration(
+            abstract: "Stop the assignment of addresses.",
+            discussion: """
+                While the store is locked, an ADD fails with code 11, upon which runtimes try again; pods that run, and \
+                those that end, are not disturbed. Calico's plugin and ours look at the same lock. Locking what is \
+                locked is no error.
+
+                EXAMPLES
+                  swiftletctl datastore migrate lock
+                """
+        )
 
         func run() async throws {
             let store = try Store.open()
@@ -127,7 +137,15 @@ extension DatastoreCommand.Migrate {
     }
 
     struct Unlock: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Go on with the assignment of addresses.")
+        static let configuration = CommandConfiguration(
+            abstract: "Go on with the assignment of addresses.",
+            discussion: """
+                Takes back what lock did. Unlocking what is not locked is no error.
+
+                EXAMPLES
+                  swiftletctl datastore migrate unlock
+                """
+        )
 
         func run() async throws {
             let store = try Store.open()

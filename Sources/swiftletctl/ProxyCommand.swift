@@ -67,7 +67,7 @@ extension ProxyCommand {
         @Flag(help: "Show a row for each backend, with its share of new connections.")
         var endpoints = false
 
-        @Option(name: [.customShort("o"), .long], help: "How to print: table, wide, json or yaml.")
+        @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = Format.table
 
         @OptionGroup var socketOption: SocketOption
@@ -166,7 +166,7 @@ extension ProxyCommand {
         )
         var interface: String?
 
-        @Option(name: [.customShort("o"), .long], help: "How to print: table, json or yaml.")
+        @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = Format.table
 
         @OptionGroup var socketOption: SocketOption

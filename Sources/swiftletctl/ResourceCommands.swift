@@ -52,7 +52,9 @@ struct ApplyCommand: AsyncParsableCommand {
 
             EXAMPLES
               swiftletctl apply -f pools.yaml
-              swiftletctl get ippool default -o yaml | sed 's/natOutgoing.*/natOutgoing: true/' | swiftletctl apply -f -
+              swiftletctl get ippool default -o yaml > pool.yaml
+              $EDITOR pool.yaml
+              swiftletctl apply -f pool.yaml
             """
     )
 
@@ -86,6 +88,9 @@ struct GetCommand: AsyncParsableCommand {
         commandName: "get",
         abstract: "Show resources.",
         discussion: """
+            All of a kind, in the order of their names, or the one with a name; exits 1 when that does not exist. \
+            What is printed as yaml or json can be given to apply.
+
             \(resourceKinds)
 
             EXAMPLES
@@ -107,7 +112,7 @@ struct GetCommand: AsyncParsableCommand {
     @Argument(help: "The name of the resource; all of the kind without it.")
     var name: String?
 
-    @Option(name: [.customShort("o"), .long], help: "How to print: table, json or yaml.")
+    @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
     var output = Format.table
 
     func run() async throws {

@@ -22,11 +22,12 @@ struct Swiftletctl: AsyncParsableCommand {
                                  Whom to trust, and who we are, over TLS.
               ETCD_USERNAME, ETCD_PASSWORD
                                  For an etcd with authentication.
-              KUBECONFIG         How to reach the Kubernetes API. Default: ~/.kube/config, or
-                                 a Pod's service account.
+              KUBECONFIG         How to reach the Kubernetes API. Default:
+                                 ~/.kube/config, or a Pod's service account.
               K8S_API_ENDPOINT   The API server's URL, in the place of the kubeconfig's.
-              CALICO_API_GROUP   "crd.projectcalico.org" (the default) or "projectcalico.org":
-                                 in which form Calico keeps its objects in the cluster.
+              CALICO_API_GROUP   In which form Calico keeps its objects in the cluster:
+                                 "crd.projectcalico.org" (the default) or
+                                 "projectcalico.org".
 
             EXIT STATUS
               0  done
@@ -35,6 +36,10 @@ struct Swiftletctl: AsyncParsableCommand {
               3  ipam check found problems
               4  the address asked for is not assigned
               5  the store cannot be reached or is busy, or no swiftlet-proxy answers
+
+            COMPLETION
+              swiftletctl --generate-completion-script bash
+                                 prints a script for the shell: bash, zsh or fish.
             """,
         subcommands: [
             IPAMCommand.self, ProxyCommand.self, GetCommand.self, ApplyCommand.self, CreateCommand.self,

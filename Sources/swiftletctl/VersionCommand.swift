@@ -9,8 +9,8 @@ struct VersionCommand: AsyncParsableCommand {
         commandName: "version",
         abstract: "Print the version of swiftletctl, and of the cluster.",
         discussion: """
-            The cluster's version and type are those in its ClusterInformation, which Calico writes; where nobody has, \
-            they are unknown. When the store cannot be reached, what is known is printed all the same, and the exit \
+            The cluster's version and type are those in its ClusterInformation, which has a version where Calico is or \
+            was; what it does not have is unknown. When the store cannot be reached, what is known is printed all the same, and the exit \
             status is 5.
 
             EXAMPLES
@@ -26,7 +26,7 @@ struct VersionCommand: AsyncParsableCommand {
     @Flag(help: "Only the version of swiftletctl; no store is asked.")
     var client = false
 
-    @Option(name: [.customShort("o"), .long], help: "How to print: text or json.")
+    @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
     var output = Format.text
 
     func run() async throws {

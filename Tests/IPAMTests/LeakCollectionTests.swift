@@ -24,7 +24,9 @@ import Testing
         let networks = addresses.map { "\"\($0.hostPrefix)\"" }.joined(separator: ",")
         try await fixture.put(
             .resource(.workloadEndpoints, namespace: "default", name: "node--a-k8s-\(pod)-eth0"),
-            Data(#"{"metadata":{"name":"x"},"spec":{"pod":"\#(pod)","node":"node-a","ipNetworks":[\#(networks)]}}"#.utf8)
+            Data(
+                #"{"metadata":{"name":"x"},"spec":{"pod":"\#(pod)","node":"node-a","ipNetworks":[\#(networks)]}}"#.utf8
+            )
         )
     }
 
@@ -45,7 +47,11 @@ import Testing
         #expect(early.leaks.allSatisfy { $0.standing == .candidate(.seconds(59)) })
         // Released and assigned again meanwhile: it is another assignment, whose time begins anew.
         try await fixture.allocator().release(handle: "leaked")
-        _ = try await fixture.allocator().assign(request("leaked") { $0.requested = [leaked]; $0.ipv4 = 0 })
+        _ = try await fixture.allocator().assign(
+            request("leaked") {
+                $0.requested = [leaked]; $0.ipv4 = 0
+            }
+        )
         let confirmed = try await observe(&collection, after: .seconds(60))
         #expect(confirmed.leaks.map(\.standing) == [.candidate(.zero), .confirmed])
         // Its endpoint is recorded before it is collected.
@@ -82,7 +88,8 @@ import Testing
     @Test func whatCannotBeJudgedIsLeftAlone() async throws {
         try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
         for (handle, attributes) in [
-            ("tunnel", ["type": "vxlanTunnelAddress", "node": "node-a"]), ("unknown", ["note": "by hand"]), ("none", [:]),
+            ("tunnel", ["type": "vxlanTunnelAddress", "node": "node-a"]), ("unknown", ["note": "by hand"]),
+            ("none", [:]),
             ("Windows-Reserved-IPAM-Handle", ["note": "windows host rsvd"]),
         ] {
             _ = try await fixture.allocator().assign(request(handle) { $0.attributes = attributes })

@@ -28,6 +28,7 @@ struct ClusterUnderTest: Sendable {
             isNamespaced: false
         ),
         ResourceType(group: "apps", plural: "daemonsets", kind: "DaemonSet", hasStatus: true),
+        ResourceType(group: "apps", plural: "deployments", kind: "Deployment", hasStatus: true),
         ResourceType(group: "batch", plural: "jobs", kind: "Job", hasStatus: true),
     ]
 

@@ -39,8 +39,10 @@ struct ManifestTests {
         let accounts = try await cluster.objects("serviceaccounts")
         let settings = try #require(try await cluster.objects("configmaps")["swiftlet"])
         var workloads = try await cluster.objects("daemonsets")
-        workloads.merge(try await cluster.objects("jobs")) { first, _ in first }
-        #expect(workloads.count == 3)
+        for kind in ["jobs", "deployments"] {
+            workloads.merge(try await cluster.objects(kind)) { first, _ in first }
+        }
+        #expect(workloads.count == 4)
         for (name, workload) in workloads {
             let template = workload["spec"]["template"]
             for label in workload["spec"]["selector"]["matchLabels"].members {
@@ -69,6 +71,44 @@ struct ManifestTests {
         let node = try #require(workloads["swiftlet"])["spec"]["template"]["spec"]
         #expect(node["initContainers"].array[0]["args"] == node["containers"].array[0]["args"])
         #expect(node["containers"].array[0]["command"].array.last == "--watch")
+        await cluster.server.stop()
+    }
+
+    /// kubectl reads a workload into the types of the Kubernetes API: a member that these do not have is lost on the way.
+    @Test func theAPIHasEveryMember() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        func lost(_ original: JSONValue, _ typed: JSONValue, _ path: String) -> [String] {
+            switch original {
+            case .object(let object):
+                return object.members.flatMap { lost($0.value, typed[$0.key], "\(path).\($0.key)") }
+            case .array(let elements):
+                guard elements.count == typed.array.count else { return [path] }
+                return zip(elements, typed.array).enumerated().flatMap { lost($1.0, $1.1, "\(path)[\($0)]") }
+            default: return original == typed || path.hasSuffix(".image") ? [] : [path]
+            }
+        }
+        var count = 0
+        for kind in ["daemonsets", "deployments", "jobs"] {
+            for (name, workload) in try await cluster.objects(kind) {
+                let file = cluster.directory.path + "/\(name).json"
+                try workload.text().write(toFile: file, atomically: true, encoding: .utf8)
+                let outcome = try await cluster.kubectl(
+                    "set",
+                    "image",
+                    "--local",
+                    "-f",
+                    file,
+                    "*=typed:1",
+                    "-o",
+                    "json"
+                )
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                let typed = try JSONValue(parsing: Array(outcome.output.utf8).span)
+                #expect(lost(workload["spec"], typed["spec"], "\(name).spec") == [])
+                count += 1
+            }
+        }
+        #expect(count == 4)
         await cluster.server.stop()
     }
 

@@ -1,6 +1,10 @@
+import ClusterClient
 import Foundation
+import IPAM
 import JSON
 import Netlink
+import NetworkTypes
+import Stores
 import TestAPIServer
 import TestSupport
 import Testing
@@ -105,6 +109,46 @@ struct RightsTests {
             .replacing("10.80.0.0/16", with: "10.81.0.0/16").write(toFile: pools, atomically: true, encoding: .utf8)
         #expect(try await run().output == "ippool/second created\n")
         try await check(user, "swiftlet-pools", cluster)
+        await cluster.server.stop()
+    }
+
+    /// The collector, with the command of its manifest and a short grace period: leaks, handles that nobody has, blocks of
+    /// a node that is gone.
+    @Test func theCollectorMayDoWhatItDoes() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let user = try await cluster.admit("swiftlet-collector", token: "collector-token")
+        let kubeconfig = cluster.directory.path + "/kubeconfig"
+        try cluster.server.writeKubeconfig(to: kubeconfig, .token("collector-token"))
+        try cluster.server.put(#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-a"}}"#)
+        let environment = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": cluster.directory.path + "/admin"]
+        let store = try StoreSelection(environment: environment).open(environment: environment, program: "test/1")
+        let pool = IPPool(name: "default", spec: .init(cidr: try #require(CIDR("10.80.0.0/24")), blockSize: 28))
+        try await IPAMAdministration(datastore: store).put(.pool(pool), existing: .refuse)
+        for (node, handle) in [("node-a", "leaked"), ("node-gone", "of-a-node-that-is-gone")] {
+            _ = try await Allocator(datastore: store, host: node).assign(
+                request(handle) { $0.attributes["node"] = node }
+            )
+        }
+        _ = try await store.commit([.create(.handle("orphan"), Handle(blocks: [:]).json)])
+        let deployment = try #require(try await cluster.objects("deployments")["swiftlet-collector"])
+        let command = deployment["spec"]["template"]["spec"]["containers"].array[0]["command"].array.map(\.text)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try ChildProcess.sibling("swiftletctl"))
+        process.arguments = command.dropFirst() + ["--grace", "1"]
+        process.environment = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": kubeconfig]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        try await Command.start(process)
+        defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+        let collected = try await eventually {
+            let (handles, blocks) = (try await store.keys(.handles), try await store.keys(.blocks(.ipv4)))
+            return handles.isEmpty && blocks.count == 1
+        }
+        #expect(collected)
+        process.terminate()
+        #expect(try await eventually { !process.isRunning })
+        #expect(!process.isRunning && process.terminationStatus == 0)
+        try await check(user, "swiftlet-collector", cluster)
         await cluster.server.stop()
     }
 

@@ -120,7 +120,10 @@ import Testing
         for (name, address) in [("web", "\(used)"), ("stranger", "192.0.2.7"), ("lost", "10.80.0.15")] {
             try await fixture.put(
                 .resource(.workloadEndpoints, namespace: "shop", name: name),
-                Data(#"{"metadata":{"name":"e"},"spec":{"pod":"\#(name)","node":"node-a","ipNetworks":["\#(address)"]}}"#.utf8)
+                Data(
+                    #"{"metadata":{"name":"e"},"spec":{"pod":"\#(name)","node":"node-a","ipNetworks":["\#(address)"]}}"#
+                        .utf8
+                )
             )
         }
         return (fixture, try await IPAMRecords.read(from: fixture.store))

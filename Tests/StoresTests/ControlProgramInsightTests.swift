@@ -268,4 +268,30 @@ import Testing
         #expect(try complete("get", "").isSuperset(of: ["ippools", "ipreservations", "ipamconfigurations", "nodes"]))
         withExtendedLifetime(directory) {}
     }
+
+    /// Every command says what it does, how it is called, and with what; examples are lines that can be copied.
+    @Test func everyCommandHasAManual() async throws {
+        var commands: [[String]] = [[]]
+        var seen = 0
+        while let command = commands.popLast() {
+            let help = try await ControlledStore.run(["COLUMNS": "80"], command + ["--help"])
+            let lines = help.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            #expect(help.status == 0 && help.output.hasPrefix("OVERVIEW: "), "\(command)")
+            #expect(lines.contains { $0.hasPrefix("USAGE: swiftletctl") }, "\(command)")
+            let subcommands = lines.drop { $0 != "SUBCOMMANDS:" }.dropFirst().prefix { !$0.isEmpty }
+                .filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+                .compactMap { $0.split(separator: " ").first.map(String.init) }
+            commands += subcommands.map { command + [$0] }
+            if subcommands.isEmpty {
+                seen += 1
+                let examples = lines.drop { $0 != "EXAMPLES" }.dropFirst().prefix { !$0.isEmpty }
+                #expect(!examples.isEmpty, "\(command) has no examples")
+                #expect(examples.allSatisfy { $0.hasPrefix("  ") }, "\(command): \(examples)")
+            }
+            for line in lines.drop(while: { !$0.hasPrefix("USAGE:") }).dropFirst() {
+                #expect(line.count <= 80, "\(command): \(line)")
+            }
+        }
+        #expect(seen >= 17)
+    }
 }
