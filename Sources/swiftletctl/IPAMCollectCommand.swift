@@ -30,10 +30,6 @@ extension IPAMCommand {
                 """
         )
 
-        enum Format: String, ExpressibleByArgument, CaseIterable {
-            case text, json
-        }
-
         @Option(help: ArgumentHelp("How long something has to be unused.", valueName: "seconds"))
         var grace = Int(LeakCollection.defaultGrace.components.seconds)
 
@@ -44,7 +40,7 @@ extension IPAMCommand {
         var forever = false
 
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
-        var output = Format.text
+        var output = TextFormat.text
 
         func validate() throws {
             guard (1...86_400).contains(grace) else { throw ValidationError("--grace is between 1 and 86400 seconds.") }
@@ -58,7 +54,7 @@ extension IPAMCommand {
                 let administration = IPAMAdministration(datastore: store)
                 var collection = LeakCollection(grace: .seconds(grace), knowsAllNodes: knowsAllNodes)
                 if dryRun {
-                    print(try await administration.observe(&collection), nil)
+                    try print(try await administration.observe(&collection), nil)
                     return
                 }
                 if forever {
@@ -72,7 +68,7 @@ extension IPAMCommand {
                     plan = try await administration.observe(&collection)
                 }
                 let outcome = try await administration.collect(plan)
-                print(plan, outcome)
+                try print(plan, outcome)
                 if !outcome.errors.isEmpty { throw Failure(status: .error, message: "") }
             }
         }
@@ -84,11 +80,11 @@ extension IPAMCommand {
             // As the first process of a container it would not hear them otherwise. Each write is whole in itself.
             for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
             while true {
-                do throws(IPAMError) {
+                do {
                     let plan = try await administration.observe(&collection)
                     let outcome = try await administration.collect(plan)
-                    if outcome != CollectionOutcome() { print(plan, outcome) }
-                } catch {
+                    if outcome != CollectionOutcome() { try print(plan, outcome) }
+                } catch let error as IPAMError {
                     // The store comes back; what was seen before is remembered.
                     Output.error("\(error)")
                 }
@@ -96,9 +92,9 @@ extension IPAMCommand {
             }
         }
 
-        private func print(_ plan: CollectionPlan, _ outcome: CollectionOutcome?) {
+        private func print(_ plan: CollectionPlan, _ outcome: CollectionOutcome?) throws {
             let report = CollectionReport(plan, outcome)
-            Output.print(output == .json ? report.json() : report.text)
+            try Output.print(output, text: report.text, json: report.json())
             for error in outcome?.errors ?? [] { Output.error(error) }
         }
     }

@@ -36,10 +36,6 @@ extension IPAMCommand {
                 """
         )
 
-        enum Format: String, ExpressibleByArgument, CaseIterable {
-            case table, json
-        }
-
         @Option(help: ArgumentHelp("Show who has this address. Exits 4 when nobody has.", valueName: "address"))
         var ip: String?
 
@@ -56,10 +52,10 @@ extension IPAMCommand {
         var map = false
 
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
-        var output = Format.table
+        var output = ReportFormat.table
 
         func validate() throws {
-            if map, output == .json { throw ValidationError("--map has no other form; use --show-blocks -o json.") }
+            if map, output != .table { throw ValidationError("--map has no other form; use --show-blocks -o json.") }
         }
 
         /// The address to look for, if one is.
@@ -77,23 +73,24 @@ extension IPAMCommand {
             try await Failure.translating {
                 if let address {
                     let report = try await AddressReport.read(address, from: store)
-                    Output.print(output == .json ? try report.json() : report.text)
+                    try Output.print(output, table: report.text, json: report.json())
                     if !report.isAssigned { throw Failure(status: .notAssigned, message: "") }
                 } else if showBlocks || !(showBorrowed || showConfiguration || map) {
                     let usage = try await IPAMUsage.read(from: store)
-                    Output.print(
-                        output == .json
-                            ? try usage.json(showingBlocks: showBlocks) : usage.table(showingBlocks: showBlocks)
+                    try Output.print(
+                        output,
+                        table: usage.table(showingBlocks: showBlocks),
+                        json: usage.json(showingBlocks: showBlocks)
                     )
                 } else if showBorrowed {
                     let borrowed = try await BorrowedAddresses.read(from: store)
-                    Output.print(output == .json ? try borrowed.json() : borrowed.table)
+                    try Output.print(output, table: borrowed.table, json: borrowed.json())
                 } else if map, !showConfiguration {
                     Output.print(try await AddressMap.read(from: store).text(isColoured: Output.isColoured))
                 } else {
                     let record = try await store.get(IPAMConfiguration.recordKey)
                     let configuration = try record.map { try IPAMConfiguration($0) } ?? IPAMConfiguration()
-                    Output.print(output == .json ? try configuration.json() : configuration.table)
+                    try Output.print(output, table: configuration.table, json: configuration.json())
                 }
             }
         }

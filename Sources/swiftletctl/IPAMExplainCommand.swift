@@ -25,10 +25,6 @@ extension IPAMCommand {
                 """
         )
 
-        enum Format: String, ExpressibleByArgument, CaseIterable {
-            case text, json
-        }
-
         @Option(help: ArgumentHelp("The pod.", valueName: "namespace/name"))
         var pod: String
 
@@ -44,7 +40,7 @@ extension IPAMCommand {
         var pool: [String] = []
 
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
-        var output = Format.text
+        var output = TextFormat.text
 
         func validate() throws {
             guard pod.split(separator: "/", omittingEmptySubsequences: false).filter({ !$0.isEmpty }).count == 2 else {
@@ -82,7 +78,7 @@ extension IPAMCommand {
                     )
                 )
                 let report = ExplanationReport(pod, explanation, addresses: context.addresses)
-                Output.print(output == .json ? report.json() : report.text)
+                try Output.print(output, text: report.text, json: report.json())
             }
         }
 

@@ -19,32 +19,28 @@ struct VersionCommand: AsyncParsableCommand {
             """
     )
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-        case text, json
-    }
-
     @Flag(help: "Only the version of swiftletctl; no store is asked.")
     var client = false
 
     @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
-    var output = Format.text
+    var output = TextFormat.text
 
     func run() async throws {
-        guard !client else { return print(nil) }
+        guard !client else { return try print(nil) }
         do {
             let store = try Store.open()
             try await Failure.translating {
                 let record = try await store.get(ClusterInformation.recordKey("default"))
-                print(.some(try record.map { try ClusterInformation($0) }))
+                try print(.some(try record.map { try ClusterInformation($0) }))
             }
         } catch {
-            print(nil)
+            try print(nil)
             throw error
         }
     }
 
-    private func print(_ cluster: ClusterInformation??) {
+    private func print(_ cluster: ClusterInformation??) throws {
         let report = VersionReport(client: swiftletVersion, cluster: cluster)
-        Output.print(output == .json ? report.json() : report.text)
+        try Output.print(output, text: report.text, json: report.json())
     }
 }

@@ -112,6 +112,23 @@ import Testing
         #expect(try await fixture.administration.collect(plan).addresses.isEmpty)
     }
 
+    /// While a store is locked for a migration, nothing in it changes.
+    @Test func aLockedStoreIsLeftAlone() async throws {
+        let pool = fixture.pool("10.80.0.0/24", blockSize: 28)
+        try await fixture.administration.put(.pool(pool), existing: .refuse)
+        _ = try await fixture.allocator().assign(request("a"))
+        var collection = LeakCollection(grace: .seconds(1), knowsAllNodes: false)
+        _ = try await observe(&collection, after: .zero)
+        let plan = try await observe(&collection, after: .seconds(9))
+        #expect(plan.hasWork)
+        let key = ClusterInformation.recordKey("default")
+        var information = try ClusterInformation(try #require(try await fixture.store.get(key)))
+        information.spec.datastoreReady = false
+        try await fixture.put(key, information.json())
+        await #expect(throws: IPAMError.self) { try await fixture.administration.collect(plan) }
+        #expect(try await fixture.allocator().addresses(ofHandle: "a").count == 1)
+    }
+
     /// G6: what belongs to a node that does not exist goes at once, where all nodes are known.
     @Test(arguments: [true, false]) func aNodeThatIsGoneKeepsNothing(_ knowsAllNodes: Bool) async throws {
         try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))

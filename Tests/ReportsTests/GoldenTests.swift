@@ -91,8 +91,61 @@ import Testing
             ],
             reserved: ReservedRanges([try cidr("10.80.44.254/31")])
         )
+        try expect(usage.table(showingBlocks: false), is: "usage.txt")
+        try expect(usage.table(showingBlocks: true), is: "usage-blocks.txt")
         try expect(usage.json(showingBlocks: true), is: "usage-blocks.json")
         try expect(usage.json(showingBlocks: false), is: "usage.json")
+    }
+
+    // MARK: ipam show --show-borrowed, --show-configuration, --ip
+
+    @Test func borrowed() throws {
+        let borrowed = BorrowedAddresses([
+            try block("10.80.12.0/26", .host("worker-2"), 1, node: "worker-7"),
+            try block("10.80.44.192/26", nil, 2, cooling: 1, node: "worker-2"), try block("10.80.50.0/26", nil, 1),
+        ])
+        try expect(borrowed.table, is: "borrowed.txt")
+        try expect(borrowed.json(), is: "borrowed.json")
+    }
+
+    @Test func configuration() throws {
+        var settings = IPAMConfiguration()
+        try expect(settings.table, is: "configuration.txt")
+        settings.strictAffinity = true
+        settings.maxBlocksPerHost = 4
+        settings.kubeVirtVMAddressPersistence = "Enabled"
+        settings.ipCooldownSeconds = 30
+        try expect(settings.table, is: "configuration-set.txt")
+        try expect(settings.json(), is: "configuration-set.json")
+    }
+
+    @Test func addresses() throws {
+        func report(_ state: AddressState) throws -> AddressReport {
+            AddressReport(
+                address: try #require(IPAddress("10.80.44.193")),
+                state: state,
+                pool: nil,
+                poolIsDisabled: false,
+                block: nil,
+                affinity: nil
+            )
+        }
+        let owner = ["namespace": "shop", "pod": "cart-5d9c", "node": "worker-2"]
+        let states: [AddressState] = [
+            .assigned(
+                AddressAssignment(
+                    handle: "k8s-pod-network.7f31c0de55aa",
+                    attributes: owner,
+                    alternateOwner: ["pod": "cart-6e0a"],
+                    sequenceNumber: 7
+                )
+            ),
+            .assigned(AddressAssignment(handle: nil, attributes: [:], alternateOwner: [:], sequenceNumber: 0)),
+            .coolingDown(since: Timestamp(seconds: 1_763_626_443)), .reserved, .notAssigned,
+        ]
+        let texts = try states.map { try report($0).text }
+        try expect(texts.joined(separator: "\n"), is: "addresses.txt")
+        try expect(states.map { try report($0).json() }.joined(), is: "addresses.json")
     }
 
     // MARK: ipam check -o FILE, ipam gc

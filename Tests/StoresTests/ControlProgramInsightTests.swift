@@ -1,6 +1,7 @@
 import ClusterClient
 import Foundation
 import IPAM
+import JSON
 import KubernetesAPI
 import NetworkTypes
 import TestAPIServer
@@ -204,6 +205,24 @@ import Testing
         withExtendedLifetime(place) {}
     }
 
+    /// YAML says what JSON says.
+    @Test func reportsAreYAMLToo() async throws {
+        let place = try await ControlledStore(.local)
+        try await MigrationTests.fill(place.store())
+        for command in [
+            ["ipam", "show", "--show-blocks"], ["ipam", "show", "--show-borrowed"], ["ipam", "gc", "--dry-run"],
+            ["ipam", "show", "--show-configuration"], ["ipam", "explain", "--pod", "shop/cart", "--node", "node-a"],
+            ["version"],
+        ] {
+            let yaml = try await ControlledStore.run(place.environment, command + ["-o", "yaml"])
+            let json = try await ControlledStore.run(place.environment, command + ["-o", "json"])
+            #expect(yaml.status == 0 && json.status == 0, "\(command): \(yaml.errors)")
+            let expected = try JSONValue(parsing: Array(json.output.utf8).span)
+            #expect(yaml.output == expected.yaml, "\(command)")
+        }
+        withExtendedLifetime(place) {}
+    }
+
     @Test(arguments: ControlledStore.Kind.allCases)
     func versionsOfClientAndCluster(_ kind: ControlledStore.Kind) async throws {
         let place = try await ControlledStore(kind)
@@ -263,7 +282,7 @@ import Testing
                 "show", "explain", "check", "gc", "release", "configure", "split",
             ])
         )
-        #expect(try complete("ipam", "gc", "-o", "") == ["text", "json"])
+        #expect(try complete("ipam", "gc", "-o", "") == ["text", "json", "yaml"])
         #expect(try complete("ipam", "configure", "--kubevirt-ip-persistence", "") == ["Enabled", "Disabled"])
         #expect(try complete("get", "").isSuperset(of: ["ippools", "ipreservations", "ipamconfigurations", "nodes"]))
         withExtendedLifetime(directory) {}

@@ -12,11 +12,16 @@ extension IPAMAdministration {
     ///
     /// Everything is looked at once more (G5): an address that is in use by now is left alone, and one that was assigned
     /// anew has another sequence number, with which its release is refused. It may end at any step and be repeated.
+    ///
+    /// - Throws: ``IPAMError/datastore(_:)`` while the store is locked, or when it fails.
     public func collect(_ plan: CollectionPlan) async throws(IPAMError) -> CollectionOutcome {
         var outcome = CollectionOutcome()
+        guard plan.hasWork else { return outcome }
+        let records = try await records()
+        // What is being exported has to stay as it is.
+        try records.information?.requireReady()
         let leaks = plan.leaks.filter { $0.standing == .confirmed }.map(\.allocation)
         if !leaks.isEmpty {
-            let records = try await records()
             let check = ConsistencyCheck(records, now: clock.now())
             let unused = records.hidesEndpoints ? [] : Set(check.leaks.map(\.identity))
             let used = Set(

@@ -37,6 +37,12 @@ public struct CollectionPlan: Hashable, Sendable {
     /// Blocks with addresses that have cooled down, but are not written as free yet, as nobody uses the block (G8).
     public let cooledDown: [CIDR]
 
+    /// Whether there is anything to take back.
+    public var hasWork: Bool {
+        !cooledDown.isEmpty || leaks.contains { $0.standing == .confirmed }
+            || handles.contains { $0.standing == .confirmed } || blocks.contains { $0.standing == .confirmed }
+    }
+
     /// Whether anything has been seen that may be confirmed later.
     public var hasCandidates: Bool {
         leaks.contains { $0.standing != .confirmed } || handles.contains { $0.standing != .confirmed }
