@@ -36,7 +36,9 @@ extension ProxyConfiguration {
                 logger: logger
             )
         case .userspace:
-            throw ModeChoice.Failure(description: ModeChoice.withoutUserspace)
+            var options = UserspaceOptions(surroundings: surroundings, logger: logger)
+            options.portMap = portMap
+            return UserspaceBackend(options: options)
         }
     }
 

@@ -47,10 +47,11 @@ extension ProxyConfiguration {
                 configuration.nftablesOptions($0)
             }
         }
-        // Not the backend's socket: what is read for a person holds up no commit.
-        let kernel = try NetfilterSocket()
+        // Not the backend's socket: what is read for a person holds up no commit. Other modes have nothing in nftables,
+        // which this kernel may not even have.
+        let kernel: any NFTablesKernel = mode == .nftables ? try NetfilterSocket() : FakeKernel()
         let counters =
-            countsConnections
+            countsConnections && mode == .nftables
             ? ConnectionCounters(
                 kernel,
                 families: Array(families),
@@ -58,7 +59,15 @@ extension ProxyConfiguration {
                 logger: logger
             ) : nil
         let configuration = self
-        return ProxyExplainer(controller, counters: counters, node: TraceNode(kernel: kernel)) {
+        return ProxyExplainer(
+            controller,
+            counters: counters,
+            node: TraceNode(kernel: kernel),
+            untraceable: mode == .userspace
+                ? "there are no rules to follow in userspace mode: the proxy takes the connection itself; "
+                    + "see swiftletctl proxy show"
+                : nil
+        ) {
             configuration.nftablesOptions($0)
         }
     }

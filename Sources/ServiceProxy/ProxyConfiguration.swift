@@ -27,6 +27,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let bindAddressHardFail: Bool
     /// The Unix socket on which `swiftletctl` is answered; `nil` for none.
     public let socket: String?
+    /// Where userspace mode serves Services whose addresses it cannot have.
+    let portMap: UserspaceOptions.PortMap
     /// Whether the new connections to each frontend are counted.
     public let countsConnections: Bool
     public let oomScoreAdj: Int
@@ -122,6 +124,11 @@ public struct ProxyConfiguration: Hashable, Sendable {
         oomScoreAdj = configuration.oomScoreAdj
         socket = (values.socket ?? ProxyAPI.defaultSocket).nonEmpty
         if let socket, !socket.hasPrefix("/") { problems.append("--socket: \"\(socket)\" is not an absolute path") }
+        portMap = UserspaceOptions.PortMap(
+            addresses: values.userspaceListen ?? "",
+            ports: values.userspacePorts ?? "",
+            &problems
+        )
         countsConnections = values.countsConnections
         featureGates = FeatureGates(configuration.featureGates)
         conntrack = ConntrackSettings(configuration.conntrack)

@@ -1,4 +1,5 @@
 import NetworkTypes
+import PrometheusText
 
 /// What carries frontends out on this node: nftables here, iptables and userspace behind the same protocol.
 ///
@@ -29,6 +30,9 @@ public protocol ServiceBackend: Sendable {
     /// Removes everything that this backend, in this process or an earlier one, has put on the node.
     func cleanup() async throws
 
+    /// What this backend alone has to tell, for a metrics page.
+    func metrics() async -> [MetricFamily]
+
     /// Tells when someone else has changed what is programmed; then ``start(with:)`` is to be called. Ends with the
     /// backend.
     var drifts: AsyncStream<BackendDrift> { get }
@@ -37,6 +41,9 @@ public protocol ServiceBackend: Sendable {
 extension ServiceBackend {
     /// Never.
     public func adapt(to surroundings: Surroundings) async throws -> Bool { false }
+
+    /// Nothing.
+    public func metrics() async -> [MetricFamily] { [] }
 
     /// Nothing is noticed.
     public var drifts: AsyncStream<BackendDrift> { AsyncStream { $0.finish() } }

@@ -53,7 +53,7 @@ public actor ServiceController {
 
     private(set) var catalog: Catalog
     private(set) var table = FrontendTable()
-    private var backend: (any ServiceBackend)?
+    private(set) var backend: (any ServiceBackend)?
     var hasBackend: Bool { backend != nil }
     /// What the backend was made for.
     private(set) var surroundings = Surroundings()

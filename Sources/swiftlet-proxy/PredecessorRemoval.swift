@@ -37,6 +37,14 @@ struct PredecessorRemoval: ServiceLifecycle.Service, ControllerObserver, CustomS
     }
 
     private func removeOtherModes() async {
+        guard LocalNode.mayAdministerNetwork else { return }
+        if mode.mode != .userspace {
+            do {
+                try UserspaceBackend.cleanUp()
+            } catch {
+                logger.error("addresses of userspace mode cannot be removed", metadata: ["error": "\(error)"])
+            }
+        }
         if mode.mode != .nftables {
             do {
                 try await ProxyConfiguration.cleanUpNFTables(logger: logger)

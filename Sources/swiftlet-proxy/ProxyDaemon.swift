@@ -42,7 +42,8 @@ struct ProxyDaemon {
         adjustOOMScore()
         let (configuration, mode) = (configuration, mode)
         let logger = logger
-        configuration.conntrack.apply(logger: logger)
+        let translates = mode.mode != .userspace
+        if translates { configuration.conntrack.apply(logger: logger) }
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
             families: LocalNode.families,
@@ -52,8 +53,8 @@ struct ProxyDaemon {
         )
         let removal = PredecessorRemoval(mode, replacesKubeProxy: configuration.replacesKubeProxy, logger: logger)
         let healthChecks = HealthCheckNodePorts()
-        if mode.mode != .nftables, configuration.countsConnections {
-            logger.warning("connections are not counted: only nftables mode can")
+        if mode.mode == .iptables, configuration.countsConnections {
+            logger.warning("connections are not counted: iptables mode cannot")
         }
         // Without it addresses are looked at every few seconds.
         let addressWatch = try? AddressWatch()
@@ -72,7 +73,7 @@ struct ProxyDaemon {
             localDetection: configuration.localDetection,
             addressChanges: addressWatch?.changes,
             retry: configuration.retryPolicy,
-            observers: view.observers + [conntrack, healthChecks, removal],
+            observers: view.observers + (translates ? [conntrack] : []) + [healthChecks, removal],
             logger: logger,
             makeBackend: { surroundings in
                 try configuration.makeBackend(
@@ -121,7 +122,7 @@ struct ProxyDaemon {
             )
         )
         try await group.run()
-        logger.info("stopped; the rules stay")
+        logger.info(translates ? "stopped; the rules stay" : "stopped; the addresses of Services stay, and refuse")
     }
 
     private func adjustOOMScore() {
@@ -147,6 +148,7 @@ struct ProxyDaemon {
             )
         }
         let tools = try await IPTablesTools.removeAll()
+        try UserspaceBackend.cleanUp()
         log.logger.info(
             "all rules are removed",
             metadata: tools.isEmpty ? nil : ["chainsBy": .array(tools.map { .string($0) })]

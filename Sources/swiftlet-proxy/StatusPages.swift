@@ -37,13 +37,13 @@ struct StatusPages: Sendable {
     /// - Parameter connections: what is counted of the connections to each Service.
     func status(
         _ request: StatusRequest,
-        connections: () async -> MetricFamily?
+        connections: () async -> [MetricFamily]
     ) async -> StatusAnswer {
         let values = running.values
         let gates = FeatureGates(values.configuration.featureGates)
         switch request.path {
         case "/metrics":
-            let families = status.metrics() + requests.families + [await connections()].compactMap { $0 }
+            let families = status.metrics() + requests.families + (await connections())
             return StatusAnswer(
                 contentType: MetricFamily.contentType,
                 body: MetricFamily.text(

@@ -8,7 +8,7 @@ import Version
 enum SwiftletProxy {
     private static let help = """
         OVERVIEW: Makes Services work on this node: translates their addresses to their endpoints with nftables or
-        iptables.
+        iptables, or passes connections on itself.
 
         USAGE: swiftlet-proxy [flags]
 
@@ -17,8 +17,8 @@ enum SwiftletProxy {
         ServiceCIDRs and its own Node, and keeps the nftables tables "ip swiftlet" and
         "ip6 swiftlet", or chains of iptables, in accord with them. Rules of other
         programs are not touched without --replace-kube-proxy. Nothing is written before
-        all objects are known. It needs CAP_NET_ADMIN in the network namespace of the
-        node, and Linux 5.13 or the tools of iptables.
+        all objects are known. For rules it needs CAP_NET_ADMIN in the network namespace of
+        the node, and Linux 5.13 or the tools of iptables.
 
         MODES
           --proxy-mode nftables, iptables or userspace; without it, the first of them that
@@ -27,6 +27,14 @@ enum SwiftletProxy {
           SWIFTLET-CANARY, by which it knows its own. It runs iptables-nft-restore or
           iptables-legacy-restore, whichever the node uses. What the proxy left in another
           mode is removed when the rules of the new one are in place.
+
+          userspace mode needs neither rules nor rights: the proxy listens on the addresses
+          of Services, which it puts on the interface swiftlet-svc or on loopback, and passes
+          connections and datagrams on. Without CAP_NET_ADMIN it serves node ports, and the
+          Services of --userspace-ports on --userspace-listen. Annotations of a Service
+          choose how its clients are spread (swiftlet.io/load-balancing: random,
+          round-robin, least-connections or maglev), and ask for the PROXY protocol
+          (swiftlet.io/proxy-protocol: v2). When the proxy ends, so do these connections.
 
         THE API SERVER
           Without --manifests, objects come from the Kubernetes API: the server and the
@@ -49,7 +57,8 @@ enum SwiftletProxy {
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
           --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot,
-          --replace-kube-proxy, --socket and --connection-counters count beside it. What
+          --replace-kube-proxy, --socket, --connection-counters, --userspace-listen and
+          --userspace-ports count beside it. What
           has no effect is named in the log. The file is followed, through links too. A
           change of logging.verbosity, nftables.syncPeriod,
           nftables.minSyncPeriod, nodePortAddresses, or of what has no effect, is taken
@@ -170,7 +179,6 @@ enum SwiftletProxy {
             manifestProblem: ProxyDaemon.problem(withManifests:)
         )
         for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
-        try requirePermission(to: "program rules")
         let mode = try await AvailableMode.find(configuration.wantedMode, logger: log.logger)
         configuration.mode = mode.mode
         if values.initOnly {

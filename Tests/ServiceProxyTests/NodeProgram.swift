@@ -8,12 +8,15 @@ final class NodeProgram: Sendable {
     private let process = Process()
     private let output: String
 
-    /// - Parameter input: what the standard input reads from; nothing when `nil`.
+    /// - Parameters:
+    ///   - input: what the standard input reads from; nothing when `nil`.
+    ///   - mayAdministerNetwork: whether it has the rights of root, or none of them.
     init(
         _ name: String = "swiftlet-proxy",
         in namespace: NetworkNamespace,
         _ arguments: [String],
-        input: Pipe? = nil
+        input: Pipe? = nil,
+        mayAdministerNetwork: Bool = true
     ) throws {
         output = NSTemporaryDirectory() + "\(name)-\(UUID().uuidString).log"
         try Data().write(to: URL(fileURLWithPath: output))
@@ -23,7 +26,9 @@ final class NodeProgram: Sendable {
         // Of all the nodes of the tests at most one could have the socket in /run.
         let socket = name == "swiftlet-proxy" && !arguments.contains("--socket") ? ["--socket="] : []
         process.arguments =
-            try ["--net=\(namespace.descriptorPath)", ChildProcess.sibling(name)] + arguments + socket
+            try ["--net=\(namespace.descriptorPath)"]
+            + (mayAdministerNetwork ? [] : ["/usr/bin/setpriv", "--bounding-set=-all", "--inh-caps=-all"])
+            + [ChildProcess.sibling(name)] + arguments + socket
         process.standardInput = input ?? FileHandle.nullDevice
         process.standardOutput = log
         process.standardError = log

@@ -14,6 +14,8 @@ public struct ProxyCommandLine: Sendable {
         /// `nil` when nobody said.
         public var socket: String?
         public var countsConnections = false
+        public var userspaceListen: String?
+        public var userspacePorts: String?
         public var cleanup = false
         public var initOnly = false
         public var replaceKubeProxy = false
@@ -114,6 +116,8 @@ public struct ProxyCommandLine: Sendable {
             case "snapshot": return (flag.name, values.snapshot ?? ProxyConfiguration.defaultSnapshot)
             case "socket": return (flag.name, values.socket ?? ProxyAPI.defaultSocket)
             case "connection-counters": return (flag.name, "\(values.countsConnections)")
+            case "userspace-listen": return (flag.name, values.userspaceListen ?? "")
+            case "userspace-ports": return (flag.name, values.userspacePorts ?? "")
             case "masquerade-all": return (flag.name, "\(values.configuration.nftables.masqueradeAll)")
             default: return nil
             }

@@ -106,12 +106,30 @@ struct ProxyFlag: Sendable {
             swiftlet_proxy_service_connections_total. Each connection then costs one look-up more.
             """
         ),
+        text(
+            "userspace-listen",
+            "list",
+            \.userspaceListen,
+            """
+            In userspace mode without CAP_NET_ADMIN: the addresses of this host on which the ports of --userspace-ports \
+            are served; by default 127.0.0.1 and ::1.
+            """
+        ),
+        text(
+            "userspace-ports",
+            "list",
+            \.userspacePorts,
+            """
+            In userspace mode without CAP_NET_ADMIN: where Services are served, as namespace/name:port=8080 or, where \
+            the Service's port has no name, namespace/name=8080.
+            """
+        ),
         bool(
             "cleanup",
             \.cleanup,
             """
             Remove all that the proxy has programmed in any mode: the nftables tables "ip swiftlet" and "ip6 swiftlet", \
-            and its chains of iptables. Then exit. Services stop working on this node. What other proxies programmed \
+            its chains of iptables, and the addresses of userspace mode. Then exit. Services stop working on this node. What other proxies programmed \
             stays.
             """
         ),

@@ -7,8 +7,14 @@ extension ProxyExplainer {
     /// How many Services are looked at in one go.
     private static let batch = 500
 
+    /// What is known of the connections to Services: counters of the rules, if they count, and of the backend.
+    public func connectionMetrics() async -> [MetricFamily] {
+        let counted = await countedConnections().map { [$0] } ?? []
+        return await counted + controller.backendMetrics()
+    }
+
     /// The counters of new connections, one sample for each frontend; `nil` when they are not counted.
-    public func connectionMetrics() async -> MetricFamily? {
+    private func countedConnections() async -> MetricFamily? {
         guard let counters else { return nil }
         let counts = await counters.current()
         var samples: [MetricSample] = []

@@ -11,6 +11,7 @@ extension ProxyExplainer {
     ///   - interface: the one that the packet comes in by.
     public func trace(from: String, to: String, interface: String? = nil) async throws(Problem) -> PacketTrace {
         let question = try TraceQuestion(from: from, to: to)
+        if let untraceable { throw Problem(.notFound, untraceable) }
         let facts = await controller.facts(about: question.destination, question.transport, question.port)
         guard facts.isProgrammed else {
             let missing = facts.awaited.isEmpty ? "" : ": waiting for all \(facts.awaited.joined(separator: ", "))"

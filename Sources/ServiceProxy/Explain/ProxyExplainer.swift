@@ -30,6 +30,8 @@ public struct ProxyExplainer: Sendable {
     /// `nil` when connections are not counted.
     let counters: ConnectionCounters?
     let node: TraceNode
+    /// Why packets cannot be traced; `nil` when they can.
+    let untraceable: String?
 
     /// How many Services an answer has at most, and how many frontends with their backends, but for the last Service: so
     /// that an answer takes little memory, whatever there is.
@@ -37,16 +39,19 @@ public struct ProxyExplainer: Sendable {
 
     /// - Parameters:
     ///   - node: where the backend programs.
+    ///   - untraceable: why packets cannot be traced, if so.
     ///   - options: what it was made with.
     public init(
         _ controller: ServiceController,
         counters: ConnectionCounters? = nil,
         node: TraceNode,
+        untraceable: String? = nil,
         options: @escaping @Sendable (Surroundings) -> NFTablesOptions
     ) {
         self.controller = controller
         self.counters = counters
         self.node = node
+        self.untraceable = untraceable
         self.options = options
     }
 

@@ -1,10 +1,14 @@
 import KubernetesAPI
 import NetworkTypes
+import PrometheusText
 
 // What the controller tells those who ask. It only copies values; what is made of them happens elsewhere, so that no
 // change has to wait for a person's question.
 
 extension ServiceController {
+    /// What the backend itself has to tell.
+    func backendMetrics() async -> [MetricFamily] { await backend?.metrics() ?? [] }
+
     /// The kinds that it does not know completely yet.
     var awaitedKinds: [String] { awaited.map(\.rawValue).sorted() }
 

@@ -39,9 +39,6 @@ public struct ModeChoice: Hashable, Sendable {
         mode = Self.order[refused.count]
         reason = reasons.isEmpty ? "it is the best, and possible here" : reasons.joined(separator: "; ")
     }
-
-    /// What is not in this program.
-    static let withoutUserspace = "this build has no userspace mode; use nftables or iptables"
 }
 
 /// A mode that this node can do, with what it needs.
@@ -59,6 +56,10 @@ public struct AvailableMode: Sendable {
         var problems: [ProxyMode: String] = [:]
         var found: (tools: IPTablesTools, reason: String)?
         for mode in wanted.map({ [$0] }) ?? ModeChoice.order {
+            if mode != .userspace, !LocalNode.mayAdministerNetwork {
+                problems[mode] = "swiftlet-proxy must be root (or have CAP_NET_ADMIN) to program rules"
+                continue
+            }
             switch mode {
             case .nftables:
                 do {
@@ -74,7 +75,8 @@ public struct AvailableMode: Sendable {
                 } catch {
                     problems[mode] = "\(error)"
                 }
-            case .userspace: problems[mode] = ModeChoice.withoutUserspace
+            // Without any right it serves at least what it can listen on.
+            case .userspace: break
             }
             if problems[mode] == nil { break }
         }

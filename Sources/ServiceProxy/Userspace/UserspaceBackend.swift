@@ -124,6 +124,11 @@ public actor UserspaceBackend: ServiceBackend {
         try ServiceAddresses.cleanUp(interfaceName: options.interfaceName, in: options.namespace)
     }
 
+    /// Removes the addresses of Services that any process of this program has put on this machine. Needs CAP_NET_ADMIN.
+    public static func cleanUp() throws {
+        try ServiceAddresses.cleanUp(interfaceName: UserspaceOptions().interfaceName, in: nil)
+    }
+
     /// Ends all connections, and leaves the addresses for a process to come, so that nobody else is asked meanwhile.
     public func stop() async {
         watchTask?.cancel()

@@ -1,0 +1,160 @@
+import Foundation
+import NetworkTypes
+import TestSupport
+import Testing
+
+@testable import ServiceProxy
+
+/// The program in userspace mode.
+extension ProxyProgramTests {
+    @Test func servesByItsOwnSockets() async throws {
+        let node = try TestNode()
+        let directory = try TemporaryDirectory()
+        func write(pods: [Int]) throws {
+            let text =
+                Self.service("web", "10.96.0.10", pods: pods, nodePort: 30080)
+                + Self.service("web6", "fd96::10", pods: pods)
+            try text.write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
+        }
+        try write(pods: [1, 2])
+        let (client, outside) = (node.pods[2].namespace, node.outside.namespace)
+        func start(_ mode: String) throws -> NodeProgram {
+            try NodeProgram(
+                in: node.node,
+                [
+                    "--manifests", directory.path, "--hostname-override", "here", "--cluster-cidr",
+                    "10.9.0.0/16,fd09::/32", "--v=2", "--proxy-mode", mode, "--socket", "\(directory.path)/socket",
+                ]
+            )
+        }
+        func serves(_ pods: Set<String>) -> Bool {
+            answers(from: client, to: "10.96.0.10") == pods && answers(.udp, from: client, to: "10.96.0.10") == pods
+                && answers(from: client, to: "fd96::10") == pods
+                && answers(from: outside, to: "192.0.2.1", port: 30080) == pods
+        }
+        func addresses() throws -> String { try node.node.run("/usr/sbin/ip", ["address", "show"]) }
+
+        // After rules, and without a moment in which nobody serves.
+        var proxy = try start("nftables")
+        defer { proxy.kill() }
+        try await eventually { serves(["pod1", "pod2"]) }
+        #expect(proxy.terminate() == 0)
+        let load = LoadGenerator(from: client, to: address("10.96.0.10"), port: 80)
+        proxy = try start("userspace")
+        try await eventually { !((try? node.node.nft("list", "tables")) ?? "swiftlet").contains("swiftlet") }
+        #expect(load.stop().failures == [])
+        #expect(serves(["pod1", "pod2"]))
+        #expect(try addresses().contains("10.96.0.10/32"))
+        #expect(try get("/proxyMode", from: node.node, port: 10249).hasSuffix("\r\n\r\nuserspace"))
+        let metrics = try get("/metrics", from: node.node, port: 10249)
+        let line = metrics.split(separator: "\n").first {
+            $0.hasPrefix("swiftlet_proxy_userspace_connections_total{") && $0.contains("protocol=\"TCP\"")
+                && $0.contains("service=\"web\"")
+        }
+        #expect(line?.split(separator: " ").last.flatMap { Double($0) }.map { $0 > 0 } == true, "\(metrics)")
+
+        // What cannot be asked of this mode is refused with the reason.
+        let trace = try NodeProgram(
+            "swiftletctl",
+            in: node.node,
+            ["proxy", "trace", "--socket", "\(directory.path)/socket", "--from", "node", "--to", "10.96.0.10:80/TCP"]
+        )
+        #expect(trace.wait() == 1)
+        #expect(trace.log.contains("no rules to follow in userspace mode"), "\(trace.log)")
+
+        try write(pods: [1])
+        try await eventually { serves(["pod1"]) }
+        proxy.kill()
+        // Refused, and not sent out by the default route.
+        #expect {
+            try dial(.tcp, from: client, to: address("10.96.0.10"), port: 80, timeout: 1000)
+        } throws: {
+            ($0 as? TestSocket.Failure)?.code == ECONNREFUSED
+        }
+        try write(pods: [2])
+        proxy = try start("userspace")
+        try await eventually { serves(["pod2"]) }
+        #expect(proxy.log.contains("finding=\"adopted\"") || proxy.log.contains("everything is programmed"))
+        #expect(proxy.terminate() == 0)
+
+        // The next mode removes the addresses, once its rules are there.
+        proxy = try start("nftables")
+        try await eventually { try !addresses().contains("10.96.0.10") }
+        #expect(serves(["pod2"]))
+        #expect(proxy.terminate() == 0)
+        proxy = try start("userspace")
+        try await eventually { try addresses().contains("10.96.0.10") }
+        proxy.kill()
+        let cleanup = try NodeProgram(in: node.node, ["--cleanup"])
+        #expect(cleanup.wait() == 0)
+        #expect(try !addresses().contains("10.96.0.10"))
+    }
+
+    /// Without any right it is the mode that is left, and serves what can be listened on.
+    @Test func servesPortsWithoutRights() async throws {
+        let node = try TestNode()
+        let directory = try TemporaryDirectory()
+        try Self.service("web", "10.96.0.10", pods: [1, 2], nodePort: 30080)
+            .write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
+        let outside = node.outside.namespace
+        let proxy = try NodeProgram(
+            in: node.node,
+            [
+                "--manifests", directory.path, "--hostname-override", "here", "--userspace-listen", "192.0.2.1",
+                "--userspace-ports", "default/web:tcp=8888,default/web:udp=8888",
+            ],
+            mayAdministerNetwork: false
+        )
+        defer { proxy.kill() }
+        try await eventually { answers(from: outside, to: "192.0.2.1", port: 8888) == ["pod1", "pod2"] }
+        #expect(answers(.udp, from: outside, to: "192.0.2.1", port: 8888) == ["pod1", "pod2"])
+        #expect(answers(from: outside, to: "192.0.2.1", port: 30080) == ["pod1", "pod2"])
+        #expect(proxy.log.contains("mode=\"userspace\""), "\(proxy.log)")
+        #expect(proxy.log.contains("not nftables: swiftlet-proxy must be root (or have CAP_NET_ADMIN)"))
+        #expect(!proxy.log.contains("level=error") && !proxy.log.contains("error="), "\(proxy.log)")
+        #expect(proxy.terminate() == 0)
+
+        let refused = try NodeProgram(
+            in: node.node,
+            ["--manifests", directory.path, "--proxy-mode", "nftables"],
+            mayAdministerNetwork: false
+        )
+        #expect(refused.wait() == 1)
+        #expect(
+            refused.log.contains(
+                "--proxy-mode nftables is not possible here: swiftlet-proxy must be root (or have CAP_NET_ADMIN)"
+            ),
+            "\(refused.log)"
+        )
+    }
+}
+
+@Suite struct PortMapTests {
+    @Test func flagsAreRead() {
+        var problems: [String] = []
+        let map = UserspaceOptions.PortMap(
+            addresses: "127.0.0.1, ::1",
+            ports: "default/web:http=8080,kube-system/dns=5353",
+            &problems
+        )
+        #expect(problems.isEmpty)
+        #expect(map.addresses == [address("127.0.0.1"), address("::1")])
+        #expect(map.ports == ["default/web:http": 8080, "kube-system/dns": 5353])
+    }
+
+    @Test(
+        arguments: [
+            ("localhost", "", "\"localhost\" is no IP address"),
+            ("", "web=80", "\"web=80\" is not like namespace/name:port=8080"),
+            ("", "default/web", "\"default/web\" is not like namespace/name:port=8080"),
+            ("", "default/web=0", "\"default/web=0\" is not like"), ("", "default/web=65536", "65536"),
+            ("", "a/b=80,a/c=80", "port 80 is given to a/b and to a/c"),
+        ]
+    )
+    func mistakesAreNamed(addresses: String, ports: String, problem: String) {
+        var problems: [String] = []
+        _ = UserspaceOptions.PortMap(addresses: addresses, ports: ports, &problems)
+        #expect(problems.count == 1)
+        #expect(problems.first?.contains(problem) == true)
+    }
+}
