@@ -53,9 +53,7 @@ public actor UserspaceBackend: ServiceBackend {
         var result = BackendStart()
         let isFirst = balancer == nil
         let balancer = try makeBalancer()
-        if addresses == nil, try ownsAddresses() {
-            addresses = try ServiceAddresses(interfaceName: options.interfaceName, in: options.namespace)
-        }
+        if addresses == nil { addresses = try makeAddresses() }
         let found = try addresses?.present() ?? []
         try await lookAround(found)
         let wanted = Set(frontends.map(\.key))
@@ -120,7 +118,7 @@ public actor UserspaceBackend: ServiceBackend {
         watchTask = nil
         await balancer?.stop()
         (balancer, addresses, served, owners) = (nil, nil, [:], [:])
-        guard try ownsAddresses() else { return }
+        guard ownsAddresses() else { return }
         try ServiceAddresses.cleanUp(interfaceName: options.interfaceName, in: options.namespace)
     }
 
@@ -212,7 +210,22 @@ public actor UserspaceBackend: ServiceBackend {
         return made
     }
 
-    private func ownsAddresses() throws -> Bool {
+    /// - Returns: `nil` when only addresses that the node has are listened on.
+    private func makeAddresses() throws -> ServiceAddresses? {
+        guard ownsAddresses() else { return nil }
+        do {
+            return try ServiceAddresses(interfaceName: options.interfaceName, in: options.namespace)
+        } catch  where options.reach == .automatic {
+            // The capability may be one of a user namespace that does not own this network.
+            options.logger.warning(
+                "the node cannot be given the addresses of Services; those of the port map are listened on",
+                metadata: ["error": "\(error)"]
+            )
+            return nil
+        }
+    }
+
+    private func ownsAddresses() -> Bool {
         switch options.reach {
         case .automatic: LocalNode.mayAdministerNetwork
         case .addresses: true
@@ -256,7 +269,11 @@ public actor UserspaceBackend: ServiceBackend {
     private func watch() {
         guard watchTask == nil, addresses != nil, let watch = try? AddressWatch(in: options.namespace) else { return }
         watchTask = Task { [weak self] in
-            for await _ in watch.changes { await self?.checkAddresses() }
+            for await _ in watch.changes {
+                await self?.checkAddresses()
+                // Our own changes are told as well, and a look lists all addresses.
+                try? await Task.sleep(for: .milliseconds(200))
+            }
             withExtendedLifetime(watch) {}
         }
     }

@@ -270,6 +270,23 @@ struct UserspaceBackendTests {
     }
 
     @Test
+    func aThousandServicesComeAndGo() async throws {
+        let ips = (0..<1000).map { IPAddress.v4(IPv4Address(bits: 0x0a61_0000 + $0)) }
+        let frontends = ips.enumerated().map { index, ip in
+            frontend(.address(ip, .tcp, 80), [1 + index % 3], service: "web-\(index)")
+        }
+        #expect(try await backend.start(with: frontends).refused.isEmpty)
+        for index in stride(from: 0, to: 1000, by: 97) {
+            #expect(try dial(.tcp, from: places[2], to: ips[index], port: 80).pod == "pod\(1 + index % 3)")
+        }
+        // A start that finds everything as it should be does nothing.
+        #expect(try await backend.start(with: frontends).changes == 0)
+        #expect(try await backend.apply(frontends.map { .remove($0) }).isEmpty)
+        #expect(try addresses() == [address("127.0.0.1"), address("::1")])
+        try await backend.cleanup()
+    }
+
+    @Test
     func aPortThatIsTakenIsRefusedUntilItIsFree() async throws {
         var owner: TestSocket? = try TestSocket(.tcp, in: node.node, bound: .v4(.unspecified), port: 80)
         let start = try await backend.start(with: [clusterIP(.ipv4, .tcp, [1])])
