@@ -1,4 +1,6 @@
-/// A store that lies beside the objects which attachments are of: the cluster's Pods and Namespaces.
+import NetworkTypes
+
+/// A store that lies beside the objects which attachments are of: the cluster's Pods, Namespaces and Nodes.
 ///
 /// They are not records: nobody here writes them, and other stores have none.
 public protocol WorkloadObjects: Sendable {
@@ -7,6 +9,9 @@ public protocol WorkloadObjects: Sendable {
 
     /// `nil` when there is no such Namespace.
     func namespaceMetadata(_ name: String) async throws(DatastoreError) -> ObjectMetadata?
+
+    /// The ranges that the cluster gave a Node for its Pods (`spec.podCIDRs`), none when there is no such Node.
+    func podRanges(ofNode name: String) async throws(DatastoreError) -> [CIDR]
 }
 
 /// What people and programs have written at an object.

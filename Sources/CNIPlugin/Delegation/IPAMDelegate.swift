@@ -10,6 +10,7 @@ struct IPAMDelegate: Sendable {
     let type: String
     private let file: String
     private let configuration: NetworkConfiguration
+    private var ranges = PodRanges.any
 
     /// How long it may take when nothing else ends the call sooner.
     private static let limit = Duration.seconds(40)
@@ -38,6 +39,12 @@ struct IPAMDelegate: Sendable {
         self.type = type
         file = found
         self.configuration = configuration
+    }
+
+    func with(_ ranges: PodRanges) -> IPAMDelegate {
+        var copy = self
+        copy.ranges = ranges
+        return copy
     }
 
     /// As the other, for verbs to which somebody has to give the addresses. Throws code 7 when nobody is named.
@@ -99,7 +106,7 @@ struct IPAMDelegate: Sendable {
         let latest = ContinuousClock.now + Self.limit
         let outcome = try PluginProcess(file: file, name: type).run(
             environment: variables,
-            input: Array(JSONValue.object(configuration.reader.object).text().utf8),
+            input: Array(JSONValue.object(try ranges.filled(in: configuration.reader.object)).text().utf8),
             until: min(latest, RequestDeadline.current ?? latest)
         )
         guard outcome.status == 0 else { throw CNIError(answer: outcome, of: type) }

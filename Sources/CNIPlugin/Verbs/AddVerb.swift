@@ -52,7 +52,7 @@ struct AddVerb {
         let recorded = stored?.endpoint
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
         if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
-        let source = try source(wanted, facts, recorded)
+        let source = try source(wanted, try await delegate?.forAdd(call), facts, recorded)
         await call.replay.settleAll(limit: JournalReplay.inPassing.entries, within: JournalReplay.inPassing.time)
 
         var rollback = Rollback(log: call.log)
@@ -110,6 +110,7 @@ struct AddVerb {
 
     private func source(
         _ wanted: AddressSettings?,
+        _ delegate: IPAMDelegate?,
         _ facts: WorkloadFacts,
         _ recorded: WorkloadEndpoint?
     ) throws(CNIError) -> any AddressSource {

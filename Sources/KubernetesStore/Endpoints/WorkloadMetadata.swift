@@ -1,5 +1,6 @@
 import ClusterClient
 import JSON
+import NetworkTypes
 
 extension KubernetesDatastore: WorkloadObjects {
     public func podMetadata(namespace: String, name: String) async throws(DatastoreError) -> ObjectMetadata? {
@@ -12,6 +13,14 @@ extension KubernetesDatastore: WorkloadObjects {
 
     public func namespaceMetadata(_ name: String) async throws(DatastoreError) -> ObjectMetadata? {
         try await requests.namespace(name).map { ObjectMetadata($0) }
+    }
+
+    public func podRanges(ofNode name: String) async throws(DatastoreError) -> [CIDR] {
+        guard let spec = try await requests.node(name)?.spec else { return [] }
+        // Before Kubernetes had two families there was one range.
+        var texts = [spec["podCIDR"]].compactMap { $0 }
+        if case .array(let elements)? = spec["podCIDRs"] { texts = elements }
+        return texts.compactMap { if case .string(let text) = $0 { CIDR(text) } else { nil } }
     }
 }
 

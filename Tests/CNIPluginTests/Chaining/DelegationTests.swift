@@ -134,6 +134,33 @@ struct DelegationTests {
         #expect(try Set(bench.hostRoutes()) == Set(kept.addresses))
     }
 
+    /// 1.1: the range that the cluster gave the node.
+    @Test func theNodesOwnRange() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        try cluster.server.put(
+            #"""
+            {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"},
+             "spec": {"podCIDR": "10.98.0.0/24", "podCIDRs": ["10.98.0.0/24", "fd98::/120"]}}
+            """#
+        )
+        let ipam = #"""
+            {"type": "host-local", "dataDir": "\#(store)",
+             "ranges": [[{"subnet": "usePodCidr"}], [{"subnet": "USEPODCIDRIPV6"}]]}
+            """#
+        let host = cluster.bench
+        let chain = try PluginChain(host, host.plugin(ipam: ipam, extra: cluster.members))
+        let other = try host.pod()
+        _ = try cluster.schedule("pod-c1", container: "c1")
+        let added = try await chain.add("c1", other)
+        #expect(added.addresses == ["10.98.0.2", "fd98::2"], "\(added.output) \(added.log)")
+        let check = try await chain.check("c1", other, added)
+        #expect(check == nil)
+        try await chain.delete("c1", other, added)
+        #expect(leases() == [])
+        let local = try await PluginChain(bench, bench.plugin(ipam: ipam)).add("c1", pod)
+        #expect(local.code == 7, "\(local.output)")
+    }
+
     /// STATUS asks the other plugin too (ST2).
     @Test func statusIsPassedOn() async throws {
         func status(_ script: String?) async throws -> Bench.Outcome {
