@@ -130,6 +130,15 @@ struct RightsTests {
             )
         }
         _ = try await store.commit([.create(.handle("orphan"), Handle(blocks: [:]).json)])
+        // It has its address by its status alone, and keeps it.
+        let kept = try await Allocator(datastore: store, host: "node-a").assign(request("kept"))[0].address
+        try cluster.server.put(
+            """
+            {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"kept"},
+             "spec":{"nodeName":"node-a","containers":[{"name":"c","image":"i"}]},
+             "status":{"phase":"Running","podIP":"\(kept)","podIPs":[{"ip":"\(kept)"}]}}
+            """
+        )
         let deployment = try #require(try await cluster.objects("deployments")["swiftlet-collector"])
         let command = deployment["spec"]["template"]["spec"]["containers"].array[0]["command"].array.map(\.text)
         let process = Process()
@@ -142,7 +151,7 @@ struct RightsTests {
         defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
         let collected = try await eventually {
             let (handles, blocks) = (try await store.keys(.handles), try await store.keys(.blocks(.ipv4)))
-            return handles.isEmpty && blocks.count == 1
+            return handles == [.handle("kept")] && blocks.count == 1
         }
         #expect(collected)
         process.terminate()
