@@ -1,3 +1,4 @@
+import ClusterClient
 import IPAM
 import JSON
 import NetworkTypes
@@ -93,7 +94,7 @@ extension AssignmentExplanation.Source {
         case .reclaimedBlock(let block, let pool):
             "the next address comes from block \(block) in pool \(pool), which is empty and is taken over"
         case .borrowed(let block, let owner, let pool):
-            "the next address is borrowed from block \(block) of \(owner ?? "nobody"), in pool \(pool)"
+            "the next address is borrowed from block \(block) of \(owner?.description ?? "nobody"), in pool \(pool)"
         case .none(let reason): "no address can be had: \(reason)"
         }
     }
@@ -109,7 +110,7 @@ extension AssignmentExplanation.Source {
         case .borrowed(let block, let owner, let pool):
             return [
                 "kind": "borrowed", "block": .string("\(block)"), "pool": .string(pool),
-                "owner": owner.map { .string($0) } ?? .null,
+                "owner": owner.map { .string($0.description) } ?? .null,
             ]
         case .none(let reason): return ["kind": "none", "reason": .string(reason)]
         }

@@ -3,6 +3,8 @@ import ClusterClient
 import Glibc
 import IPAM
 import Reports
+import Stores
+import Version
 
 extension IPAMCommand {
     struct Collect: AsyncParsableCommand {
@@ -48,11 +50,22 @@ extension IPAMCommand {
         }
 
         func run() async throws {
-            let knowsAllNodes = try Store.selection().type == .kubernetes
+            let selection = try Store.selection()
             let store = try Store.open()
             try await Failure.translating {
-                let administration = IPAMAdministration(datastore: store)
-                var collection = LeakCollection(grace: .seconds(grace), knowsAllNodes: knowsAllNodes)
+                var administration = IPAMAdministration(datastore: store)
+                var collection = LeakCollection(
+                    grace: .seconds(grace),
+                    knowsAllNodes: selection.type == .kubernetes
+                )
+                if case .kubernetes(let access) = selection {
+                    administration.addressesInUseElsewhere = { () async throws(DatastoreError) in
+                        try await access.podAddresses(
+                            environment: Environment.variables,
+                            program: "swiftletctl/\(swiftletVersion)"
+                        )
+                    }
+                }
                 if dryRun {
                     try print(try await administration.observe(&collection), nil)
                     return

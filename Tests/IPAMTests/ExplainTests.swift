@@ -103,7 +103,7 @@ import Testing
         // Another node takes the other block and uses one address of it.
         let other = try await fixture.allocator("node-b").assign(request("b"))[0].block
         for number in 0..<2 { try await expect(.ownBlock(own, pool: "default"), "h\(number)") }
-        try await expect(.borrowed(other, owner: "host:node-b", pool: "default"), "borrower")
+        try await expect(.borrowed(other, owner: .host("node-b"), pool: "default"), "borrower")
         try await fixture.configure { $0.strictAffinity = true }
         #expect(try await codes(explain()) == ["strictAffinity"])
         await #expect(throws: IPAMError.self) { try await fixture.allocator().assign(request("x")) }

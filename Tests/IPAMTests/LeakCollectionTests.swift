@@ -112,6 +112,21 @@ import Testing
         #expect(try await fixture.administration.collect(plan).addresses.isEmpty)
     }
 
+    /// G3: a Pod has it, though no endpoint is recorded; noticed at the last moment too.
+    @Test func whatAPodHasByItsStatusStays() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        let address = try await fixture.allocator().assign(request("a"))[0].address
+        var administration = fixture.administration
+        var collection = LeakCollection(grace: .zero, knowsAllNodes: false)
+        _ = try await administration.observe(&collection)
+        let plan = try await administration.observe(&collection)
+        #expect(plan.leaks.map(\.standing) == [.confirmed])
+        administration.addressesInUseElsewhere = { () async throws(DatastoreError) in [address] }
+        #expect(try await administration.collect(plan).skipped == 1)
+        #expect(try await administration.observe(&collection).leaks.isEmpty)
+        #expect(try await fixture.allocator().addresses(ofHandle: "a").count == 1)
+    }
+
     /// While a store is locked for a migration, nothing in it changes.
     @Test func aLockedStoreIsLeftAlone() async throws {
         let pool = fixture.pool("10.80.0.0/24", blockSize: 28)

@@ -28,8 +28,25 @@ struct RightsTests {
     @Test func thePluginMayDoWhatItDoes() async throws {
         let cluster = try await ClusterUnderTest.installed()
         let user = try await cluster.admit("swiftlet", token: "plugin-token")
-        let kubeconfig = cluster.directory.path + "/kubeconfig"
-        try cluster.server.writeKubeconfig(to: kubeconfig, .token("plugin-token"))
+        // As install-cni puts plugin and token on a node.
+        let root = cluster.directory.path + "/host"
+        func install(token: String) async throws {
+            let account = cluster.directory.path + "/account"
+            try FileManager.default.createDirectory(atPath: account, withIntermediateDirectories: true)
+            try token.write(toFile: account + "/token", atomically: true, encoding: .utf8)
+            let authority = cluster.server.certificateAuthorityPEM
+            try authority.write(toFile: account + "/ca.crt", atomically: true, encoding: .utf8)
+            let installed = try await Command.run(
+                Command.repository + "/scripts/install-cni",
+                [
+                    "--root=\(root)", "--plugin=\(ChildProcess.sibling("swiftlet"))", "--node=node-1",
+                    "--datastore=kubernetes", "--service-account=\(account)", "--server=\(cluster.server.url)",
+                ]
+            )
+            #expect(installed.status == 0, "\(installed.errors)")
+        }
+        try await install(token: "plugin-token")
+        let kubeconfig = root + "/etc/cni/net.d/swiftlet-kubeconfig"
         try cluster.server.put(#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1","labels":{"zone":"a"}}}"#)
         func put(pool selector: String) throws {
             try cluster.server.put(
@@ -59,7 +76,7 @@ struct RightsTests {
                 """
             let outcome = try await Command.run(
                 "nsenter",
-                ["--net=\(host.descriptorPath)", ChildProcess.sibling("swiftlet")],
+                ["--net=\(host.descriptorPath)", root + "/opt/cni/bin/swiftlet"],
                 environment: [
                     "CNI_COMMAND": command, "CNI_CONTAINERID": name, "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin",
                     "CNI_NETNS": pod.descriptorPath,
@@ -75,6 +92,10 @@ struct RightsTests {
         _ = try await call("ADD", "web")
         _ = try await call("CHECK", "web", extra: #","prevResult":\#(added.output)"#)
         _ = try await call("DEL", "web")
+        // The token is replaced, and the old one ends.
+        cluster.server.setToken("next-token", user: User(user))
+        try await install(token: "next-token")
+        cluster.server.setToken("plugin-token", user: nil)
         _ = try await call("ADD", "api")
         // The node loses its pool: with the last address its block goes.
         try put(pool: "has(elsewhere)")
@@ -130,6 +151,15 @@ struct RightsTests {
             )
         }
         _ = try await store.commit([.create(.handle("orphan"), Handle(blocks: [:]).json)])
+        // It has its address by its status alone, and keeps it.
+        let kept = try await Allocator(datastore: store, host: "node-a").assign(request("kept"))[0].address
+        try cluster.server.put(
+            """
+            {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"kept"},
+             "spec":{"nodeName":"node-a","containers":[{"name":"c","image":"i"}]},
+             "status":{"phase":"Running","podIP":"\(kept)","podIPs":[{"ip":"\(kept)"}]}}
+            """
+        )
         let deployment = try #require(try await cluster.objects("deployments")["swiftlet-collector"])
         let command = deployment["spec"]["template"]["spec"]["containers"].array[0]["command"].array.map(\.text)
         let process = Process()
@@ -142,7 +172,7 @@ struct RightsTests {
         defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
         let collected = try await eventually {
             let (handles, blocks) = (try await store.keys(.handles), try await store.keys(.blocks(.ipv4)))
-            return handles.isEmpty && blocks.count == 1
+            return handles == [.handle("kept")] && blocks.count == 1
         }
         #expect(collected)
         process.terminate()

@@ -23,7 +23,9 @@ extension IPAMAdministration {
         let leaks = plan.leaks.filter { $0.standing == .confirmed }.map(\.allocation)
         if !leaks.isEmpty {
             let check = ConsistencyCheck(records, now: clock.now())
-            let unused = records.hidesEndpoints ? [] : Set(check.leaks.map(\.identity))
+            let unused =
+                records.hidesEndpoints
+                ? [] : Set(check.leaks.filter { !records.inUseElsewhere.contains($0.address) }.map(\.identity))
             let used = Set(
                 check.allocations.lazy.filter { $0.use != .none && $0.use != .coolingDown }.compactMap(\.handle)
             )
@@ -69,7 +71,10 @@ extension IPAMAdministration {
 
     private func records() async throws(IPAMError) -> IPAMRecords {
         do throws(DatastoreError) {
-            return try await IPAMRecords.read(from: datastore)
+            var records = try await IPAMRecords.read(from: datastore)
+            // After the blocks, as endpoints are.
+            records.inUseElsewhere = try await addressesInUseElsewhere()
+            return records
         } catch {
             throw .datastore(error)
         }

@@ -53,7 +53,8 @@ public struct LeakCollection: Sendable {
         let check = ConsistencyCheck(records, now: now)
         var leaks: [CollectionPlan.Leak] = []
         // With an endpoint that cannot be read, nobody knows which addresses are in use.
-        for allocation in check.allocations where !records.hidesEndpoints && isJudged(allocation) {
+        for allocation in check.allocations
+        where !records.hidesEndpoints && isJudged(allocation) && !records.inUseElsewhere.contains(allocation.address) {
             let standing = judge(
                 .address(allocation.address, handle: allocation.handle, sequenceNumber: allocation.sequenceNumber)
             )
@@ -61,7 +62,11 @@ public struct LeakCollection: Sendable {
             leaks.append(.init(allocation: allocation, standing: isNodeGone ? .confirmed : standing))
         }
         // A container has all its addresses or none (G5).
-        let live = Set(check.allocations.lazy.filter { $0.use != .none && $0.use != .coolingDown }.compactMap(\.handle))
+        let live = Set(
+            check.allocations.lazy.filter {
+                $0.use != .none && $0.use != .coolingDown || records.inUseElsewhere.contains($0.address)
+            }.compactMap(\.handle)
+        )
         leaks.removeAll { $0.allocation.handle.map(live.contains) ?? false }
         let undecided = Set(leaks.lazy.filter { $0.standing != .confirmed }.compactMap(\.allocation.handle))
         for index in leaks.indices where leaks[index].standing == .confirmed {

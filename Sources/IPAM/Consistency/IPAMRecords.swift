@@ -24,6 +24,8 @@ public struct IPAMRecords: Sendable {
     /// The addresses that recorded endpoints have (contract: "in use"), with a name for each owner.
     let endpoints: [IPAddress: String]
     let endpointCount: Int
+    /// Addresses that are in use though no record says so (G3).
+    var inUseElsewhere: Set<IPAddress> = []
     let nodes: Set<String>
     /// The defaults where none are written; `nil` when they cannot be read.
     let configuration: IPAMConfiguration?

@@ -1,3 +1,4 @@
+import ClusterClient
 import NetworkTypes
 
 /// Where the next address of a pod would come from, and which pools were considered and refused (C14).
@@ -46,12 +47,9 @@ public struct AssignmentExplanation: Hashable, Sendable {
         case newBlock(CIDR, pool: String)
         /// An empty block of another node, or of none.
         case reclaimedBlock(CIDR, pool: String)
-        /// Of another node's block.
-        case borrowed(CIDR, owner: BlockOwnerText, pool: String)
+        /// Of a block that another has, or nobody.
+        case borrowed(CIDR, owner: BlockOwner?, pool: String)
         /// Nowhere: what ADD would fail with.
         case none(String)
     }
-
-    /// Who owns a block, as text; nobody is `nil`.
-    public typealias BlockOwnerText = String?
 }

@@ -202,7 +202,7 @@ private struct Explainer {
                     belongs($0.cidr, to: candidate) && $0.affinity != owner && free($0) > 0
                 }
                 guard let lender else { continue }
-                return .borrowed(lender.cidr, owner: lender.affinity?.description, pool: candidate.name)
+                return .borrowed(lender.cidr, owner: lender.affinity, pool: candidate.name)
             }
         }
         return .none("no address is left for the node in the pools that are for this pod")

@@ -1,0 +1,147 @@
+import ClusterClient
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+@testable import Stores
+
+/// How `swiftletctl` is used: pictures and colours, forms of reports, versions, completion, manuals.
+@Suite struct ControlProgramUsageTests {
+    /// The picture has colours on a terminal alone, and not where the user wants none.
+    @Test func mapsAreColouredOnATerminal() async throws {
+        let place = try await ControlledStore(.local)
+        try await MigrationTests.fill(place.store())
+        let plain = try await place.run("ipam", "show", "--map")
+        #expect(plain.status == 0 && plain.output.contains("four 10.80.0.0/24:"), "\(plain.errors)")
+        #expect(!plain.output.contains("\u{1b}"))
+        let program = try ChildProcess.sibling("swiftletctl")
+        for (variables, isColoured) in [([:], true), (["NO_COLOR": "1"], false), (["TERM": "dumb"], false)] {
+            let environment = ["TERM": "xterm"].merging(place.environment) { $1 }.merging(variables) { $1 }
+            // script gives the program a terminal.
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/script")
+            process.arguments = ["-qec", "\(program) ipam show --map", "/dev/null"]
+            process.environment = environment
+            let output = Pipe()
+            process.standardInput = FileHandle.nullDevice
+            process.standardOutput = output
+            try process.run()
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(text.contains("four 10.80.0.0/24:"), "\(text)")
+            #expect(text.contains("\u{1b}[0;30;") == isColoured, "\(variables)")
+        }
+        #expect(try await place.run("ipam", "show", "--map", "-o", "json").status == 2)
+        withExtendedLifetime(place) {}
+    }
+
+    /// YAML says what JSON says.
+    @Test func reportsAreYAMLToo() async throws {
+        let place = try await ControlledStore(.local)
+        try await MigrationTests.fill(place.store())
+        for command in [
+            ["ipam", "show", "--show-blocks"], ["ipam", "show", "--show-borrowed"], ["ipam", "gc", "--dry-run"],
+            ["ipam", "show", "--show-configuration"], ["ipam", "explain", "--pod", "shop/cart", "--node", "node-a"],
+            ["version"],
+        ] {
+            let yaml = try await ControlledStore.run(place.environment, command + ["-o", "yaml"])
+            let json = try await ControlledStore.run(place.environment, command + ["-o", "json"])
+            #expect(yaml.status == 0 && json.status == 0, "\(command): \(yaml.errors)")
+            let expected = try JSONValue(parsing: Array(json.output.utf8).span)
+            #expect(yaml.output == expected.yaml, "\(command)")
+        }
+        withExtendedLifetime(place) {}
+    }
+
+    @Test(arguments: ControlledStore.Kind.allCases)
+    func versionsOfClientAndCluster(_ kind: ControlledStore.Kind) async throws {
+        let place = try await ControlledStore(kind)
+        #expect(try await place.run("version", "--client").output == "Client Version:    0.1.0\n")
+        let unknown = try await place.run("version")
+        #expect(unknown.status == 0 && unknown.output.hasSuffix("Cluster Type:      unknown\n"), "\(unknown.errors)")
+        try await MigrationTests.fill(place.store())
+        let known = try await place.run("version")
+        #expect(known.output.contains("Cluster Version:   unknown\n"))
+        #expect(known.output.hasSuffix("Cluster Type:      swiftlet\n"), "\(known.output)")
+        let away = try await ControlledStore.run(["SWIFTLET_DATA_DIR": "/nowhere"], ["version"])
+        #expect(away.status == 5 && away.output == "Client Version:    0.1.0\n", "\(away.errors)")
+        withExtendedLifetime(place) {}
+    }
+
+    /// What the shells complete: commands, options, the values of our own types.
+    @Test func completionsKnowOurCommands() async throws {
+        let program = try ChildProcess.sibling("swiftletctl")
+        let directory = try TemporaryDirectory()
+        for shell in ["bash", "zsh", "fish"] {
+            let script = try await ControlledStore.run([:], ["--generate-completion-script", shell])
+            #expect(script.status == 0, "\(script.errors)")
+            for word in ["explain", "split", "gc", "ippools", "Enabled", "grace"] {
+                #expect(script.output.contains(word), "\(shell) \(word)")
+            }
+            if shell == "bash" {
+                try script.output.write(toFile: directory.path + "/bash", atomically: true, encoding: .utf8)
+            }
+        }
+        func complete(_ words: String...) throws -> Set<String> {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/bash")
+            let list = (["swiftletctl"] + words).map { "'\($0)'" }.joined(separator: " ")
+            process.arguments = [
+                "-c",
+                """
+                source \(directory.path)/bash
+                COMP_WORDS=(\(list)); COMP_CWORD=\(words.count); COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}
+                function="$(complete -p swiftletctl | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
+                "$function" swiftletctl '\(words.last ?? "")' '\(words.dropLast().last ?? "swiftletctl")'
+                printf '%s\\n' "${COMPREPLY[@]}"
+                """,
+            ]
+            process.environment = [
+                "PATH": URL(fileURLWithPath: program).deletingLastPathComponent().path + ":/usr/bin:/bin"
+            ]
+            let output = Pipe()
+            process.standardInput = FileHandle.nullDevice
+            process.standardOutput = output
+            try process.run()
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            return Set(text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) })
+        }
+        #expect(
+            try complete("ipam", "").isSuperset(of: [
+                "show", "explain", "check", "gc", "release", "configure", "split",
+            ])
+        )
+        #expect(try complete("ipam", "gc", "-o", "") == ["text", "json", "yaml"])
+        #expect(try complete("ipam", "configure", "--kubevirt-ip-persistence", "") == ["Enabled", "Disabled"])
+        #expect(try complete("get", "").isSuperset(of: ["ippools", "ipreservations", "ipamconfigurations", "nodes"]))
+        withExtendedLifetime(directory) {}
+    }
+
+    /// Every command says what it does, how it is called, and with what; examples are lines that can be copied.
+    @Test func everyCommandHasAManual() async throws {
+        var commands: [[String]] = [[]]
+        var seen = 0
+        while let command = commands.popLast() {
+            let help = try await ControlledStore.run(["COLUMNS": "80"], command + ["--help"])
+            let lines = help.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            #expect(help.status == 0 && help.output.hasPrefix("OVERVIEW: "), "\(command)")
+            #expect(lines.contains { $0.hasPrefix("USAGE: swiftletctl") }, "\(command)")
+            let subcommands = lines.drop { $0 != "SUBCOMMANDS:" }.dropFirst().prefix { !$0.isEmpty }
+                .filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+                .compactMap { $0.split(separator: " ").first.map(String.init) }
+            commands += subcommands.map { command + [$0] }
+            if subcommands.isEmpty {
+                seen += 1
+                let examples = lines.drop { $0 != "EXAMPLES" }.dropFirst().prefix { !$0.isEmpty }
+                #expect(!examples.isEmpty, "\(command) has no examples")
+                #expect(examples.allSatisfy { $0.hasPrefix("  ") }, "\(command): \(examples)")
+            }
+            for line in lines.drop(while: { !$0.hasPrefix("USAGE:") }).dropFirst() {
+                #expect(line.count <= 80, "\(command): \(line)")
+            }
+        }
+        #expect(seen >= 17)
+    }
+}
