@@ -191,7 +191,11 @@ struct IPTablesBackendTests {
         let program = try tools(mode).flavour.program(.ipv4)
         try namespace.run(program, ["-w", "60", "-A", "INPUT", "-p", "icmp", "-j", "ACCEPT"])
         var drifts = backend.drifts.makeAsyncIterator()
-        for command in [["-t", "nat", "-F"], ["-t", "filter", "-F", "SWIFTLET-CANARY"]] {
+        let commands = [
+            ["-t", "nat", "-F"], ["-t", "filter", "-F", "SWIFTLET-CANARY"], ["-t", "nat", "-F", "PREROUTING"],
+            ["-t", "filter", "-F", "FORWARD"],
+        ]
+        for command in commands {
             try namespace.run(program, ["-w", "60"] + command)
             let drift = try #require(await drifts.next())
             #expect(drift.what.contains(command[1]))
