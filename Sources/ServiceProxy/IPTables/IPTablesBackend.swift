@@ -116,19 +116,21 @@ public actor IPTablesBackend: ServiceBackend {
     ///
     /// - Returns: the service ports that were refused, and why.
     private func carryOut(_ plan: StartPlan, _ family: IPFamily) async throws -> [ServicePortName: String] {
-        do throws(IPTablesError) {
-            try await restore(plan.whole, family, isWhole: true, total: plan.total)
-            return [:]
-        } catch {
-            guard case .failed(_, let reason) = error else { throw error }
-            logger.warning(
-                "iptables refused a change; looking for what it does not take",
-                metadata: ["family": "\(family)", "table": "\(plan.whole.table)", "reason": "\(reason)"]
-            )
+        if plan.whole.count <= StartPlan.runLimit {
+            do throws(IPTablesError) {
+                try await restore(plan.whole, family, isWhole: true, total: plan.total)
+                return [:]
+            } catch {
+                guard case .failed(_, let reason) = error else { throw error }
+                logger.warning(
+                    "iptables refused a change; looking for what it does not take",
+                    metadata: ["family": "\(family)", "table": "\(plan.whole.table)", "reason": "\(reason)"]
+                )
+            }
         }
         try await restore(plan.fixed, family, isWhole: true, total: plan.total)
         var refused: [ServicePortName: String] = [:]
-        var waiting = [plan.units[...]]
+        var waiting = Array(plan.runs.reversed())
         while let units = waiting.popLast() {
             guard !units.isEmpty else { continue }
             var script = RestoreScript(plan.whole.table)

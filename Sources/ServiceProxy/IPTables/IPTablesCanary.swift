@@ -50,12 +50,22 @@ actor IPTablesCanary {
         task = nil
     }
 
+    /// What is looked at: the canary, and where packets come in, as others empty the chains of the kernel alone too.
+    private static func watched(_ table: RuleTable) -> [(chain: String, sign: String)] {
+        let entries = table == .nat ? ["PREROUTING", "OUTPUT"] : ["FORWARD"]
+        return [(ChainName.canary, "-A ")] + entries.map { ($0, " -j \(ChainName.services)") }
+    }
+
     private static func isGone(_ tools: IPTablesTools, _ table: RuleTable, _ family: IPFamily) async -> Bool {
-        do {
-            let rules = try await tools.rules(of: ChainName.canary, in: table, family)
-            return !(rules ?? "").split(separator: "\n").contains { $0.hasPrefix("-A ") }
-        } catch {
-            return false  // The lock is held: it can be told the next time.
+        for (chain, sign) in watched(table) {
+            do {
+                let rules = try await tools.rules(of: chain, in: table, family) ?? ""
+                let isThere = rules.split(separator: "\n").contains { $0.hasPrefix(sign) || $0.hasSuffix(sign) }
+                if !isThere { return true }
+            } catch {
+                return false  // The lock is held: it can be told the next time.
+            }
         }
+        return false
     }
 }

@@ -7,6 +7,9 @@ struct RuleChange: Hashable {
 
     var isEmpty: Bool { write.isEmpty && insert.isEmpty && delete.isEmpty && remove.isEmpty }
 
+    /// How many chains and rules it is about.
+    var count: Int { write.reduce(insert.count + delete.count + remove.count) { $0 + 1 + $1.rules.count } }
+
     /// From what is known to be there.
     init(from old: ChainRules, to new: ChainRules) {
         let before = Set(old.chains)

@@ -22,6 +22,10 @@ struct StartPlan {
     /// Frontends that were found and that nobody wants.
     let removed: Set<Frontend.Key>
 
+    /// More chains and rules than this are written in several runs: the time that `iptables-nft-restore` takes grows with
+    /// the square of its input. Each run leaves whole service ports behind.
+    static let runLimit = 10_000
+
     /// From so many changed rules on, a chain is written anew: finding a rule takes as long as the chain.
     static let rewriteLimit = 32
 
@@ -81,6 +85,22 @@ struct StartPlan {
         let gone = units.flatMap { $0.change.delete.compactMap { SavedTable.key(of: $0, family) } }
         let there = Set(ports.values.flatMap { $0.shared.compactMap { SavedTable.key(of: $0, family) } })
         removed = table == .nat ? Set(gone).subtracting(there) : []
+    }
+
+    /// The units in as few runs as that takes.
+    var runs: [ArraySlice<Unit>] {
+        var runs: [ArraySlice<Unit>] = []
+        var (start, size) = (0, 0)
+        for (index, unit) in units.enumerated() {
+            let count = unit.change.count
+            if size + count > Self.runLimit, index > start {
+                runs.append(units[start..<index])
+                (start, size) = (index, 0)
+            }
+            size += count
+        }
+        if start < units.count { runs.append(units[start...]) }
+        return runs
     }
 
     private static func script(

@@ -89,6 +89,21 @@ struct IPTablesBackendTests {
         }
     }
 
+    /// A large first start is written in several runs, and is the same as one.
+    @Test(arguments: TestBackend.iptables)
+    func aLargeStartIsWrittenInRuns(mode: TestBackend) async throws {
+        let frontends = (1...250).map { number in
+            example((1...16).map { "10.9.\(number).\($0)" }, service: number)
+        }
+        let restores = Restores()
+        #expect(try await backend(mode, restores: restores).start(with: frontends).refused.isEmpty)
+        let runs = restores.all.filter { $0.family == .ipv4 && $0.table == "nat" }
+        #expect(runs.count == 3)  // What is for all, and two halves.
+        #expect(runs.allSatisfy { $0.ruleCount < StartPlan.runLimit })
+        #expect(runs.last?.total == runs.reduce(0) { $0 + $1.ruleCount })
+        #expect(try await backend(mode).start(with: frontends).changes == 0)
+    }
+
     @Test(arguments: TestBackend.iptables)
     func aChangeWritesOnlyItself(mode: TestBackend) async throws {
         let restores = Restores()
@@ -191,7 +206,11 @@ struct IPTablesBackendTests {
         let program = try tools(mode).flavour.program(.ipv4)
         try namespace.run(program, ["-w", "60", "-A", "INPUT", "-p", "icmp", "-j", "ACCEPT"])
         var drifts = backend.drifts.makeAsyncIterator()
-        for command in [["-t", "nat", "-F"], ["-t", "filter", "-F", "SWIFTLET-CANARY"]] {
+        let commands = [
+            ["-t", "nat", "-F"], ["-t", "filter", "-F", "SWIFTLET-CANARY"], ["-t", "nat", "-F", "PREROUTING"],
+            ["-t", "filter", "-F", "FORWARD"],
+        ]
+        for command in commands {
             try namespace.run(program, ["-w", "60"] + command)
             let drift = try #require(await drifts.next())
             #expect(drift.what.contains(command[1]))
