@@ -81,7 +81,7 @@ import Testing
             log-text-info-buffer-size log-text-split-stream logging-format manifests masquerade-all \
             master metrics-bind-address metrics-port nodeport-addresses oom-score-adj pod-bridge-interface \
             pod-interface-name-prefix profiling proxy-mode replace-kube-proxy show-hidden-metrics-for-version snapshot \
-            socket v version vmodule write-config-to
+            socket userspace-listen userspace-ports v version vmodule write-config-to
             """
         #expect(ProxyFlag.all.map(\.name) == flags.split(separator: " ").map(String.init))
         for flag in ProxyFlag.all { #expect(ProxyCommandLine.flagsHelp.contains("--\(flag.name)")) }

@@ -164,11 +164,4 @@ extension ProxyProgramTests {
         #expect(trace.log.contains("10.9.1.2:8080"), "\(trace.log)")
         #expect(proxy.terminate() == 0)
     }
-
-    @Test func userspaceIsRefused() throws {
-        let node = try NetworkNamespace.makeContainer()
-        let proxy = try NodeProgram(in: node, ["--manifests", "/tmp", "--proxy-mode=userspace"])
-        #expect(proxy.wait() == 1)
-        #expect(proxy.log.contains("--proxy-mode userspace is not possible here: this build has no userspace mode"))
-    }
 }
