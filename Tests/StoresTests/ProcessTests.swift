@@ -45,7 +45,7 @@ import Testing
         let argument = try #require(instance.workerArgument)
         let fixture = try await fixture(instance)
         let program = try ChildProcess.sibling("store-worker")
-        var expected: [String: Set<String>] = [:]
+        var expected = Printed()
         for round in 0..<12 {
             let processes = try (0..<3).map { index in
                 (index, try ChildProcess(program, ["churn", argument, "node-\(index)", "r\(round)p\(index)"]))
@@ -55,20 +55,9 @@ import Testing
             for (index, process) in processes {
                 let (lines, status) = await process.wait()
                 #expect(status == .killed(SIGKILL))
-                for line in lines {
-                    let words = line.split(separator: " ").map(String.init)
-                    expected[words[1]] = words[0] == "+" ? Set(words[2...]) : nil
-                }
-                // The operation that was under way.
-                let last = lines.last?.split(separator: " ").map(String.init)
-                let number = last.flatMap { Int($0[1].split(separator: "-").last ?? "") } ?? -1
-                for handle in [number, (number + 1) % 7].map({ "r\(round)p\(index)-\($0)" }) { expected[handle] = nil }
+                expected.take(lines, of: "r\(round)p\(index)")
             }
-            #expect(try await fixture.problems(exact: true) == [])
-            for (handle, addresses) in expected {
-                let stored = try await fixture.allocator().addresses(ofHandle: handle)
-                #expect(Set(stored.map(\.address.description)) == addresses, "\(handle)")
-            }
+            try await expected.check(fixture)
         }
         #expect(!expected.isEmpty)
     }
@@ -90,7 +79,7 @@ import Testing
             fixture.pool("fd00::/120", name: "six", blockSize: 124),
         ])
         let program = try ChildProcess.sibling("store-worker")
-        var expected: [String: Set<String>] = [:]
+        var expected = Printed()
         for round in 0..<3 {
             let processes = try (0..<20).map { index in
                 (
@@ -114,27 +103,44 @@ import Testing
                 if !lines.isEmpty { busy.insert(index) }
                 // One that found the store away for too long has said so, and ended.
                 #expect(status == .killed(SIGKILL) || status == .exited(1))
-                for line in lines {
-                    let words = line.split(separator: " ").map(String.init)
-                    expected[words[1]] = words[0] == "+" ? Set(words[2...]) : nil
-                }
-                let last = lines.last?.split(separator: " ").map(String.init)
-                let number = last.flatMap { Int($0[1].split(separator: "-").last ?? "") } ?? -1
-                for handle in [number, (number + 1) % 7].map({ "r\(round)p\(index)-\($0)" }) { expected[handle] = nil }
+                expected.take(lines, of: "r\(round)p\(index)")
             }
-            #expect(try await fixture.problems(exact: true) == [])
-            for (handle, addresses) in expected {
-                let stored = try await fixture.allocator().addresses(ofHandle: handle)
-                #expect(Set(stored.map(\.address.description)) == addresses, "\(handle)")
-            }
+            try await expected.check(fixture)
             #expect(busy.count > 5 && !expected.isEmpty, "round \(round)")
             // Room for the next round, which the dead do not make.
             for key in try await fixture.store.keys(.handles) {
                 if case .handle(let handle) = key { try await fixture.allocator().release(handle: handle) }
             }
-            expected = [:]
+            expected = Printed()
             #expect(try await fixture.blocks().allSatisfy(\.isEmpty))
             #expect(try await fixture.problems(exact: true) == [])
+        }
+    }
+}
+
+/// The addresses of each handle, by what killed processes printed.
+private struct Printed {
+    private var addresses: [String: Set<String>] = [:]
+
+    var isEmpty: Bool { addresses.isEmpty }
+
+    /// - Parameter prefix: that of the process's handles.
+    mutating func take(_ lines: [String], of prefix: String) {
+        for line in lines {
+            let words = line.split(separator: " ").map(String.init)
+            addresses[words[1]] = words[0] == "+" ? Set(words[2...]) : nil
+        }
+        // The operation that was under way.
+        let last = lines.last?.split(separator: " ").map(String.init)
+        let number = last.flatMap { Int($0[1].split(separator: "-").last ?? "") } ?? -1
+        for handle in [number, (number + 1) % 7].map({ "\(prefix)-\($0)" }) { addresses[handle] = nil }
+    }
+
+    func check(_ fixture: Fixture) async throws {
+        #expect(try await fixture.problems(exact: true) == [])
+        for (handle, expected) in addresses {
+            let stored = try await fixture.allocator().addresses(ofHandle: handle)
+            #expect(Set(stored.map(\.address.description)) == expected, "\(handle)")
         }
     }
 }

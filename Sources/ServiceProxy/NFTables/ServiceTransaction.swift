@@ -100,13 +100,29 @@ struct ServiceTransaction {
                 // Backends before what points at them, so that a batch can be read from top to bottom.
                 writeEndpoints(isNear: false, maps, changes, isDeletion, &transaction)
                 writeEndpoints(isNear: true, maps, changes, isDeletion, &transaction)
-                writeAffinity(maps.affinity, \.affinity, changes, isDeletion, &transaction)
-                writeAffinity(maps.nearAffinity, \.nearAffinity, changes, isDeletion, &transaction)
-                writeTargets(maps.farFrontends, \.far, numbers, changes, isDeletion, &transaction)
-                writeTargets(maps.nearFrontends, \.near, numbers, changes, isDeletion, &transaction)
-                writeTargets(maps.frontends, \.front, numbers, changes, isDeletion, &transaction)
-                writeRefusals(maps.noEndpoints, changes, isDeletion, &transaction)
-                if let counted = maps.connections { writeCounted(counted, changes, isDeletion, &transaction) }
+                for (map, number) in [(maps.affinity, \Entry.affinity), (maps.nearAffinity, \Entry.nearAffinity)] {
+                    write(map, number, changes, isDeletion, &transaction) {
+                        Element(Key.frontend($0), .data(Key.affinity($1)))
+                    }
+                }
+                for (map, dispatch) in [
+                    (maps.farFrontends, \Entry.far), (maps.nearFrontends, \Entry.near), (maps.frontends, \Entry.front),
+                ] {
+                    write(map, dispatch, changes, isDeletion, &transaction) { key, dispatch in
+                        // Each chain has got its number before.
+                        numbers.number(of: dispatch.target, scope).map {
+                            Element(Key.frontend(key), .data(Key.number($0)), comment: dispatch.comment)
+                        }
+                    }
+                }
+                write(maps.noEndpoints, \.refusal, changes, isDeletion, &transaction) {
+                    Element(Key.frontend($0), .verdict($1.verdict), comment: $1.comment)
+                }
+                if let counted = maps.connections {
+                    write(counted, \.counted, changes, isDeletion, &transaction) {
+                        Element(Key.frontend($0), comment: $1)
+                    }
+                }
             }
         }
         writeAllowed(isDeletion: true, &transaction)
@@ -177,41 +193,22 @@ struct ServiceTransaction {
         }
     }
 
-    private func writeTargets(
+    /// Writes what a map holds by frontend.
+    ///
+    /// - Parameter element: what the map should have of a value; `nil` for nothing.
+    private func write<Value: Hashable>(
         _ map: NamedSet,
-        _ value: KeyPath<Entry, Entry.Dispatch?>,
-        _ numbers: ChainNumbers,
+        _ value: KeyPath<Entry, Value?>,
         _ changes: [Change],
         _ isDeletion: Bool,
-        _ transaction: inout Transaction
+        _ transaction: inout Transaction,
+        _ element: (Frontend.Key, Value) -> Element?
     ) {
         for change in changes {
             let (old, new) = (change.old[keyPath: value], change.new[keyPath: value])
-            guard old != new, let dispatch = isDeletion ? old : new else { continue }
-            // Each chain has got its number before.
-            guard let number = numbers.number(of: dispatch.target, change.key.scope) else { continue }
-            let element = Element(
-                Key.frontend(change.key),
-                .data(Key.number(number)),
-                comment: dispatch.comment
-            )
-            if isDeletion {
-                transaction.delete(element, from: map)
-            } else {
-                transaction.add(element, to: map, exclusively: true)
+            guard old != new, let value = isDeletion ? old : new, let element = element(change.key, value) else {
+                continue
             }
-        }
-    }
-
-    private func writeRefusals(
-        _ map: NamedSet,
-        _ changes: [Change],
-        _ isDeletion: Bool,
-        _ transaction: inout Transaction
-    ) {
-        for change in changes where change.old.refusal != change.new.refusal {
-            guard let refusal = isDeletion ? change.old.refusal : change.new.refusal else { continue }
-            let element = Element(Key.frontend(change.key), .verdict(refusal.verdict), comment: refusal.comment)
             if isDeletion {
                 transaction.delete(element, from: map)
             } else {
@@ -242,42 +239,6 @@ struct ServiceTransaction {
                 } else {
                     transaction.add(element, to: map, exclusively: true)
                 }
-            }
-        }
-    }
-
-    private func writeAffinity(
-        _ map: NamedSet,
-        _ value: KeyPath<Entry, UInt32?>,
-        _ changes: [Change],
-        _ isDeletion: Bool,
-        _ transaction: inout Transaction
-    ) {
-        for change in changes {
-            let (old, new) = (change.old[keyPath: value], change.new[keyPath: value])
-            guard old != new, let scope = isDeletion ? old : new else { continue }
-            let element = Element(Key.frontend(change.key), .data(Key.affinity(scope)))
-            if isDeletion {
-                transaction.delete(element, from: map)
-            } else {
-                transaction.add(element, to: map, exclusively: true)
-            }
-        }
-    }
-
-    private func writeCounted(
-        _ set: NamedSet,
-        _ changes: [Change],
-        _ isDeletion: Bool,
-        _ transaction: inout Transaction
-    ) {
-        for change in changes where change.old.counted != change.new.counted {
-            guard let comment = isDeletion ? change.old.counted : change.new.counted else { continue }
-            let element = Element(Key.frontend(change.key), comment: comment)
-            if isDeletion {
-                transaction.delete(element, from: set)
-            } else {
-                transaction.add(element, to: set, exclusively: true)
             }
         }
     }

@@ -14,43 +14,21 @@ extension ProxyProgramTests {
     }
 
     @Test func fromOneModeToAnother() async throws {
-        let node = try TestNode()
-        let directory = try TemporaryDirectory()
-        func write(pods: [Int]) throws {
-            let text =
-                Self.service("web", "10.96.0.10", pods: pods, nodePort: 30080)
-                + Self.service("web6", "fd96::10", pods: pods)
-            try text.write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
-        }
-        try write(pods: [1, 2])
-        let (client, outside) = (node.pods[2].namespace, node.outside.namespace)
-        func start(_ mode: String) throws -> NodeProgram {
-            try NodeProgram(
-                in: node.node,
-                [
-                    "--manifests", directory.path, "--hostname-override", "here", "--cluster-cidr",
-                    "10.9.0.0/16,fd09::/32", "--iptables-min-sync-period=0s", "--v=2", "--proxy-mode", mode,
-                ]
-            )
-        }
-        func serves(_ pods: Set<String>) -> Bool {
-            answers(from: client, to: "10.96.0.10") == pods && answers(.udp, from: client, to: "10.96.0.10") == pods
-                && answers(from: client, to: "fd96::10") == pods
-                && answers(from: outside, to: "192.0.2.1", port: 30080) == pods
-        }
+        let served = try ServedNode(["--iptables-min-sync-period=0s"])
+        let (node, client, outside) = (served.node, served.client, served.outside)
 
-        var proxy = try start("nftables")
+        var proxy = try served.start("nftables")
         defer { proxy.kill() }
-        try await eventually { serves(["pod1", "pod2"]) }
+        try await eventually { served.serves(["pod1", "pod2"]) }
         #expect(proxy.terminate() == 0)
         #expect(try node.node.nft("list", "tables").contains("table ip swiftlet"))
 
         // Services work at every moment of the move.
         let load = LoadGenerator(from: client, to: address("10.96.0.10"), port: 80)
-        proxy = try start("iptables")
+        proxy = try served.start("iptables")
         try await eventually { !((try? node.node.nft("list", "tables")) ?? "swiftlet").contains("swiftlet") }
         #expect(load.stop().failures == [])
-        #expect(serves(["pod1", "pod2"]))
+        #expect(served.serves(["pod1", "pod2"]))
         // kube-proxy's default for node ports: all addresses, and loopback.
         #expect(answers(from: node.node, to: "127.0.0.1", port: 30080) == ["pod1", "pod2"])
         #expect(try save(node, "iptables-nft").contains("\"default/web:tcp cluster IP\""))
@@ -74,26 +52,26 @@ extension ProxyProgramTests {
         #expect(!metrics.contains("nftables"))
 
         // A change is live at once; a flush is repaired by the next process at the latest.
-        try write(pods: [1])
-        try await eventually { serves(["pod1"]) }
+        try served.write(pods: [1])
+        try await eventually { served.serves(["pod1"]) }
         proxy.kill()
         try node.node.run("/usr/sbin/iptables-nft", ["-w", "60", "-t", "nat", "-F"])
-        proxy = try start("iptables")
-        try await eventually { serves(["pod1"]) }
+        proxy = try served.start("iptables")
+        try await eventually { served.serves(["pod1"]) }
         #expect(proxy.log.contains("finding=\"adopted\""))
 
         // Without a mode it is the best.
         #expect(proxy.terminate() == 0)
-        proxy = try start("")
+        proxy = try served.start("")
         try await eventually { proxy.log.contains("chains of iptables mode are removed") }
         #expect(proxy.log.contains("mode=\"nftables\""), "\(proxy.log)")
-        #expect(serves(["pod1"]))
+        #expect(served.serves(["pod1"]))
         #expect(answers(from: node.node, to: "127.0.0.1", port: 30080) == [])
         for tool in ["iptables-nft", "ip6tables-nft"] { #expect(try !save(node, tool).contains("KUBE")) }
         #expect(proxy.terminate() == 0)
 
         // --cleanup knows all modes, wherever they are.
-        proxy = try start("iptables")
+        proxy = try served.start("iptables")
         try await eventually { proxy.log.contains("everything is programmed") }
         proxy.kill()
         let cleanup = try NodeProgram(in: node.node, ["--cleanup"])

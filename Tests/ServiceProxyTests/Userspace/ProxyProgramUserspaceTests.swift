@@ -8,42 +8,22 @@ import Testing
 /// The program in userspace mode.
 extension ProxyProgramTests {
     @Test func servesByItsOwnSockets() async throws {
-        let node = try TestNode()
         let directory = try TemporaryDirectory()
-        func write(pods: [Int]) throws {
-            let text =
-                Self.service("web", "10.96.0.10", pods: pods, nodePort: 30080)
-                + Self.service("web6", "fd96::10", pods: pods)
-            try text.write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
-        }
-        try write(pods: [1, 2])
-        let (client, outside) = (node.pods[2].namespace, node.outside.namespace)
-        func start(_ mode: String) throws -> NodeProgram {
-            try NodeProgram(
-                in: node.node,
-                [
-                    "--manifests", directory.path, "--hostname-override", "here", "--cluster-cidr",
-                    "10.9.0.0/16,fd09::/32", "--v=2", "--proxy-mode", mode, "--socket", "\(directory.path)/socket",
-                ]
-            )
-        }
-        func serves(_ pods: Set<String>) -> Bool {
-            answers(from: client, to: "10.96.0.10") == pods && answers(.udp, from: client, to: "10.96.0.10") == pods
-                && answers(from: client, to: "fd96::10") == pods
-                && answers(from: outside, to: "192.0.2.1", port: 30080) == pods
-        }
+        let socket = "\(directory.path)/socket"
+        let served = try ServedNode(["--socket", socket])
+        let (node, client) = (served.node, served.client)
         func addresses() throws -> String { try node.node.run("/usr/sbin/ip", ["address", "show"]) }
 
         // After rules, and without a moment in which nobody serves.
-        var proxy = try start("nftables")
+        var proxy = try served.start("nftables")
         defer { proxy.kill() }
-        try await eventually { serves(["pod1", "pod2"]) }
+        try await eventually { served.serves(["pod1", "pod2"]) }
         #expect(proxy.terminate() == 0)
         let load = LoadGenerator(from: client, to: address("10.96.0.10"), port: 80)
-        proxy = try start("userspace")
+        proxy = try served.start("userspace")
         try await eventually { !((try? node.node.nft("list", "tables")) ?? "swiftlet").contains("swiftlet") }
         #expect(load.stop().failures == [])
-        #expect(serves(["pod1", "pod2"]))
+        #expect(served.serves(["pod1", "pod2"]))
         #expect(try addresses().contains("10.96.0.10/32"))
         #expect(try get("/proxyMode", from: node.node, port: 10249).hasSuffix("\r\n\r\nuserspace"))
         let metrics = try get("/metrics", from: node.node, port: 10249)
@@ -57,13 +37,13 @@ extension ProxyProgramTests {
         let trace = try NodeProgram(
             "swiftletctl",
             in: node.node,
-            ["proxy", "trace", "--socket", "\(directory.path)/socket", "--from", "node", "--to", "10.96.0.10:80/TCP"]
+            ["proxy", "trace", "--socket", socket, "--from", "node", "--to", "10.96.0.10:80/TCP"]
         )
         #expect(trace.wait() == 1)
         #expect(trace.log.contains("no rules to follow in userspace mode"), "\(trace.log)")
 
-        try write(pods: [1])
-        try await eventually { serves(["pod1"]) }
+        try served.write(pods: [1])
+        try await eventually { served.serves(["pod1"]) }
         proxy.kill()
         // Refused, and not sent out by the default route.
         #expect {
@@ -71,18 +51,18 @@ extension ProxyProgramTests {
         } throws: {
             ($0 as? TestSocket.Failure)?.code == ECONNREFUSED
         }
-        try write(pods: [2])
-        proxy = try start("userspace")
-        try await eventually { serves(["pod2"]) }
+        try served.write(pods: [2])
+        proxy = try served.start("userspace")
+        try await eventually { served.serves(["pod2"]) }
         #expect(proxy.log.contains("finding=\"adopted\"") || proxy.log.contains("everything is programmed"))
         #expect(proxy.terminate() == 0)
 
         // The next mode removes the addresses, once its rules are there.
-        proxy = try start("nftables")
+        proxy = try served.start("nftables")
         try await eventually { try !addresses().contains("10.96.0.10") }
-        #expect(serves(["pod2"]))
+        #expect(served.serves(["pod2"]))
         #expect(proxy.terminate() == 0)
-        proxy = try start("userspace")
+        proxy = try served.start("userspace")
         try await eventually { try addresses().contains("10.96.0.10") }
         proxy.kill()
         let cleanup = try NodeProgram(in: node.node, ["--cleanup"])
