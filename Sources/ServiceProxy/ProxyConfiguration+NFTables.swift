@@ -41,23 +41,18 @@ extension ProxyConfiguration {
         families: Set<IPFamily>,
         logger: Logger
     ) throws -> ProxyExplainer {
-        guard mode == .nftables else {
-            let configuration = self
-            return ProxyExplainer(controller, counters: nil, node: TraceNode(kernel: nil)) {
-                configuration.nftablesOptions($0)
-            }
-        }
         // Not the backend's socket: what is read for a person holds up no commit. Other modes have nothing in nftables,
         // which this kernel may not even have.
-        let kernel: any NFTablesKernel = mode == .nftables ? try NetfilterSocket() : FakeKernel()
-        let counters =
-            countsConnections && mode == .nftables
-            ? ConnectionCounters(
+        let kernel = mode == .nftables ? try NetfilterSocket() : nil
+        let counters = kernel.flatMap { kernel in
+            guard countsConnections else { return nil as ConnectionCounters? }
+            return ConnectionCounters(
                 kernel,
                 families: Array(families),
                 options: nftablesOptions(Surroundings()),
                 logger: logger
-            ) : nil
+            )
+        }
         let configuration = self
         return ProxyExplainer(
             controller,
@@ -65,8 +60,7 @@ extension ProxyConfiguration {
             node: TraceNode(kernel: kernel),
             untraceable: mode == .userspace
                 ? "there are no rules to follow in userspace mode: the proxy takes the connection itself; "
-                    + "see swiftletctl proxy show"
-                : nil
+                    + "see swiftletctl proxy show" : nil
         ) {
             configuration.nftablesOptions($0)
         }
