@@ -135,6 +135,42 @@ import Testing
         #expect(host.files == ["etc/cni/net.d/10-swiftlet.conflist"])
     }
 
+    /// Pods depend on the token, whatever became of the configuration.
+    @Test func aTokenIsRenewedBesideAChangedConfiguration() async throws {
+        let host = try Host()
+        let account = host.directory.path + "/account"
+        try FileManager.default.createDirectory(atPath: account, withIntermediateDirectories: true)
+        try "authority".write(toFile: account + "/ca.crt", atomically: true, encoding: .utf8)
+        func install(_ token: String, _ more: String...) async throws -> Command.Outcome {
+            try token.write(toFile: account + "/token", atomically: true, encoding: .utf8)
+            return try await Command.run(
+                Command.repository + "/scripts/install-cni",
+                [
+                    "--root", host.root, "--plugin", host.plugin, "--node", "node-1", "--datastore", "kubernetes",
+                    "--service-account", account, "--server", "https://10.0.0.1",
+                ] + more
+            )
+        }
+        #expect(try await install("first").status == 0)
+        try host.write(Self.conflist, "another plugin has chained itself in")
+        let refused = try await install("second")
+        #expect(refused.status == 1 && refused.errors.contains("was changed since it was installed"))
+        #expect(host.read(Self.kubeconfig)?.contains("\"second\"") == true)
+        let kept = try await install("third", "--keep-changed")
+        #expect(kept.status == 0, "\(kept.errors)")
+        #expect(kept.errors.contains("it is kept as it is"))
+        #expect(host.read(Self.kubeconfig)?.contains("\"third\"") == true)
+        #expect(host.read(Self.conflist) == "another plugin has chained itself in")
+    }
+
+    @Test func aConfigurationWithoutItsKubeconfigIsRefused() async throws {
+        let host = try Host()
+        let refused = try await host.install("--datastore", "kubernetes")
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains("give --kubeconfig or --service-account"), "\(refused.errors)")
+        #expect(host.files.isEmpty)
+    }
+
     /// Killed between the rename and what it notes of it, at any point: the next run goes on.
     @Test func anInterruptedUpgradeGoesOn() async throws {
         let host = try Host()
