@@ -18,7 +18,6 @@ extension UserspaceOptions.PortMap {
             }
             self.addresses.append(address)
         }
-        var owners: [UInt16: String] = [:]
         for text in ports.split(separator: ",").map({ String($0).trimmed }) {
             let parts = text.split(separator: "=", omittingEmptySubsequences: false).map { String($0).trimmed }
             guard parts.count == 2, parts[0].split(separator: "/", omittingEmptySubsequences: false).count == 2,
@@ -27,9 +26,7 @@ extension UserspaceOptions.PortMap {
                 problems.append("--userspace-ports: \"\(text)\" is not like namespace/name:port=8080")
                 continue
             }
-            if let owner = owners.updateValue(parts[0], forKey: port), owner != parts[0] {
-                problems.append("--userspace-ports: port \(port) is given to \(owner) and to \(parts[0])")
-            }
+            // Two may have the same one, for different protocols.
             self.ports[parts[0]] = port
         }
     }

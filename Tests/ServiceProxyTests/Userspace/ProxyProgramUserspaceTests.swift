@@ -128,7 +128,7 @@ extension ProxyProgramTests {
             ("", "web=80", "\"web=80\" is not like namespace/name:port=8080"),
             ("", "default/web", "\"default/web\" is not like namespace/name:port=8080"),
             ("", "default/web=0", "\"default/web=0\" is not like"), ("", "default/web=65536", "65536"),
-            ("", "a/b=80,a/c=80", "port 80 is given to a/b and to a/c"),
+            ("", "a/=80", "\"a/=80\" is not like"),
         ]
     )
     func mistakesAreNamed(addresses: String, ports: String, problem: String) {
