@@ -137,7 +137,13 @@ private struct Printed {
     }
 
     func check(_ fixture: Fixture) async throws {
-        #expect(try await fixture.problems(exact: true) == [])
+        // A request that was on its way when its process was killed may count while the records are read.
+        var problems = try await fixture.problems(exact: true)
+        for _ in 0..<20 where !problems.isEmpty {
+            try await Task.sleep(for: .milliseconds(50))
+            problems = try await fixture.problems(exact: true)
+        }
+        #expect(problems == [])
         for (handle, expected) in addresses {
             let stored = try await fixture.allocator().addresses(ofHandle: handle)
             #expect(Set(stored.map(\.address.description)) == expected, "\(handle)")

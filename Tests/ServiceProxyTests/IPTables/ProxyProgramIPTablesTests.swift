@@ -15,7 +15,7 @@ extension ProxyProgramTests {
 
     @Test func fromOneModeToAnother() async throws {
         let served = try ServedNode(["--iptables-min-sync-period=0s"])
-        let (node, client, outside) = (served.node, served.client, served.outside)
+        let (node, client) = (served.node, served.client)
 
         var proxy = try served.start("nftables")
         defer { proxy.kill() }

@@ -14,7 +14,8 @@ extension ProxyProgramTests {
         let (node, client) = (served.node, served.client)
         func addresses() throws -> String { try node.node.run("/usr/sbin/ip", ["address", "show"]) }
 
-        // After rules, and without a moment in which nobody serves.
+        // After rules, and without a moment in which nobody serves. Connections that rules have translated end with the
+        // last of them, as the kernel then translates nothing any more.
         var proxy = try served.start("nftables")
         defer { proxy.kill() }
         try await eventually { served.serves(["pod1", "pod2"]) }
@@ -22,7 +23,7 @@ extension ProxyProgramTests {
         let load = LoadGenerator(from: client, to: address("10.96.0.10"), port: 80)
         proxy = try served.start("userspace")
         try await eventually { !((try? node.node.nft("list", "tables")) ?? "swiftlet").contains("swiftlet") }
-        #expect(load.stop().failures == [])
+        #expect(load.stop().failures.allSatisfy { !$0.contains("refused") && !$0.contains("unreachable") })
         #expect(served.serves(["pod1", "pod2"]))
         #expect(try addresses().contains("10.96.0.10/32"))
         #expect(try get("/proxyMode", from: node.node, port: 10249).hasSuffix("\r\n\r\nuserspace"))
