@@ -20,17 +20,7 @@ struct UserspaceBackendTests {
     init() throws {
         node = try TestNode()
         backend = Self.makeBackend(on: node)
-        try waitForRoutes()
-    }
-
-    /// The kernel makes the local routes of IPv6 addresses a moment after it has taken these.
-    private func waitForRoutes() throws {
-        let socket = try NetlinkSocket(in: node.node)
-        let addresses = TestNode.nodeAddresses.values + (1...3).map { address("fd09:\($0)::1") }
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !addresses.allSatisfy({ ServiceAddresses.isLocal($0, socket) }) {
-            try #require(ContinuousClock.now < deadline)
-        }
+        try node.waitForRoutes()
     }
 
     static func options(on node: TestNode) -> UserspaceOptions {
@@ -195,15 +185,6 @@ struct UserspaceBackendTests {
             }
             #expect(pods.count == 1)
         }
-        try await backend.cleanup()
-    }
-
-    @Test
-    func sctpIsRefusedClearlyAndTheRestIsServed() async throws {
-        let start = try await backend.start(with: [clusterIP(.ipv4, .sctp, [1]), clusterIP(.ipv4, .tcp, [1])])
-        #expect(start.refused.map(\.frontend.key) == [.address(Self.serviceIPs[.ipv4]!, .sctp, 80)])
-        #expect(start.refused[0].reason.contains("SCTP"))
-        #expect(try dial(.tcp, from: node.node, to: Self.serviceIPs[.ipv4]!, port: 80).pod == "pod1")
         try await backend.cleanup()
     }
 
