@@ -41,24 +41,19 @@ extension ProxyConfiguration {
         families: Set<IPFamily>,
         logger: Logger
     ) throws -> ProxyExplainer {
-        guard mode == .nftables else {
-            let configuration = self
-            return ProxyExplainer(controller, counters: nil, node: TraceNode(kernel: nil)) {
-                configuration.nftablesOptions($0)
-            }
-        }
+        let configuration = self
         // Not the backend's socket: what is read for a person holds up no commit. Other modes have nothing in nftables,
         // which this kernel may not even have.
-        let kernel: any NFTablesKernel = mode == .nftables ? try NetfilterSocket() : FakeKernel()
-        let counters =
-            countsConnections && mode == .nftables
-            ? ConnectionCounters(
-                kernel,
-                families: Array(families),
-                options: nftablesOptions(Surroundings()),
-                logger: logger
-            ) : nil
-        let configuration = self
+        let kernel = mode == .nftables ? try NetfilterSocket() : nil
+        let counters = kernel.flatMap { kernel in
+            countsConnections
+                ? ConnectionCounters(
+                    kernel,
+                    families: Array(families),
+                    options: nftablesOptions(Surroundings()),
+                    logger: logger
+                ) : nil
+        }
         return ProxyExplainer(
             controller,
             counters: counters,

@@ -286,14 +286,21 @@ struct UserspaceBackendTests {
             $0.reach = .listening
             $0.portMap = UserspaceOptions.PortMap(
                 addresses: [.v4(.unspecified), .v6(.unspecified)],
-                ports: ["default/web:http": 8000]
+                ports: ["default/web:http": 8000, "default/late:http": 8000]
             )
         }
         let unmapped = frontend(.address(address("10.96.0.11"), .tcp, 80), [1], service: "other")
-        let start = try await backend.start(with: [clusterIP(.ipv4, .tcp, [1]), clusterIP(.ipv6, .tcp, [2]), unmapped])
-        #expect(start.refused.map(\.frontend) == [unmapped])
+        let late = frontend(.address(address("10.96.0.12"), .tcp, 80), [1], service: "late")
+        let frontends = [clusterIP(.ipv4, .tcp, [1]), clusterIP(.ipv6, .tcp, [2]), unmapped, late]
+        let start = try await backend.start(with: frontends)
+        #expect(start.refused.map(\.frontend) == [unmapped, late])
+        #expect(start.refused.map { $0.reason.contains("is used by another frontend") } == [false, true])
         #expect(try dial(.tcp, from: node.outside.namespace, to: address("192.0.2.1"), port: 8000).pod == "pod1")
         #expect(try dial(.tcp, from: node.outside.namespace, to: address("fd02::1"), port: 8000).pod == "pod2")
+        // With another port the Service is another frontend, which needs the same socket.
+        let moved = frontend(.address(Self.serviceIPs[.ipv4]!, .tcp, 81), [3])
+        #expect(try await backend.apply([.add(moved), .remove(clusterIP(.ipv4, .tcp, [1]))]).isEmpty)
+        #expect(try dial(.tcp, from: node.outside.namespace, to: address("192.0.2.1"), port: 8000).pod == "pod3")
         #expect(try addresses() == [address("127.0.0.1"), address("::1")])
         await backend.stop()
     }
