@@ -103,7 +103,8 @@ let package = Package(
         library(
             "ServiceProxy",
             [
-                "ClusterClient", "Digests", "JSON", "KubernetesAPI", "LoadBalancer", "NFTables", "Netlink", "NetworkTypes",
+                "ClusterClient", "Digests", "JSON", "KubernetesAPI", "LoadBalancer", "NFTables", "Netlink",
+                "NetworkTypes",
                 "PrometheusText", "ProxyAPI", "Subprocesses", logging,
             ],
             testDependencies: [

@@ -169,25 +169,6 @@ struct UserspaceBackendTests {
         try await backend.cleanup()
     }
 
-    // SA-1
-    @Test
-    func affinityIsSharedByTheFrontendsOfAServicePort() async throws {
-        let frontends = [
-            frontend(.address(Self.serviceIPs[.ipv4]!, .tcp, 80), [1, 2, 3], affinity: 60),
-            frontend(.nodePort(.ipv4, .tcp, Self.outerPort), [1, 2, 3], kind: .nodePort, affinity: 60),
-        ]
-        _ = try await backend.start(with: frontends)
-        for place in [node.outside.namespace, node.pods[1].namespace] {
-            var pods: Set<String> = []
-            for _ in 0..<5 {
-                pods.insert(try dial(.tcp, from: place, to: Self.serviceIPs[.ipv4]!, port: 80).pod)
-                pods.insert(try dial(.tcp, from: place, to: address("192.0.2.1"), port: Self.outerPort).pod)
-            }
-            #expect(pods.count == 1)
-        }
-        try await backend.cleanup()
-    }
-
     @Test
     func changesAddMoveAndRemove() async throws {
         _ = try await backend.start(with: [])
