@@ -36,9 +36,7 @@ extension ProxyConfiguration {
                 logger: logger
             )
         case .userspace:
-            var options = UserspaceOptions(surroundings: surroundings, logger: logger)
-            options.portMap = portMap
-            return UserspaceBackend(options: options)
+            return UserspaceBackend(options: userspace.options(surroundings, logger: logger))
         }
     }
 

@@ -41,19 +41,19 @@ extension ProxyConfiguration {
         families: Set<IPFamily>,
         logger: Logger
     ) throws -> ProxyExplainer {
+        let configuration = self
         // Not the backend's socket: what is read for a person holds up no commit. Other modes have nothing in nftables,
         // which this kernel may not even have.
         let kernel = mode == .nftables ? try NetfilterSocket() : nil
         let counters = kernel.flatMap { kernel in
-            guard countsConnections else { return nil as ConnectionCounters? }
-            return ConnectionCounters(
-                kernel,
-                families: Array(families),
-                options: nftablesOptions(Surroundings()),
-                logger: logger
-            )
+            countsConnections
+                ? ConnectionCounters(
+                    kernel,
+                    families: Array(families),
+                    options: nftablesOptions(Surroundings()),
+                    logger: logger
+                ) : nil
         }
-        let configuration = self
         return ProxyExplainer(
             controller,
             counters: counters,

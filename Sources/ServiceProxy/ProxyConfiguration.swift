@@ -27,8 +27,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
     public let bindAddressHardFail: Bool
     /// The Unix socket on which `swiftletctl` is answered; `nil` for none.
     public let socket: String?
-    /// Where userspace mode serves Services whose addresses it cannot have.
-    let portMap: UserspaceOptions.PortMap
+    let userspace: UserspaceSettings
     /// Whether the new connections to each frontend are counted.
     public let countsConnections: Bool
     public let oomScoreAdj: Int
@@ -124,11 +123,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
         oomScoreAdj = configuration.oomScoreAdj
         socket = (values.socket ?? ProxyAPI.defaultSocket).nonEmpty
         if let socket, !socket.hasPrefix("/") { problems.append("--socket: \"\(socket)\" is not an absolute path") }
-        portMap = UserspaceOptions.PortMap(
-            addresses: values.userspaceListen ?? "",
-            ports: values.userspacePorts ?? "",
-            &problems
-        )
+        userspace = UserspaceSettings(values, &problems)
         countsConnections = values.countsConnections
         featureGates = FeatureGates(configuration.featureGates)
         conntrack = ConntrackSettings(configuration.conntrack)

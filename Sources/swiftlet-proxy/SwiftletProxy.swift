@@ -57,12 +57,11 @@ enum SwiftletProxy {
           --config takes a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) in
           YAML or JSON. Of the flags, only those of logging, --hostname-override,
           --master, --cleanup, --init-only, --write-config-to, --manifests, --snapshot,
-          --replace-kube-proxy, --socket, --connection-counters, --userspace-listen and
-          --userspace-ports count beside it. What
-          has no effect is named in the log. The file is followed, through links too. A
-          change of logging.verbosity, nftables.syncPeriod,
-          nftables.minSyncPeriod, nodePortAddresses, or of what has no effect, is taken
-          within some seconds. Any other change ends the process with status 1 and the
+          --replace-kube-proxy, --socket, --connection-counters and those that begin with
+          --userspace- count beside it. What has no effect is named in the log. The file
+          is followed, through links too. A change of logging.verbosity,
+          nftables.syncPeriod, nftables.minSyncPeriod, nodePortAddresses, or of what has
+          no effect, is taken within some seconds. Any other change ends the process with status 1 and the
           names of the fields, so that its supervisor starts it again; its rules stay
           meanwhile. A file that cannot be used is named in the log and changes nothing,
           and so does one that is removed.

@@ -14,6 +14,10 @@ public struct ProxyCommandLine: Sendable {
         /// `nil` when nobody said.
         public var socket: String?
         public var countsConnections = false
+        /// How clients of a Service without a wish of its own are spread in userspace mode.
+        public var userspaceAlgorithm = BalancingWish.Algorithm.random
+        /// `nil` for connections that may end by themselves.
+        public var userspaceDrainTimeout: Duration?
         public var userspaceListen: String?
         public var userspacePorts: String?
         public var cleanup = false
@@ -116,6 +120,9 @@ public struct ProxyCommandLine: Sendable {
             case "snapshot": return (flag.name, values.snapshot ?? ProxyConfiguration.defaultSnapshot)
             case "socket": return (flag.name, values.socket ?? ProxyAPI.defaultSocket)
             case "connection-counters": return (flag.name, "\(values.countsConnections)")
+            case "userspace-algorithm": return (flag.name, values.userspaceAlgorithm.rawValue)
+            case "userspace-drain-timeout":
+                return (flag.name, values.userspaceDrainTimeout.map(GoDuration.text) ?? "")
             case "userspace-listen": return (flag.name, values.userspaceListen ?? "")
             case "userspace-ports": return (flag.name, values.userspacePorts ?? "")
             case "masquerade-all": return (flag.name, "\(values.configuration.nftables.masqueradeAll)")

@@ -106,6 +106,34 @@ struct ProxyFlag: Sendable {
             swiftlet_proxy_service_connections_total. Each connection then costs one look-up more.
             """
         ),
+        ProxyFlag(
+            "userspace-algorithm",
+            "name",
+            """
+            In userspace mode: how clients of Services without annotation swiftlet.io/load-balancing are spread over \
+            endpoints: random (the default), round-robin, least-connections or maglev.
+            """,
+            countsWithFile: true
+        ) { text, values in
+            guard let algorithm = BalancingWish.Algorithm(rawValue: text) else {
+                return "one of " + BalancingWish.Algorithm.allCases.map(\.rawValue).joined(separator: ", ")
+            }
+            values.userspaceAlgorithm = algorithm
+            return nil
+        },
+        ProxyFlag(
+            "userspace-drain-timeout",
+            "duration",
+            """
+            In userspace mode: how long connections may go on whose endpoint terminates or is no longer ready; by default \
+            until they end by themselves.
+            """,
+            countsWithFile: true
+        ) { text, values in
+            guard let value = GoDuration.parse(text), value >= .zero else { return "a duration like 1h0m5s" }
+            values.userspaceDrainTimeout = value
+            return nil
+        },
         text(
             "userspace-listen",
             "list",

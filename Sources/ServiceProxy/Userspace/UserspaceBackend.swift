@@ -86,6 +86,15 @@ public actor UserspaceBackend: ServiceBackend {
 
     public func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend] {
         guard balancer != nil else { throw ServiceBackendError.lost("what userspace mode listens on") }
+        var refused = await carryOut(changes)
+        // What a frontend is to listen on may have been left only later, as when a Service of the port map has another
+        // port. Removals do not go first, so that addresses with other ports stay.
+        if !refused.isEmpty { refused = await carryOut(refused.map(\.change)) }
+        await settle()
+        return refused
+    }
+
+    private func carryOut(_ changes: [FrontendChange]) async -> [RefusedFrontend] {
         var refused: [RefusedFrontend] = []
         for change in changes {
             switch change {
@@ -96,7 +105,6 @@ public actor UserspaceBackend: ServiceBackend {
                 }
             }
         }
-        await settle()
         return refused
     }
 

@@ -18,6 +18,7 @@ extension UserspaceOptions.PortMap {
             }
             self.addresses.append(address)
         }
+        var owners: [UInt16: Set<String>] = [:]
         for text in ports.split(separator: ",").map({ String($0).trimmed }) {
             let parts = text.split(separator: "=", omittingEmptySubsequences: false).map { String($0).trimmed }
             guard parts.count == 2, parts[0].split(separator: "/", omittingEmptySubsequences: false).count == 2,
@@ -26,8 +27,13 @@ extension UserspaceOptions.PortMap {
                 problems.append("--userspace-ports: \"\(text)\" is not like namespace/name:port=8080")
                 continue
             }
-            // Two may have the same one, for different protocols.
+            owners[port, default: []].insert(parts[0])
             self.ports[parts[0]] = port
+        }
+        // Which protocol each has is known only with the Service.
+        for (port, names) in owners.sorted(by: { $0.key < $1.key }) where names.count > 2 {
+            let list = names.sorted().joined(separator: ", ")
+            problems.append("--userspace-ports: port \(port) is for one of TCP and one of UDP, but is given to \(list)")
         }
     }
 }

@@ -35,6 +35,16 @@ import Testing
         (["--cleanup=maybe"], "--cleanup: expected true or false, not \"maybe\""),
         (["--oom-score-adj", "much"], "--oom-score-adj: expected a whole number, not \"much\""),
         (["--config-sync-period=5"], "--config-sync-period: expected a duration like 1h0m5s, not \"5\""),
+        (
+            ["--userspace-algorithm=fair"],
+            """
+            --userspace-algorithm: expected one of random, round-robin, least-connections, maglev, not "fair"
+            """
+        ),
+        (
+            ["--userspace-drain-timeout=-1s"],
+            "--userspace-drain-timeout: expected a duration like 1h0m5s, not \"-1s\""
+        ),
         (["--feature-gates=A"], "--feature-gates: expected Name=true or Name=false, not \"A\""),
     ])
     func whatIsNoCommandLine(_ arguments: [String], _ message: String) {
@@ -68,6 +78,24 @@ import Testing
         #expect(warnings.contains { $0.hasPrefix("logging.vmodule has no effect") })
     }
 
+    @Test func userspaceModeIsToldWhatFlagsSay() throws {
+        func options(_ arguments: [String]) throws -> UserspaceOptions {
+            let line = try ProxyCommandLine(arguments + ["--manifests", "/m", "--config", "/c"])
+            let configuration = try ProxyConfiguration(line.values(with: KubeProxyConfiguration()), hostName: "here")
+            return configuration.userspace.options(Surroundings(), logger: silent)
+        }
+        let plain = try options([])
+        #expect(plain.algorithm == .random)
+        #expect(plain.loadBalancer.drainTimeout == nil)
+        let told = try options(["--userspace-algorithm=maglev", "--userspace-drain-timeout=1m30s"])
+        #expect(told.algorithm == .maglev)
+        #expect(told.loadBalancer.drainTimeout == .seconds(90))
+        let values = try ProxyCommandLine(["--userspace-drain-timeout=90s"]).values
+        let effective = Dictionary(uniqueKeysWithValues: ProxyCommandLine.effective(values))
+        #expect(effective["userspace-drain-timeout"] == "1m30s")
+        #expect(effective["userspace-algorithm"] == "random")
+    }
+
     /// Section 2.12, flag by flag.
     @Test func everyFlagOfKubeProxyIsThere() {
         let flags = """
@@ -81,7 +109,7 @@ import Testing
             log-text-info-buffer-size log-text-split-stream logging-format manifests masquerade-all \
             master metrics-bind-address metrics-port nodeport-addresses oom-score-adj pod-bridge-interface \
             pod-interface-name-prefix profiling proxy-mode replace-kube-proxy show-hidden-metrics-for-version snapshot \
-            socket userspace-listen userspace-ports v version vmodule write-config-to
+            socket userspace-algorithm userspace-drain-timeout userspace-listen userspace-ports v version vmodule write-config-to
             """
         #expect(ProxyFlag.all.map(\.name) == flags.split(separator: " ").map(String.init))
         for flag in ProxyFlag.all { #expect(ProxyCommandLine.flagsHelp.contains("--\(flag.name)")) }

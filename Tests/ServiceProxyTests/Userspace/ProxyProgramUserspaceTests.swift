@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import NetworkTypes
 import TestSupport
 import Testing
@@ -71,6 +72,51 @@ extension ProxyProgramTests {
         #expect(try !addresses().contains("10.96.0.10"))
     }
 
+    @Test func spreadsAndDrainsAsFlagsSay() async throws {
+        let node = try TestNode()
+        let directory = try TemporaryDirectory()
+        // Two endpoints that say nothing, so that connections go on.
+        let silentPort: UInt16 = TestNode.port + 1
+        let endpoints = try node.pods.prefix(2).map {
+            try TestSocket(.tcp, in: $0.namespace, bound: $0.addresses[.ipv4]!, port: silentPort)
+        }
+        func write(pods: [Int]) throws {
+            let idle = Self.service("idle", "10.96.0.11", pods: pods)
+                .replacingOccurrences(of: "\(TestNode.port)", with: "\(silentPort)")
+            try (Self.service("web", "10.96.0.10", pods: pods) + idle)
+                .write(toFile: "\(directory.path)/web.yaml", atomically: true, encoding: .utf8)
+        }
+        try write(pods: [1, 2])
+        let client = node.pods[2].namespace
+        let proxy = try NodeProgram(
+            in: node.node,
+            [
+                "--manifests", directory.path, "--hostname-override", "here", "--proxy-mode", "userspace", "--socket",
+                "", "--userspace-algorithm", "round-robin", "--userspace-drain-timeout", "1s",
+            ]
+        )
+        defer { proxy.kill() }
+        try await eventually { answers(from: client, to: "10.96.0.10") == ["pod1", "pod2"] }
+        let pods = try (0..<10).map { _ in try dial(.tcp, from: client, to: address("10.96.0.10"), port: 80).pod }
+        #expect(pods.filter { $0 == "pod1" }.count == 5, "\(pods)")
+
+        // One of two in a row is at the first pod, and only that one ends with it.
+        let idle = try (0..<2).map { _ in
+            let socket = try TestSocket(.tcp, in: client, bound: .v4(.unspecified), timeout: 10_000)
+            try socket.connect(to: address("10.96.0.11"), port: 80)
+            return socket
+        }
+        let accepted = try endpoints.map { try $0.accept() }
+        try write(pods: [2])
+        var waits = idle.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+        #expect(poll(&waits, 2, 10_000) == 1)
+        let ended = try #require(waits.firstIndex { $0.revents != 0 })
+        #expect { try idle[ended].receive() } throws: { isReset(($0 as? TestSocket.Failure)?.code ?? 0) }
+        try idle[1 - ended].send("still here")
+        #expect(try accepted[1].receive() == "still here")
+        #expect(proxy.terminate() == 0)
+    }
+
     /// Without any right it is the mode that is left, and serves what can be listened on.
     @Test func servesPortsWithoutRights() async throws {
         let node = try TestNode()
@@ -115,12 +161,17 @@ extension ProxyProgramTests {
         var problems: [String] = []
         let map = UserspaceOptions.PortMap(
             addresses: "127.0.0.1, ::1",
-            ports: "default/web:http=8080,kube-system/dns=5353",
+            ports: "default/web:http=8080,kube-system/dns:dns=5353,kube-system/dns:dns-tcp=5353,default/db=5432",
             &problems
         )
         #expect(problems.isEmpty)
         #expect(map.addresses == [address("127.0.0.1"), address("::1")])
-        #expect(map.ports == ["default/web:http": 8080, "kube-system/dns": 5353])
+        #expect(
+            map.ports == [
+                "default/web:http": 8080, "kube-system/dns:dns": 5353, "kube-system/dns:dns-tcp": 5353,
+                "default/db": 5432,
+            ]
+        )
     }
 
     @Test(
@@ -129,7 +180,7 @@ extension ProxyProgramTests {
             ("", "web=80", "\"web=80\" is not like namespace/name:port=8080"),
             ("", "default/web", "\"default/web\" is not like namespace/name:port=8080"),
             ("", "default/web=0", "\"default/web=0\" is not like"), ("", "default/web=65536", "65536"),
-            ("", "a/=80", "\"a/=80\" is not like"),
+            ("", "a/d=80,a/c=80,a/b=80", "port 80 is for one of TCP and one of UDP, but is given to a/b, a/c, a/d"),
         ]
     )
     func mistakesAreNamed(addresses: String, ports: String, problem: String) {

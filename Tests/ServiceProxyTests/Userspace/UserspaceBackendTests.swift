@@ -20,17 +20,7 @@ struct UserspaceBackendTests {
     init() throws {
         node = try TestNode()
         backend = Self.makeBackend(on: node)
-        try waitForRoutes()
-    }
-
-    /// The kernel makes the local routes of IPv6 addresses a moment after it has taken these.
-    private func waitForRoutes() throws {
-        let socket = try NetlinkSocket(in: node.node)
-        let addresses = TestNode.nodeAddresses.values + (1...3).map { address("fd09:\($0)::1") }
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !addresses.allSatisfy({ ServiceAddresses.isLocal($0, socket) }) {
-            try #require(ContinuousClock.now < deadline)
-        }
+        try node.waitForRoutes()
     }
 
     static func options(on node: TestNode) -> UserspaceOptions {
@@ -179,34 +169,6 @@ struct UserspaceBackendTests {
         try await backend.cleanup()
     }
 
-    // SA-1
-    @Test
-    func affinityIsSharedByTheFrontendsOfAServicePort() async throws {
-        let frontends = [
-            frontend(.address(Self.serviceIPs[.ipv4]!, .tcp, 80), [1, 2, 3], affinity: 60),
-            frontend(.nodePort(.ipv4, .tcp, Self.outerPort), [1, 2, 3], kind: .nodePort, affinity: 60),
-        ]
-        _ = try await backend.start(with: frontends)
-        for place in [node.outside.namespace, node.pods[1].namespace] {
-            var pods: Set<String> = []
-            for _ in 0..<5 {
-                pods.insert(try dial(.tcp, from: place, to: Self.serviceIPs[.ipv4]!, port: 80).pod)
-                pods.insert(try dial(.tcp, from: place, to: address("192.0.2.1"), port: Self.outerPort).pod)
-            }
-            #expect(pods.count == 1)
-        }
-        try await backend.cleanup()
-    }
-
-    @Test
-    func sctpIsRefusedClearlyAndTheRestIsServed() async throws {
-        let start = try await backend.start(with: [clusterIP(.ipv4, .sctp, [1]), clusterIP(.ipv4, .tcp, [1])])
-        #expect(start.refused.map(\.frontend.key) == [.address(Self.serviceIPs[.ipv4]!, .sctp, 80)])
-        #expect(start.refused[0].reason.contains("SCTP"))
-        #expect(try dial(.tcp, from: node.node, to: Self.serviceIPs[.ipv4]!, port: 80).pod == "pod1")
-        try await backend.cleanup()
-    }
-
     @Test
     func changesAddMoveAndRemove() async throws {
         _ = try await backend.start(with: [])
@@ -305,14 +267,21 @@ struct UserspaceBackendTests {
             $0.reach = .listening
             $0.portMap = UserspaceOptions.PortMap(
                 addresses: [.v4(.unspecified), .v6(.unspecified)],
-                ports: ["default/web:http": 8000]
+                ports: ["default/web:http": 8000, "default/late:http": 8000]
             )
         }
         let unmapped = frontend(.address(address("10.96.0.11"), .tcp, 80), [1], service: "other")
-        let start = try await backend.start(with: [clusterIP(.ipv4, .tcp, [1]), clusterIP(.ipv6, .tcp, [2]), unmapped])
-        #expect(start.refused.map(\.frontend) == [unmapped])
+        let late = frontend(.address(address("10.96.0.12"), .tcp, 80), [1], service: "late")
+        let frontends = [clusterIP(.ipv4, .tcp, [1]), clusterIP(.ipv6, .tcp, [2]), unmapped, late]
+        let start = try await backend.start(with: frontends)
+        #expect(start.refused.map(\.frontend) == [unmapped, late])
+        #expect(start.refused.map { $0.reason.contains("is used by another frontend") } == [false, true])
         #expect(try dial(.tcp, from: node.outside.namespace, to: address("192.0.2.1"), port: 8000).pod == "pod1")
         #expect(try dial(.tcp, from: node.outside.namespace, to: address("fd02::1"), port: 8000).pod == "pod2")
+        // With another port the Service is another frontend, which needs the same socket.
+        let moved = frontend(.address(Self.serviceIPs[.ipv4]!, .tcp, 81), [3])
+        #expect(try await backend.apply([.add(moved), .remove(clusterIP(.ipv4, .tcp, [1]))]).isEmpty)
+        #expect(try dial(.tcp, from: node.outside.namespace, to: address("192.0.2.1"), port: 8000).pod == "pod3")
         #expect(try addresses() == [address("127.0.0.1"), address("::1")])
         await backend.stop()
     }

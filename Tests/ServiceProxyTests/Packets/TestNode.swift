@@ -19,7 +19,10 @@ final class TestNode: Sendable {
     let node: NetworkNamespace
     let pods: [Machine]
     let outside: Machine
+    /// The node's addresses on its links to the pods and the outside.
+    let routerAddresses: [IPAddress]
     private let servers: EchoServers
+    private let backends = Mutex<[any ServiceBackend]>([])
 
     /// Where the pods are.
     static let podNetworks = [CIDR("10.9.0.0/16")!, CIDR("fd09::/16")!]
@@ -37,6 +40,8 @@ final class TestNode: Sendable {
             try node.ip("link", "add", bridge, "type", "bridge")
             try node.ip("link", "set", bridge, "up")
         }
+        routerAddresses =
+            (1...3).flatMap { [IPAddress("10.9.\($0).1")!, IPAddress("fd09:\($0)::1")!] } + Self.nodeAddresses.values
         pods = try (1...3).map { index in
             try Self.attach(
                 "pod\(index)",
@@ -101,6 +106,16 @@ final class TestNode: Sendable {
             addresses: Dictionary(uniqueKeysWithValues: own.map { ($0.family, $0) })
         )
     }
+
+    /// Where what a process of the node sends to a pod comes from, if the pods are on links of their own.
+    func address(toward pod: String, _ family: IPFamily) -> IPAddress? {
+        pods.first { $0.name == pod }.flatMap {
+            IPAddress(family == .ipv4 ? "10.9.\($0.name.dropFirst(3)).1" : "fd09:\($0.name.dropFirst(3))::1")
+        }
+    }
+
+    /// Lets a backend live as long as the node, as one does that serves by sockets of its own.
+    func keep(_ backend: any ServiceBackend) { backends.withLock { $0.append(backend) } }
 
     /// The pods as backends, given by number.
     func backends(_ numbers: [Int], _ family: IPFamily) -> [Backend] {
