@@ -4,8 +4,16 @@ extension IPTablesTools {
     /// Removes all chains and rules of swiftlet-proxy, where there are any.
     ///
     /// - Returns: how many chains there were; those of another proxy are not touched.
+    /// - Throws: `missing` also for tools that cannot read here, as without kernel modules or rights: these have not
+    ///   written either.
     public func removeAll(_ family: IPFamily) async throws(IPTablesError) -> Int {
-        let saved = SavedTable.all(in: try await save(family))
+        let saved: [String: SavedTable]
+        do throws(IPTablesError) {
+            saved = SavedTable.all(in: try await save(family))
+        } catch {
+            if case .failed(let program, _) = error { throw .missing(program) }
+            throw error
+        }
         guard saved.values.contains(where: \.hasCanary) else { return 0 }
         var count = 0
         for table in RuleTable.allCases {
