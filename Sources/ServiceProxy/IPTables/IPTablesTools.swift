@@ -66,14 +66,19 @@ public struct IPTablesTools: Sendable {
 
     /// Carries out a script: all of it or nothing.
     ///
+    /// - Parameter isTest: whether to do all but write.
     /// - Returns: whether it had to wait for the lock.
     @discardableResult
-    func restore(_ script: RestoreScript, _ family: IPFamily) async throws(IPTablesError) -> Bool {
+    func restore(
+        _ script: RestoreScript,
+        _ family: IPFamily,
+        isTest: Bool = false
+    ) async throws(IPTablesError) -> Bool {
         guard !script.isEmpty else { return false }
         // Not -W too: newer tools say that they ignore it, older ones look every second without it.
         let output = try await run(
             "\(flavour.program(family))-restore",
-            ["--noflush", "--wait", "\(lockWait)"],
+            ["--noflush", "--wait", "\(lockWait)"] + (isTest ? ["--test"] : []),
             input: Array(script.text.utf8)
         )
         return Self.tellsOfLock(output)

@@ -318,6 +318,11 @@ struct IPTablesBackendTests {
             try await IPTablesTools.removeAll(prefix: namespace.entering)
                 == ["iptables-legacy", "ip6tables-legacy"]
         )
+        // That they can read does not say that they can write.
+        let readers = ["/bin/sh", "-c", "case $0 in *-restore) echo no table; exit 3;; esac"]
+        await #expect(throws: IPTablesError.failed("iptables-legacy-restore", reason: "no table")) {
+            try await IPTablesTools.find(families: [.ipv4], prefix: readers)
+        }
         // Tools that cannot work here have nothing to remove (2.12).
         #expect(try await IPTablesTools.removeAll(prefix: ["/bin/false"]).isEmpty)
         let nowhere = IPTablesTools(.nft, prefix: ["/nonexistent/program"])
