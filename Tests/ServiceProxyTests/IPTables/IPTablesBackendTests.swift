@@ -323,6 +323,13 @@ struct IPTablesBackendTests {
         await #expect(throws: IPTablesError.failed("iptables-legacy-restore", reason: "no table")) {
             try await IPTablesTools.find(families: [.ipv4], prefix: readers)
         }
+        for flavour in [IPTablesFlavour.nft, .legacy] {
+            let tools = IPTablesTools(flavour, prefix: namespace.entering)
+            #expect(try await tools.rules(of: ChainName.canary, in: .nat, .ipv4) == nil)
+        }
+        await #expect(throws: IPTablesError.self) {
+            try await IPTablesTools(.nft, prefix: ["/bin/false"]).rules(of: ChainName.canary, in: .nat, .ipv4)
+        }
         // Tools that cannot work here have nothing to remove (2.12).
         #expect(try await IPTablesTools.removeAll(prefix: ["/bin/false"]).isEmpty)
         let nowhere = IPTablesTools(.nft, prefix: ["/nonexistent/program"])
