@@ -216,7 +216,9 @@ public actor ServiceController {
             }
         } else {
             let changes = table.beginCommit()
-            guard !changes.isEmpty else { return table.commitSucceeded() }
+            if changes.isEmpty {
+                guard await backend.hasOwnChanges() else { return table.commitSucceeded() }
+            }
             count = changes.count
             if !triesRefused { tried = changes }
             do {

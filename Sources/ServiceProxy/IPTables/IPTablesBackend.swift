@@ -168,6 +168,11 @@ public actor IPTablesBackend: ServiceBackend {
 
     // MARK: Changes
 
+    /// A health check of its Service may come, go or move while its frontends stay.
+    public func hasOwnChanges() -> Bool {
+        tables.contains { $0.isStale(healthChecks.current($0.family)) }
+    }
+
     public func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend] {
         var refusals: [ServicePortName: String] = [:]
         try await forEachFamily { family in
