@@ -42,7 +42,7 @@ struct ProxyDaemon {
         adjustOOMScore()
         let (configuration, mode) = (configuration, mode)
         let logger = logger
-        let translates = mode.mode != .userspace
+        let translates = mode.mode.writesRules
         if translates { configuration.conntrack.apply(logger: logger) }
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
@@ -75,8 +75,8 @@ struct ProxyDaemon {
             retry: configuration.retryPolicy,
             observers: view.observers + (translates ? [conntrack] : []) + [healthChecks, removal],
             logger: logger,
-            makeBackend: { surroundings in
-                try configuration.makeBackend(
+            makeBackend: { [running] surroundings in
+                try running.configuration.makeBackend(
                     mode,
                     surroundings,
                     healthChecks: healthChecks,
