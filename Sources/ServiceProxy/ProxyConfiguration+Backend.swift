@@ -40,6 +40,13 @@ extension ProxyConfiguration {
         }
     }
 
+    /// Whether a backend that was made for another configuration does not do what this one asks for, in the same
+    /// surroundings.
+    public func needsNewBackend(after old: ProxyConfiguration) -> Bool {
+        // In iptables mode the second is how often the rules are looked at.
+        servesLoopback != old.servesLoopback || mode == .iptables && syncPeriod != old.syncPeriod
+    }
+
     /// What needs more rights than the backend has to have later (`--init-only`).
     public func letLoopbackThrough(logger: Logger) {
         if servesLoopback { LoopbackRoutes.enable(by: LoopbackRoutes.enable, logger: logger) }

@@ -20,6 +20,9 @@ public protocol ServiceBackend: Sendable {
     ///   a ``FamilyFailure`` where families are programmed apart.
     func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend]
 
+    /// Whether something is to be written that no frontend tells of; then ``apply(_:)`` is called, if only with none.
+    func hasOwnChanges() async -> Bool
+
     /// Takes other surroundings for those that the backend was made for, if that is simpler than a new backend. Asked
     /// only after ``start(with:)`` has succeeded.
     ///
@@ -39,6 +42,9 @@ public protocol ServiceBackend: Sendable {
 }
 
 extension ServiceBackend {
+    /// Never.
+    public func hasOwnChanges() async -> Bool { false }
+
     /// Never.
     public func adapt(to surroundings: Surroundings) async throws -> Bool { false }
 

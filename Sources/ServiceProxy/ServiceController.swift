@@ -59,6 +59,8 @@ public actor ServiceController {
     private(set) var surroundings = Surroundings()
     /// Whether the surroundings may be others now.
     private var needsSurvey = false
+    /// Whether the backend is of an older configuration.
+    private var needsNewBackend = false
     /// Nothing is written before every object of these kinds is known (2.14).
     private(set) var awaited: Set<ObjectKind>
     /// Whether the backend has to compare everything: at the start, and after a failure.
@@ -142,9 +144,19 @@ public actor ServiceController {
     }
 
     /// Goes on with other settings, without losing anything.
-    public func reconfigure(_ retry: RetryPolicy, nodePortAddresses: NodePortAddresses) {
+    ///
+    /// - Parameter needsNewBackend: whether they also concern how a backend is made.
+    public func reconfigure(
+        _ retry: RetryPolicy,
+        nodePortAddresses: NodePortAddresses,
+        needsNewBackend: Bool = false
+    ) {
         self.retry = retry
         survey.nodePortAddresses = nodePortAddresses
+        if needsNewBackend, backend != nil {
+            (self.needsNewBackend, needsSurvey) = (true, true)
+            wakeUp.yield()
+        }
         lookAround()
     }
 
@@ -216,7 +228,9 @@ public actor ServiceController {
             }
         } else {
             let changes = table.beginCommit()
-            guard !changes.isEmpty else { return table.commitSucceeded() }
+            if changes.isEmpty {
+                guard await backend.hasOwnChanges() else { return table.commitSucceeded() }
+            }
             count = changes.count
             if !triesRefused { tried = changes }
             do {
@@ -250,9 +264,9 @@ public actor ServiceController {
     private func currentBackend() async throws -> any ServiceBackend {
         let wanted = survey.surroundings(of: catalog, after: surroundings)
         needsSurvey = false
-        if let backend, wanted == surroundings { return backend }
+        if let backend, wanted == surroundings, !needsNewBackend { return backend }
         survey.report(wanted, after: backend == nil ? nil : surroundings, to: logger)
-        if let backend, !needsWholeState {
+        if let backend, !needsWholeState, !needsNewBackend {
             do {
                 if try await backend.adapt(to: wanted) {
                     surroundings = wanted
@@ -265,6 +279,7 @@ public actor ServiceController {
         }
         let new = try makeBackend(wanted)
         (backend, surroundings, needsWholeState) = (new, wanted, true)
+        needsNewBackend = false
         driftTask?.cancel()
         let drifts = new.drifts
         driftTask = Task { [weak self] in

@@ -100,10 +100,14 @@ struct OperatorServices {
     private func watch(_ file: ConfigurationFile, _ controller: ServiceController) -> ConfigurationWatch {
         let (pages, logger) = (pages, logger)
         return ConfigurationWatch(file: file) { file in
-            try await pages.running.take(file) { new in
-                new.conntrack.apply(logger: logger)
+            try await pages.running.take(file) { old, new in
+                if new.mode.writesRules { new.conntrack.apply(logger: logger) }
                 pages.status.setSyncPeriod(new.syncPeriod)
-                await controller.reconfigure(new.retryPolicy, nodePortAddresses: new.nodePortAddresses)
+                await controller.reconfigure(
+                    new.retryPolicy,
+                    nodePortAddresses: new.nodePortAddresses,
+                    needsNewBackend: new.needsNewBackend(after: old)
+                )
             }
         }
     }

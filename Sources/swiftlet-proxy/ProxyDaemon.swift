@@ -42,7 +42,7 @@ struct ProxyDaemon {
         adjustOOMScore()
         let (configuration, mode) = (configuration, mode)
         let logger = logger
-        let translates = mode.mode != .userspace
+        let translates = mode.mode.writesRules
         if translates { configuration.conntrack.apply(logger: logger) }
         let isAPI = if case .api = configuration.source { true } else { false }
         let status = ProxyStatus(
@@ -75,8 +75,8 @@ struct ProxyDaemon {
             retry: configuration.retryPolicy,
             observers: view.observers + (translates ? [conntrack] : []) + [healthChecks, removal],
             logger: logger,
-            makeBackend: { surroundings in
-                try configuration.makeBackend(
+            makeBackend: { [running] surroundings in
+                try running.configuration.makeBackend(
                     mode,
                     surroundings,
                     healthChecks: healthChecks,
@@ -138,7 +138,11 @@ struct ProxyDaemon {
         )
     }
 
+    /// Removes what any mode has left. What fails does not stop the rest.
+    ///
+    /// - Throws: the first error, when all has been tried.
     static func cleanUp(_ log: ProxyLog) async throws {
+        var failures: [any Error] = []
         do {
             try await ProxyConfiguration.cleanUpNFTables(logger: log.logger)
         } catch  where (try? StartCheck.run(logger: log.logger)) == nil {
@@ -146,9 +150,26 @@ struct ProxyDaemon {
                 "tables of nftables mode are not looked for, as this kernel has none or is not ours",
                 metadata: ["error": "\(error)"]
             )
+        } catch {
+            failures.append(error)
         }
-        let tools = try await IPTablesTools.removeAll()
-        try UserspaceBackend.cleanUp()
+        var tools: [String] = []
+        do {
+            tools = try await IPTablesTools.removeAll()
+        } catch {
+            failures.append(error)
+        }
+        do {
+            try UserspaceBackend.cleanUp()
+        } catch {
+            failures.append(error)
+        }
+        if let first = failures.first {
+            for error in failures.dropFirst() {
+                log.logger.error("not everything is removed", metadata: ["error": "\(error)"])
+            }
+            throw first
+        }
         log.logger.info(
             "all rules are removed",
             metadata: tools.isEmpty ? nil : ["chainsBy": .array(tools.map { .string($0) })]

@@ -6,7 +6,7 @@ import Synchronization
 /// What the proxy goes by now. A changed file is followed as far as that is possible while it runs (2.12).
 final class RunningConfiguration: Sendable {
     private let commandLine: ProxyCommandLine
-    private let current: Mutex<ProxyCommandLine.Values>
+    private let current: Mutex<(values: ProxyCommandLine.Values, configuration: ProxyConfiguration)>
     let verbosity: Verbosity
     /// How the node is programmed; this process keeps to it.
     let mode: ProxyMode
@@ -26,23 +26,28 @@ final class RunningConfiguration: Sendable {
     init(
         _ commandLine: ProxyCommandLine,
         _ values: ProxyCommandLine.Values,
-        _ mode: ProxyMode,
+        _ configuration: ProxyConfiguration,
         _ log: ProxyLog
     ) {
-        self.mode = mode
+        mode = configuration.mode
         self.commandLine = commandLine
-        current = Mutex(values)
+        current = Mutex((values, configuration))
         verbosity = log.verbosity
         logger = log.logger
     }
 
-    var values: ProxyCommandLine.Values { current.withLock { $0 } }
+    var values: ProxyCommandLine.Values { current.withLock { $0.values } }
+    /// What follows from ``values``.
+    var configuration: ProxyConfiguration { current.withLock { $0.configuration } }
 
     /// Takes what a changed file says. One that cannot be used changes nothing.
     ///
-    /// - Parameter apply: carries out what is new and can be followed.
+    /// - Parameter apply: carries out what is new and can be followed; is given what was before, and what is to be.
     /// - Throws: ``Changed``.
-    func take(_ file: ConfigurationFile, apply: (ProxyConfiguration) async -> Void) async throws {
+    func take(
+        _ file: ConfigurationFile,
+        apply: (_ old: ProxyConfiguration, _ new: ProxyConfiguration) async -> Void
+    ) async throws {
         let new: ProxyCommandLine.Values
         var configuration: ProxyConfiguration
         do {
@@ -67,15 +72,14 @@ final class RunningConfiguration: Sendable {
         let change = ConfigurationChange(from: values.configuration, to: new.configuration)
         let restart = change.needingRestart
         guard restart.isEmpty else { throw Changed(path: file.path, fields: restart) }
-        current.withLock { values in
-            values = new
-        }
+        let old = self.configuration
+        current.withLock { [configuration] current in current = (new, configuration) }
         for field in change.fields {
             if field.path == "logging.verbosity" { verbosity.set(new.configuration.logging.verbosity) }
             var metadata: Logger.Metadata = ["field": "\(field.path)", "old": "\(field.old)", "new": "\(field.new)"]
             if let unused = field.unused { metadata["noEffect"] = "\(unused)" }
             logger.info("the configuration is changed", metadata: metadata)
         }
-        if !change.fields.isEmpty { await apply(configuration) }
+        if !change.fields.isEmpty { await apply(old, configuration) }
     }
 }

@@ -185,7 +185,7 @@ enum SwiftletProxy {
             configuration.conntrack.apply(logger: log.logger)
             return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")
         }
-        let running = RunningConfiguration(commandLine, values, mode.mode, log)
+        let running = RunningConfiguration(commandLine, values, configuration, log)
         try await ProxyDaemon(configuration, mode, running, configurationFile, log).run()
     }
 

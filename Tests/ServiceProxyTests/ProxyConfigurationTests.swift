@@ -165,6 +165,9 @@ import Testing
             let configuration = try make(["--manifests=/m", "--proxy-mode=iptables"] + given)
             #expect(configuration.mode == .iptables)
             #expect(configuration.servesLoopback == serves, "\(given)")
+            let before = try make(["--manifests=/m", "--proxy-mode=iptables"])
+            #expect(configuration.needsNewBackend(after: before) != serves)
+            #expect(!configuration.needsNewBackend(after: configuration))
         }
     }
 

@@ -335,6 +335,13 @@ extension ServiceControllerTests {
             try await eventually {
                 witness.state.withLock { $0.commits.last?.nodePorts[.ipv4] } == .only([address("10.0.0.1")])
             }
+            // The surroundings are the same, but not what the backend is to do there.
+            await controller.reconfigure(
+                .init(refusedInterval: .milliseconds(20), addressInterval: .milliseconds(5)),
+                nodePortAddresses: .within([CIDR("10.0.0.0/8")!]),
+                needsNewBackend: true
+            )
+            try await eventually { backend.state.withLock { $0.starts } == 3 }
         }
     }
 }

@@ -55,9 +55,6 @@ public actor IPTablesBackend: ServiceBackend {
     public func start(with frontends: [Frontend]) async throws -> BackendStart {
         var result = BackendStart()
         var refusals: [ServicePortName: String] = [:]
-        if options.servesLoopback, families.contains(.ipv4) {
-            LoopbackRoutes.enable(by: enableLocalRoutes, logger: logger)
-        }
         try await forEachFamily { family in
             var ports: [ServicePortName: [Frontend]] = [:]
             for frontend in frontends where frontend.key.family == family {
@@ -84,6 +81,10 @@ public actor IPTablesBackend: ServiceBackend {
                     total: plan.total,
                     except: Set(refused.keys)
                 )
+                // Only now packets from elsewhere to these addresses are dropped.
+                if options.servesLoopback, family == .ipv4, table == .filter {
+                    LoopbackRoutes.enable(by: enableLocalRoutes, logger: logger)
+                }
             }
             logger.info(
                 "iptables chains are in place",
@@ -166,6 +167,11 @@ public actor IPTablesBackend: ServiceBackend {
     }
 
     // MARK: Changes
+
+    /// A health check of its Service may come, go or move while its frontends stay.
+    public func hasOwnChanges() -> Bool {
+        tables.contains { $0.isStale(healthChecks.current($0.family)) }
+    }
 
     public func apply(_ changes: [FrontendChange]) async throws -> [RefusedFrontend] {
         var refusals: [ServicePortName: String] = [:]

@@ -63,7 +63,7 @@ actor IPTablesCanary {
                 let isThere = rules.split(separator: "\n").contains { $0.hasPrefix(sign) || $0.hasSuffix(sign) }
                 if !isThere { return true }
             } catch {
-                return false  // The lock is held: it can be told the next time.
+                return false  // The lock is held, or the tool could not run: it can be told the next time.
             }
         }
         return false

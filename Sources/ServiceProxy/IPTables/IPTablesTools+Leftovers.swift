@@ -4,8 +4,16 @@ extension IPTablesTools {
     /// Removes all chains and rules of swiftlet-proxy, where there are any.
     ///
     /// - Returns: how many chains there were; those of another proxy are not touched.
+    /// - Throws: `missing` also for tools that cannot read here, as without kernel modules or rights: these have not
+    ///   written either.
     public func removeAll(_ family: IPFamily) async throws(IPTablesError) -> Int {
-        let saved = SavedTable.all(in: try await save(family))
+        let saved: [String: SavedTable]
+        do throws(IPTablesError) {
+            saved = SavedTable.all(in: try await save(family))
+        } catch {
+            if case .failed(let program, _) = error { throw .missing(program) }
+            throw error
+        }
         guard saved.values.contains(where: \.hasCanary) else { return 0 }
         var count = 0
         for table in RuleTable.allCases {
@@ -74,8 +82,31 @@ extension IPTablesTools {
                 failure = error
             }
         }
-        guard let choice = FlavourChoice(seen) else { throw failure }
-        return (IPTablesTools(choice.flavour, prefix: prefix), choice.reason)
+        while let choice = FlavourChoice(seen) {
+            let tools = IPTablesTools(choice.flavour, prefix: prefix)
+            do throws(IPTablesError) {
+                try await tools.probe(families)
+                return (tools, choice.reason)
+            } catch {
+                // Who waits for a lock has tools that work.
+                if case .locked = error { return (tools, choice.reason) }
+                failure = error
+                seen[choice.flavour] = nil
+            }
+        }
+        throw failure
+    }
+
+    /// Has the tools read rules like ours, up to the point where they would be written: reading what is there succeeds
+    /// also where the kernel has no tables or does not know the matches. Changes nothing.
+    private func probe(_ families: Set<IPFamily>) async throws(IPTablesError) {
+        for family in families.sorted(by: { $0.rawValue < $1.rawValue }) {
+            for table in RuleTable.allCases {
+                let fixed = FixedRules(table, family, IPTablesOptions())
+                let plan = StartPlan(table, family, from: SavedTable(), to: [:], fixed: fixed)
+                try await restore(plan.whole, family, isTest: true)
+            }
+        }
     }
 }
 
@@ -103,7 +134,7 @@ struct FlavourChoice: Hashable {
     init?(_ seen: [IPTablesFlavour: Seen]) {
         guard let nft = seen[.nft], let legacy = seen[.legacy] else {
             guard let only = seen.keys.first else { return nil }
-            (flavour, reason) = (only, "it is the only one here")
+            (flavour, reason) = (only, "it is the only one that works here")
             return
         }
         func choose(_ isSo: (Seen) -> Bool) -> IPTablesFlavour? {

@@ -66,14 +66,19 @@ public struct IPTablesTools: Sendable {
 
     /// Carries out a script: all of it or nothing.
     ///
+    /// - Parameter isTest: whether to do all but write.
     /// - Returns: whether it had to wait for the lock.
     @discardableResult
-    func restore(_ script: RestoreScript, _ family: IPFamily) async throws(IPTablesError) -> Bool {
+    func restore(
+        _ script: RestoreScript,
+        _ family: IPFamily,
+        isTest: Bool = false
+    ) async throws(IPTablesError) -> Bool {
         guard !script.isEmpty else { return false }
         // Not -W too: newer tools say that they ignore it, older ones look every second without it.
         let output = try await run(
             "\(flavour.program(family))-restore",
-            ["--noflush", "--wait", "\(lockWait)"],
+            ["--noflush", "--wait", "\(lockWait)"] + (isTest ? ["--test"] : []),
             input: Array(script.text.utf8)
         )
         return Self.tellsOfLock(output)
@@ -83,7 +88,12 @@ public struct IPTablesTools: Sendable {
         output.split(separator: "\n").contains { $0.hasPrefix("Another app is currently holding the xtables lock") }
     }
 
+    /// How the tools say, with status 1, that there is no such chain: the second is of some versions on nftables.
+    private static let noChain = ["No chain/target/match by that name", "is incompatible, use 'nft' tool"]
+
     /// The rules of a chain; `nil` when there is no such chain.
+    ///
+    /// - Throws: when it cannot be told.
     func rules(of chain: String, in table: RuleTable, _ family: IPFamily) async throws(IPTablesError) -> String? {
         do throws(IPTablesError) {
             return try await run(
@@ -91,7 +101,7 @@ public struct IPTablesTools: Sendable {
                 ["--wait", "\(lockWait)", "-t", table.rawValue, "-S", chain]
             )
         } catch {
-            if case .failed = error { return nil }
+            if case .failed(_, let reason) = error, Self.noChain.contains(where: { reason.contains($0) }) { return nil }
             throw error
         }
     }

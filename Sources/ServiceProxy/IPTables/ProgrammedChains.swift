@@ -39,6 +39,9 @@ struct ProgrammedChains: Sendable {
         FixedRules(table, family, options, healthChecks: healthChecks)
     }
 
+    /// Whether other ports of health checks are written than there are.
+    func isStale(_ healthChecks: [String: UInt16]) -> Bool { table == .filter && self.healthChecks != healthChecks }
+
     func batch(_ changes: [FrontendChange], healthChecks: [String: UInt16]) -> Batch {
         var batch = Batch(script: RestoreScript(table))
         batch.total = total

@@ -119,7 +119,7 @@ struct ProgrammedTable: Sendable {
         var changes = transaction.changeCount
         var refused: [RefusedFrontend] = []
         for batch in cold.batches {
-            let outcome = try commit(frontends[batch].map { .add($0) }[...])
+            let outcome = try commit(frontends[batch].map { .add($0) }[...], retaining: .max)
             changes += outcome.changes
             refused += outcome.refused
         }
@@ -228,13 +228,18 @@ struct ProgrammedTable: Sendable {
     private typealias Outcome = (changes: Int, refused: [RefusedFrontend])
 
     /// Commits all at once; if something is refused, each half for itself, down to who is to blame.
-    private mutating func commit(_ changes: ArraySlice<FrontendChange>) throws -> Outcome {
+    ///
+    /// - Parameter limit: how many idle chains may stay: all where later batches will use them.
+    private mutating func commit(
+        _ changes: ArraySlice<FrontendChange>,
+        retaining limit: Int = ProgrammedTable.retainedChains
+    ) throws -> Outcome {
         let trimming = lastSurplus.map { now() - $0 >= Self.surplusAge } ?? false ? Array(state.surplus.keys) : []
         var plan = ServiceTransaction(table: table)
         for change in changes { plan.add(change, state) }
         var transaction = Transaction(table: table.table)
         do {
-            var count = try removeIdleChains(retaining: Self.retainedChains, but: plan.effects.picks)
+            var count = try removeIdleChains(retaining: limit, but: plan.effects.picks)
             count += try commitNewPicks(of: plan)
             plan.write(to: &transaction, state, trimming: trimming)
             try kernel.commit(transaction)
@@ -242,7 +247,7 @@ struct ProgrammedTable: Sendable {
             if plan.effects.surplus.values.contains(where: { $0 != nil }) { lastSurplus = now() }
             return (transaction.changeCount + count, [])
         } catch NFTablesError.refused(let refusals) {
-            return try bisect(changes, refusals)
+            return try bisect(changes, refusals, retaining: limit)
         }
     }
 
@@ -289,7 +294,8 @@ struct ProgrammedTable: Sendable {
 
     private mutating func bisect(
         _ changes: ArraySlice<FrontendChange>,
-        _ refusals: [Refusal]
+        _ refusals: [Refusal],
+        retaining limit: Int
     ) throws -> Outcome {
         let error = NFTablesError.refused(refusals)
         if refusals.contains(where: \.isTransient) { throw error }
@@ -306,8 +312,8 @@ struct ProgrammedTable: Sendable {
         }
         if changes.count == 1 { return (0, [RefusedFrontend(change: change, reason: error.description)]) }
         let middle = changes.startIndex + changes.count / 2
-        let first = try commit(changes[..<middle])
-        let second = try commit(changes[middle...])
+        let first = try commit(changes[..<middle], retaining: limit)
+        let second = try commit(changes[middle...], retaining: limit)
         return (first.changes + second.changes, first.refused + second.refused)
     }
 

@@ -4,6 +4,9 @@ import NetworkTypes
 /// How the node is programmed (`mode`, `--proxy-mode`).
 public enum ProxyMode: String, Hashable, Sendable, CaseIterable {
     case nftables, iptables, userspace
+
+    /// Whether the kernel translates packets, and tracks their connections.
+    public var writesRules: Bool { self != .userspace }
 }
 
 /// Which mode it is to be, and why. Pure.

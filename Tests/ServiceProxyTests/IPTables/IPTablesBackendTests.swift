@@ -266,8 +266,11 @@ struct IPTablesBackendTests {
             "IPv4 filter KUBE-NODEPORTS -p tcp -m comment --comment \"default/web health check node port\" "
             + "-m tcp --dport 32001 -j ACCEPT"
         #expect(try await saved(mode).filter { $0.contains("32001") } == [rule])
+        #expect(await !backend.hasOwnChanges())
         ports.committing([id: .empty])
-        #expect(try await backend.apply([.add(example(["10.9.0.1"]))]).isEmpty)
+        #expect(await backend.hasOwnChanges())
+        #expect(try await backend.apply([]).isEmpty)
+        #expect(await !backend.hasOwnChanges())
         #expect(try await saved(mode).filter { $0.contains("32001") } == [])
     }
 
@@ -318,6 +321,20 @@ struct IPTablesBackendTests {
             try await IPTablesTools.removeAll(prefix: namespace.entering)
                 == ["iptables-legacy", "ip6tables-legacy"]
         )
+        // That they can read does not say that they can write.
+        let readers = ["/bin/sh", "-c", "case $0 in *-restore) echo no table; exit 3;; esac"]
+        await #expect(throws: IPTablesError.failed("iptables-legacy-restore", reason: "no table")) {
+            try await IPTablesTools.find(families: [.ipv4], prefix: readers)
+        }
+        for flavour in [IPTablesFlavour.nft, .legacy] {
+            let tools = IPTablesTools(flavour, prefix: namespace.entering)
+            #expect(try await tools.rules(of: ChainName.canary, in: .nat, .ipv4) == nil)
+        }
+        await #expect(throws: IPTablesError.self) {
+            try await IPTablesTools(.nft, prefix: ["/bin/false"]).rules(of: ChainName.canary, in: .nat, .ipv4)
+        }
+        // Tools that cannot work here have nothing to remove (2.12).
+        #expect(try await IPTablesTools.removeAll(prefix: ["/bin/false"]).isEmpty)
         let nowhere = IPTablesTools(.nft, prefix: ["/nonexistent/program"])
         await #expect(throws: IPTablesError.missing("iptables-nft-save")) { try await nowhere.save(.ipv4) }
     }
