@@ -178,9 +178,10 @@ enum SwiftletProxy {
             hostName: LocalNode.hostName,
             manifestProblem: ProxyDaemon.problem(withManifests:)
         )
-        for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
+        for remark in remarks { log.logger.warning("\(remark)") }
         let mode = try await AvailableMode.find(configuration.wantedMode, logger: log.logger)
         configuration.mode = mode.mode
+        for remark in values.configuration.warnings(in: mode.mode) { log.logger.warning("\(remark)") }
         if values.initOnly {
             configuration.letLoopbackThrough(logger: log.logger)
             configuration.conntrack.apply(logger: log.logger)
