@@ -69,7 +69,7 @@ final class RunningConfiguration: Sendable {
             return
         }
         configuration.mode = mode
-        let change = ConfigurationChange(from: values.configuration, to: new.configuration)
+        let change = ConfigurationChange(from: values.configuration, to: new.configuration, in: mode)
         let restart = change.needingRestart
         guard restart.isEmpty else { throw Changed(path: file.path, fields: restart) }
         let old = self.configuration

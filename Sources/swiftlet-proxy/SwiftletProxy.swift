@@ -177,10 +177,16 @@ enum SwiftletProxy {
             hostName: LocalNode.hostName,
             manifestProblem: ProxyDaemon.problem(withManifests:)
         )
-        for remark in remarks + values.configuration.warnings { log.logger.warning("\(remark)") }
+        for remark in remarks { log.logger.warning("\(remark)") }
         let mode = try await AvailableMode.find(configuration.wantedMode, logger: log.logger)
         configuration.mode = mode.mode
+        for remark in values.configuration.warnings(in: mode.mode) { log.logger.warning("\(remark)") }
         if values.initOnly {
+            guard mode.mode.writesRules else {
+                return log.logger.info(
+                    "the configuration is valid; userspace mode has no rules, and needs nothing else"
+                )
+            }
             configuration.letLoopbackThrough(logger: log.logger)
             configuration.conntrack.apply(logger: log.logger)
             return log.logger.info("the configuration is valid, and the kernel takes our rules; no rule was changed")

@@ -24,7 +24,8 @@ public struct ConfigurationChange: Hashable, Sendable {
         "iptables.minSyncPeriod", "nodePortAddresses",
     ]
 
-    public init(from old: KubeProxyConfiguration, to new: KubeProxyConfiguration) {
+    /// - Parameter mode: that of the running proxy.
+    public init(from old: KubeProxyConfiguration, to new: KubeProxyConfiguration, in mode: ProxyMode) {
         let (old, new) = (old.withDefaults, new.withDefaults)
         fields = ConfigurationField.all.compactMap { field in
             var (before, after) = (field.text(in: old), field.text(in: new))
@@ -33,7 +34,7 @@ public struct ConfigurationChange: Hashable, Sendable {
                 after = new.givenWithoutValue.contains(field.path) ? "given" : ""
             }
             guard before != after else { return nil }
-            let unused = field.unused(in: new)
+            let unused = field.unused(in: mode)
             let isLive =
                 unused != nil || Self.live.contains(field.path) || field.path.hasPrefix("conntrack.")
             return Field(path: field.path, old: before, new: after, unused: unused, isLive: isLive)

@@ -27,8 +27,8 @@ struct ConfigurationField: Sendable {
     let help: String
     /// Why a value other than the default changes nothing, whatever the other fields say; `nil` when it can.
     let unused: String?
-    /// The only mode that it counts in; `nil` for all.
-    let mode: ProxyMode?
+    /// The modes that it counts in; `nil` for all.
+    let modes: Set<ProxyMode>?
     /// Whether 0, "" and null in a file mean that the default counts. Go cannot tell them from nothing.
     let zeroIsUnset: Bool
 
@@ -38,7 +38,7 @@ struct ConfigurationField: Sendable {
         flag: String? = nil,
         _ help: String = "",
         unused: String? = nil,
-        mode: ProxyMode? = nil,
+        modes: Set<ProxyMode>? = nil,
         zeroIsUnset: Bool = true
     ) {
         self.path = path
@@ -46,31 +46,32 @@ struct ConfigurationField: Sendable {
         self.flag = flag
         self.help = help
         self.unused = unused
-        self.mode = mode
+        self.modes = modes
         self.zeroIsUnset = zeroIsUnset
     }
 
     private static let otherMode = "there is no ipvs mode here"
 
-    /// Why a value changes nothing; `nil` when it does. Without a mode, nftables is what it will most likely be.
-    func unused(in configuration: KubeProxyConfiguration) -> String? {
+    /// Why a value changes nothing in the mode of the proxy; `nil` when it does.
+    func unused(in mode: ProxyMode) -> String? {
         if let unused { return unused }
-        let chosen = ProxyMode(rawValue: configuration.mode) ?? .nftables
-        guard let mode, mode != chosen else { return nil }
-        return "it is of another mode than \(chosen.rawValue)"
+        guard let modes, !modes.contains(mode) else { return nil }
+        return "it is of another mode than \(mode.rawValue)"
     }
 
     /// Whether the field of the mode that counts says the same, as those flags see to that are for all modes.
-    func isSaidForTheMode(in configuration: KubeProxyConfiguration) -> Bool {
-        let chosen = ProxyMode(rawValue: configuration.mode) ?? .nftables
+    func isSaidForTheMode(_ mode: ProxyMode, in configuration: KubeProxyConfiguration) -> Bool {
         let name = path.split(separator: ".").last
-        return mode != nil
+        return modes != nil
             && Self.all.contains { field in
-                field.mode == chosen && field.path.split(separator: ".").last == name
+                field.modes?.contains(mode) == true && field.path.split(separator: ".").last == name
                     && field.text(in: configuration) == text(in: configuration)
             }
     }
+
     private static let windows = "it is for Windows"
+    /// Those in which the kernel tracks connections for the proxy.
+    private static let trackingModes: Set<ProxyMode> = [.nftables, .iptables]
 
     static let all: [ConfigurationField] = [
         .init(
@@ -183,22 +184,22 @@ struct ConfigurationField: Sendable {
             .integer(\.iptables.masqueradeBit),
             flag: "iptables-masquerade-bit",
             "The mark bit of iptables mode.",
-            mode: .iptables,
+            modes: [.iptables],
             zeroIsUnset: false
         ),
         // Its flag, --masquerade-all, is for every mode.
-        .init("iptables.masqueradeAll", .bool(\.iptables.masqueradeAll), mode: .iptables),
+        .init("iptables.masqueradeAll", .bool(\.iptables.masqueradeAll), modes: [.iptables]),
         .init(
             "iptables.localhostNodePorts",
             .bool(\.iptables.localhostNodePorts),
             flag: "iptables-localhost-nodeports",
             "Serve node ports on loopback addresses in iptables mode.",
-            mode: .iptables,
+            modes: [.iptables],
             zeroIsUnset: false
         ),
         // Their flags count for every mode but ipvs.
-        .init("iptables.syncPeriod", .duration(\.iptables.syncPeriod), mode: .iptables),
-        .init("iptables.minSyncPeriod", .duration(\.iptables.minSyncPeriod), mode: .iptables),
+        .init("iptables.syncPeriod", .duration(\.iptables.syncPeriod), modes: [.iptables]),
+        .init("iptables.minSyncPeriod", .duration(\.iptables.minSyncPeriod), modes: [.iptables]),
         .init(
             "ipvs.syncPeriod",
             .duration(\.ipvs.syncPeriod),
@@ -243,10 +244,10 @@ struct ConfigurationField: Sendable {
             "Of ipvs mode.",
             unused: otherMode
         ),
-        .init("nftables.masqueradeBit", .integer(\.nftables.masqueradeBit), mode: .nftables, zeroIsUnset: false),
-        .init("nftables.masqueradeAll", .bool(\.nftables.masqueradeAll), mode: .nftables),
-        .init("nftables.syncPeriod", .duration(\.nftables.syncPeriod), mode: .nftables),
-        .init("nftables.minSyncPeriod", .duration(\.nftables.minSyncPeriod), mode: .nftables),
+        .init("nftables.masqueradeBit", .integer(\.nftables.masqueradeBit), modes: [.nftables], zeroIsUnset: false),
+        .init("nftables.masqueradeAll", .bool(\.nftables.masqueradeAll), modes: [.nftables]),
+        .init("nftables.syncPeriod", .duration(\.nftables.syncPeriod), modes: [.nftables, .userspace]),
+        .init("nftables.minSyncPeriod", .duration(\.nftables.minSyncPeriod), modes: [.nftables, .userspace]),
         .init("winkernel.networkName", .string(\.winkernel.networkName), unused: windows),
         .init("winkernel.sourceVip", .string(\.winkernel.sourceVip), unused: windows),
         .init("winkernel.enableDSR", .bool(\.winkernel.enableDSR), unused: windows),
@@ -305,6 +306,7 @@ struct ConfigurationField: Sendable {
             .integer(\.conntrack.maxPerCore),
             flag: "conntrack-max-per-core",
             "How many connections may be tracked per CPU core (nf_conntrack_max); 0 leaves that alone.",
+            modes: trackingModes,
             zeroIsUnset: false
         ),
         .init(
@@ -312,6 +314,7 @@ struct ConfigurationField: Sendable {
             .integer(\.conntrack.min),
             flag: "conntrack-min",
             "How many connections may be tracked at least, unless --conntrack-max-per-core is 0.",
+            modes: trackingModes,
             zeroIsUnset: false
         ),
         .init(
@@ -319,6 +322,7 @@ struct ConfigurationField: Sendable {
             .duration(\.conntrack.tcpEstablishedTimeout),
             flag: "conntrack-tcp-timeout-established",
             "How long an idle TCP connection is tracked; 0 leaves that alone.",
+            modes: trackingModes,
             zeroIsUnset: false
         ),
         .init(
@@ -326,25 +330,29 @@ struct ConfigurationField: Sendable {
             .duration(\.conntrack.tcpCloseWaitTimeout),
             flag: "conntrack-tcp-timeout-close-wait",
             "How long a TCP connection in CLOSE_WAIT is tracked; 0 leaves that alone.",
+            modes: trackingModes,
             zeroIsUnset: false
         ),
         .init(
             "conntrack.tcpBeLiberal",
             .bool(\.conntrack.tcpBeLiberal),
             flag: "conntrack-tcp-be-liberal",
-            "Whether TCP packets outside of the window count as part of their connection."
+            "Whether TCP packets outside of the window count as part of their connection.",
+            modes: trackingModes
         ),
         .init(
             "conntrack.udpTimeout",
             .duration(\.conntrack.udpTimeout),
             flag: "conntrack-udp-timeout",
-            "How long a UDP flow without an answer is tracked; 0 leaves that alone."
+            "How long a UDP flow without an answer is tracked; 0 leaves that alone.",
+            modes: trackingModes
         ),
         .init(
             "conntrack.udpStreamTimeout",
             .duration(\.conntrack.udpStreamTimeout),
             flag: "conntrack-udp-timeout-stream",
-            "How long a UDP flow with answers is tracked; 0 leaves that alone."
+            "How long a UDP flow with answers is tracked; 0 leaves that alone.",
+            modes: trackingModes
         ),
         .init(
             "configSyncPeriod",

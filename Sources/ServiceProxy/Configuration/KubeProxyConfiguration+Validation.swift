@@ -49,15 +49,17 @@ extension KubeProxyConfiguration {
     }
 
     /// What is set and changes nothing here, each once; and what an operator may not have meant.
-    public var warnings: [String] {
+    ///
+    /// - Parameter chosen: the mode of the proxy, whoever chose it.
+    public func warnings(in chosen: ProxyMode) -> [String] {
         let standard = KubeProxyConfiguration()
         var warnings = ConfigurationField.all.compactMap { field -> String? in
-            guard let reason = field.unused(in: self), !field.isSaidForTheMode(in: self) else { return nil }
+            guard let reason = field.unused(in: chosen), !field.isSaidForTheMode(chosen, in: self) else { return nil }
             let isSet = givenWithoutValue.contains(field.path) || field.text(in: self) != field.text(in: standard)
             return isSet ? "\(field.path) has no effect: \(reason)" : nil
         }
         warnings += FeatureGates(featureGates).withoutEffect.map { "featureGates.\($0) has no effect here" }
-        let servesLoopback = mode == ProxyMode.iptables.rawValue && iptables.localhostNodePorts
+        let servesLoopback = chosen == .iptables && iptables.localhostNodePorts
         let loopback = nodePortAddresses.filter { entry in
             guard let prefix = CIDR(entry), prefix.address.isLoopback else { return false }
             return prefix.family == .ipv6 || !servesLoopback

@@ -169,7 +169,7 @@ public actor IPTablesBackend: ServiceBackend {
     // MARK: Changes
 
     /// A health check of its Service may come, go or move while its frontends stay.
-    public func hasOwnChanges() -> Bool {
+    public func hasOwnChanges() async -> Bool {
         tables.contains { $0.isStale(healthChecks.current($0.family)) }
     }
 

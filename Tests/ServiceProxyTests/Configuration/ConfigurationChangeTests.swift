@@ -3,10 +3,13 @@ import Testing
 @testable import ServiceProxy
 
 @Suite struct ConfigurationChangeTests {
-    private func change(_ adjust: (inout KubeProxyConfiguration) -> Void) -> ConfigurationChange {
+    private func change(
+        in mode: ProxyMode = .nftables,
+        _ adjust: (inout KubeProxyConfiguration) -> Void
+    ) -> ConfigurationChange {
         var new = KubeProxyConfiguration()
         adjust(&new)
-        return ConfigurationChange(from: KubeProxyConfiguration(), to: new)
+        return ConfigurationChange(from: KubeProxyConfiguration(), to: new, in: mode)
     }
 
     @Test func aRunningProxyFollowsSomeFields() {
@@ -45,6 +48,23 @@ import Testing
         #expect(idle.needingRestart.isEmpty)
     }
 
+    /// Which mode counts does not depend on whether the file names it.
+    @Test(arguments: ProxyMode.allCases) func whatCountsDependsOnTheModeThatWasChosen(mode: ProxyMode) {
+        let change = change(in: mode) {
+            $0.iptables.masqueradeBit = 3
+            $0.nftables.masqueradeBit = 4
+            $0.nftables.syncPeriod = .seconds(60)
+            $0.conntrack.min = 1
+        }
+        let effective = change.fields.filter { $0.unused == nil }.map(\.path)
+        switch mode {
+        case .nftables: #expect(effective == ["nftables.masqueradeBit", "nftables.syncPeriod", "conntrack.min"])
+        case .iptables: #expect(effective == ["iptables.masqueradeBit", "conntrack.min"])
+        case .userspace: #expect(effective == ["nftables.syncPeriod"])
+        }
+        #expect(change.needingRestart.map(\.path) == effective.filter { $0.hasSuffix("Bit") })
+    }
+
     @Test func everythingElseDoes() {
         let restart = change {
             $0.clusterCIDR = "10.0.0.0/8"
@@ -69,7 +89,7 @@ import Testing
         var configuration = KubeProxyConfiguration()
         configuration.featureGates = ["Nonsense": true, "ComponentFlagz": false, "AllowServiceExternalIPs": false]
         #expect(
-            configuration.warnings.filter { $0.contains("featureGates") } == [
+            configuration.warnings(in: .nftables).filter { $0.contains("featureGates") } == [
                 "featureGates.Nonsense has no effect here"
             ]
         )

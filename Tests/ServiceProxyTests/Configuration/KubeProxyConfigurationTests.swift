@@ -149,8 +149,11 @@ import Testing
         var configuration = KubeProxyConfiguration()
         configuration.clusterCIDR = "10.9.0.0/16"
         configuration.nodePortAddresses = ["127.0.0.0/8", "10.0.0.0/8", "::1/128"]
-        #expect(configuration.warnings.count == 1)
-        #expect(configuration.warnings.first?.hasSuffix("never serve node ports: 127.0.0.0/8, ::1/128") == true)
+        #expect(configuration.warnings(in: .nftables).count == 1)
+        #expect(
+            configuration.warnings(in: .nftables).first?.hasSuffix("never serve node ports: 127.0.0.0/8, ::1/128")
+                == true
+        )
     }
 
     @Test(arguments: ["nftables", "iptables", "userspace", ""])
@@ -184,9 +187,11 @@ import Testing
         configuration.nftables.masqueradeAll = true
         configuration.iptables.masqueradeAll = true
         #expect(
-            configuration.warnings == ["nftables.syncPeriod has no effect: it is of another mode than iptables"]
+            configuration.warnings(in: .iptables) == [
+                "nftables.syncPeriod has no effect: it is of another mode than iptables"
+            ]
         )
-        let change = ConfigurationChange(from: KubeProxyConfiguration(), to: configuration)
+        let change = ConfigurationChange(from: KubeProxyConfiguration(), to: configuration, in: .iptables)
         #expect(
             change.needingRestart.map(\.path) == [
                 "mode", "iptables.masqueradeBit", "iptables.masqueradeAll", "iptables.localhostNodePorts",
@@ -203,7 +208,7 @@ import Testing
             """#
         )
         #expect(
-            reading.configuration.warnings.map { String($0.split(separator: " ")[0]) }
+            reading.configuration.warnings(in: .nftables).map { String($0.split(separator: " ")[0]) }
                 == ["logging.vmodule", "iptables.masqueradeBit", "featureGates.A"]
         )
     }

@@ -73,7 +73,7 @@ import Testing
     @Test func optionsOfLogLinesAreTakenAndSaidToChangeNothing() throws {
         let line = try ProxyCommandLine(["--log-json-split-stream", "--log-text-info-buffer-size=1Mi", "--vmodule=a=2"])
         #expect(line.ignoredWithFile == [])
-        let warnings = line.values.configuration.warnings
+        let warnings = line.values.configuration.warnings(in: .nftables)
         #expect(warnings.contains("logging.options has no effect: there is one way to write log lines"))
         #expect(warnings.contains { $0.hasPrefix("logging.vmodule has no effect") })
     }

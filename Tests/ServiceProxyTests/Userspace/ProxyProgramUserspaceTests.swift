@@ -141,6 +141,15 @@ extension ProxyProgramTests {
         #expect(!proxy.log.contains("level=error") && !proxy.log.contains("error="), "\(proxy.log)")
         #expect(proxy.terminate() == 0)
 
+        let check = try NodeProgram(
+            in: node.node,
+            ["--manifests", directory.path, "--hostname-override", "here", "--init-only"],
+            mayAdministerNetwork: false
+        )
+        #expect(check.wait() == 0)
+        #expect(check.log.contains("the configuration is valid; userspace mode has no rules"), "\(check.log)")
+        #expect(!check.log.contains("a setting of connection tracking"), "\(check.log)")
+
         let refused = try NodeProgram(
             in: node.node,
             ["--manifests", directory.path, "--proxy-mode", "nftables"],
