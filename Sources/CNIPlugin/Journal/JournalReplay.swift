@@ -33,13 +33,17 @@ struct JournalReplay: Sendable {
     }
 
     /// Carries out what there is. What goes wrong is logged and left for the next; a store that is away again ends it.
+    ///
+    /// - Parameter time: for all of them together.
     func settleAll(limit: Int, within time: Duration) async {
         let names = journal.names()
         guard !names.isEmpty else { return }
-        let deadline = Deadline(after: time)
-        for name in names.prefix(limit) where !deadline.hasPassed {
+        let own = ContinuousClock.now + time
+        let end = RequestDeadline.current.map { min($0, own) } ?? own
+        for name in names.prefix(limit) {
+            guard ContinuousClock.now < end else { return }
             do throws(CNIError) {
-                try await RequestDeadline.within(time) { () async throws(CNIError) in
+                try await RequestDeadline.by(end) { () async throws(CNIError) in
                     try await journal.settle(name, waiting: nil) { (entry) async throws(CNIError) in
                         guard isOurs(entry) else { return false }
                         try await release(entry)

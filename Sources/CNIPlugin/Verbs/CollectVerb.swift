@@ -5,8 +5,8 @@ import NetworkTypes
 
 /// GC: takes back what attachments that the runtime does not know any more have left on this node (3.8).
 ///
-/// What is there when it starts is looked at, once; what comes later is not touched (GC4). Only attachments of this
-/// node and of this network are (GC2).
+/// What is there when it starts is looked at, once, before anything else; what comes later is not touched (GC4). Only
+/// attachments of this node and of this network are (GC2).
 struct CollectVerb {
     private let configuration: NetworkConfiguration
     private let node: String
@@ -35,12 +35,18 @@ struct CollectVerb {
     }
 
     private func collect() async throws(CNIError) {
-        // D6: first what earlier DELs asked for.
-        await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
         // A runtime that does not say what is valid has nothing collected (GC1).
-        guard let valid = try configuration.validAttachments() else { return }
+        guard let valid = try configuration.validAttachments() else { return await settleJournal() }
         var failures: [CNIError] = []
-        let (endpoints, assignments) = try await found(&failures)
+        let (endpoints, assignments): Leftovers
+        do throws(CNIError) {
+            // Before the journal, which may take long: the runtime did not know what is attached meanwhile (GC4).
+            (endpoints, assignments) = try await found(&failures)
+        } catch {
+            await settleJournal()
+            throw error
+        }
+        await settleJournal()
         for endpoint in endpoints where !valid.contains(endpoint.id) {
             do throws(CNIError) {
                 try await remove(endpoint)
@@ -75,8 +81,9 @@ struct CollectVerb {
         )
     }
 
-    private var replay: JournalReplay {
-        JournalReplay(
+    /// What earlier DELs asked for (D6).
+    private func settleJournal() async {
+        let replay = JournalReplay(
             journal: settings.journal,
             store: store,
             allocator: allocator,
@@ -84,12 +91,15 @@ struct CollectVerb {
             network: configuration.name,
             log: log
         )
+        await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
     }
+
+    private typealias Leftovers = (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: String])
 
     /// The endpoints and the holders of addresses of this node and network.
     private func found(
         _ failures: inout [CNIError]
-    ) async throws(CNIError) -> (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: String]) {
+    ) async throws(CNIError) -> Leftovers {
         do {
             var endpoints: [WorkloadEndpoint] = []
             for record in try await store.list(.resources(.workloadEndpoints)) {

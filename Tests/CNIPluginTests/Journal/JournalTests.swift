@@ -201,6 +201,34 @@ struct JournalTests {
         #expect(try await cluster.recordedAddresses() == (kept.addresses + later.addresses).sorted())
     }
 
+    /// GC4: what is attached while GC is at the journal is not in the runtime's list, and stays.
+    @Test func attachedWhileTheJournalIsSettled() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let bench = cluster.bench
+        let pods = try ["a", "b"].map { try cluster.schedule($0, container: $0) }
+        let first = try bench.pod()
+        #expect(try await cluster.call("ADD", "a", namespace: first, arguments: pods[0]).status == 0)
+        try cluster.lose(hanging: false)
+        #expect(try await cluster.call("DEL", "a", namespace: first, arguments: pods[0]).status == 0)
+        #expect(entries(bench).count == 1)
+        try cluster.reach()
+        let blocks = "/apis/crd.projectcalico.org/v1/ipamblocks"
+        let slow = try cluster.server.addFault(.init(.delay(.seconds(6)), method: "PUT", path: blocks))
+        async let collecting = cluster.collect(valid: [])
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try cluster.server.hits(of: slow) == 0, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        let added = try await cluster.call("ADD", "b", namespace: bench.pod(), arguments: pods[1])
+        #expect(added.status == 0, "\(added.output) \(added.log)")
+        let collected = try await collecting
+        #expect(collected.status == 0, "\(collected.output) \(collected.log)")
+        #expect(entries(bench) == [], "\(collected.log)")
+        #expect(try await cluster.assignedAddresses() == added.addresses.sorted())
+        #expect(try await cluster.recordedAddresses() == added.addresses.sorted())
+        #expect(try Set(bench.hostRoutes()) == Set(added.addresses))
+    }
+
     /// C1: credentials that are gone keep no pod from ending.
     @Test func missingCredentialsLeaveAnEntry() async throws {
         let cluster = try await ClusterBench(.kubernetes)
