@@ -40,12 +40,16 @@ struct JournalReplay: Sendable {
         guard !names.isEmpty else { return }
         let own = ContinuousClock.now + time
         let end = RequestDeadline.current.map { min($0, own) } ?? own
-        for name in names.prefix(limit) {
-            guard ContinuousClock.now < end else { return }
+        var count = 0
+        // What is others', or cannot be carried out, must not keep the rest waiting for ever: those do not count, and the
+        // order is another each time. Nor may a call that passes by read all that others left.
+        for name in names.shuffled().prefix(limit * 16) {
+            guard count < limit, ContinuousClock.now < end else { return }
             do throws(CNIError) {
                 try await RequestDeadline.by(end) { () async throws(CNIError) in
                     try await journal.settle(name, waiting: nil) { (entry) async throws(CNIError) in
                         guard isOurs(entry) else { return false }
+                        count += 1
                         try await release(entry)
                         return true
                     }

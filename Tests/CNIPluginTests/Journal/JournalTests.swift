@@ -99,6 +99,21 @@ struct JournalTests {
         #expect(try await bench.recordedAddresses() == [])
     }
 
+    /// Those of a store that stays away do not keep ours from being carried out.
+    @Test func entriesOfOthersDoNotHinder() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
+        let deleted = try await locked(bench) { try await bench.call("DEL", "c1", namespace: pod) }
+        #expect(deleted.status == 0, "\(deleted.output)")
+        let journal = ReleaseJournal(dataDirectory: bench.dataDirectory)
+        for number in 0..<150 { try journal.add(PendingReleaseTests.entry(container: "other\(number)")) }
+        let added = try await bench.call("ADD", "c2", namespace: bench.pod())
+        #expect(added.status == 0, "\(added.output) \(added.log)")
+        #expect(entries(bench).count == 150)
+        #expect(try await bench.assignedAddresses() == added.addresses)
+    }
+
     @Test func strictModeFailsAsBefore() async throws {
         let bench = try Bench()
         let pod = try bench.pod()

@@ -7,12 +7,14 @@ import Testing
 
 /// An entry of the journal as a value.
 @Suite struct PendingReleaseTests {
-    private static func entry(
+    /// One that etcd has to hear of.
+    static func entry(
         _ workload: Workload = .pod(PodReference(namespace: "shop", name: "web-0")),
-        _ numbers: [IPAddress: UInt64] = [:]
+        _ numbers: [IPAddress: UInt64] = [:],
+        container: String = "c1"
     ) throws -> PendingRelease {
         PendingRelease(
-            id: try AttachmentID(containerID: "c1", interfaceName: "eth0"),
+            id: try AttachmentID(containerID: container, interfaceName: "eth0"),
             network: "pods",
             workload: workload,
             node: "node-1",
