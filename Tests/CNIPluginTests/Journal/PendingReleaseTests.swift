@@ -34,6 +34,17 @@ import Testing
         }
     }
 
+    /// A data directory that nobody has made yet, however deep it is.
+    @Test func aJournalMakesItsDirectories() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/a/b/c/"
+        let entry = try Self.entry()
+        for _ in 1...2 { try ReleaseJournal(dataDirectory: path).add(entry) }
+        #expect(ReleaseJournal(dataDirectory: directory.path + "/a/b/c").names() == [entry.fileName])
+        let file = try directory.write("", to: "file")
+        #expect(throws: CNIError.self) { try ReleaseJournal(dataDirectory: file + "/a").add(entry) }
+    }
+
     /// What no DEL wrote is refused, whatever it is.
     @Test(arguments: ["", "{", "[]", "{}", #"{"network": "n", "containerID": "../x", "ifname": "eth0"}"#])
     func refused(_ text: String) throws {
