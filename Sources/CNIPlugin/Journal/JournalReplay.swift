@@ -79,6 +79,9 @@ struct JournalReplay: Sendable {
                     timestamp: $0.attributes["timestamp"]
                 )
             }
+            // Those that the DEL knew lost their connections then.
+            let unknown = due.map(\.address).filter { entry.sequenceNumbers[$0] == nil }
+            TrackedConnections.forget(of: unknown, log)
             if assigned.isEmpty {
                 // What a release that was cut short may have left of the handle.
                 _ = try await allocator.release(handle: entry.handle, interface: entry.id.interfaceName)

@@ -57,9 +57,13 @@ struct CollectVerb {
                 failures.append(error)
             }
         }
-        // Addresses without an endpoint: of an ADD that was killed, or of a sandbox that was made again since.
-        for (id, handle) in assignments where !valid.contains(id) {
+        // Addresses without an endpoint: of an ADD that was killed, or of a sandbox that was made again since. Those of an
+        // endpoint went with it, or have to wait until it can be removed.
+        let owners = Set(endpoints.map(\.id))
+        for (id, held) in assignments where !valid.contains(id) && !owners.contains(id) {
             do throws(CNIError) {
+                TrackedConnections.forget(of: held, log)
+                let handle = "\(configuration.name).\(id.containerID)"
                 let released = try await release(handle, id)
                 if !released.isEmpty {
                     log.info("released \(listing(released)) of \(id.containerID) \(id.interfaceName)")
@@ -94,7 +98,7 @@ struct CollectVerb {
         await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
     }
 
-    private typealias Leftovers = (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: String])
+    private typealias Leftovers = (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: [IPAddress]])
 
     /// The endpoints and the holders of addresses of this node and network.
     private func found(
@@ -110,7 +114,7 @@ struct CollectVerb {
                     failures.append(error)
                 }
             }
-            var assignments: [AttachmentID: String] = [:]
+            var assignments: [AttachmentID: [IPAddress]] = [:]
             let prefix = configuration.name + "."
             for case .handle(let handle) in try await store.keys(.handles) where handle.hasPrefix(prefix) {
                 for assigned in try await allocator.addresses(ofHandle: handle) {
@@ -122,7 +126,7 @@ struct CollectVerb {
                         containerID: String(handle.dropFirst(prefix.count)),
                         interfaceName: interfaceName
                     )
-                    assignments[id] = handle
+                    assignments[id, default: []].append(assigned.address)
                 }
             }
             return (endpoints, assignments)
@@ -141,6 +145,7 @@ struct CollectVerb {
                 addresses: endpoint.addresses
             )
         }
+        TrackedConnections.forget(of: endpoint.addresses, log)
         // GC5: the other plugin may have no GC of its own.
         if let delegate, case .plugin(delegate.type, _) = endpoint.source {
             try delegate.delete(endpoint.id, namespacePath: nil)

@@ -1,6 +1,5 @@
 import CNI
 import NetworkTypes
-import PodNetwork
 
 /// DEL: removes the link, the record and the addresses of an attachment, as far as there are any (D1).
 ///
@@ -18,7 +17,7 @@ struct DeleteVerb {
         await stored.look()
         let addresses = stored.addresses
         try PodLink(stored.call, prefixes: prefixes).remove(namespacePath: namespacePath, addresses: addresses)
-        forgetConnections(of: addresses)
+        TrackedConnections.forget(of: addresses, call.log)
         do throws(CNIError) {
             if let delegate = try IPAMDelegate(call.configuration, path: call.attachment.path) {
                 try delegate.delete(call.id, namespacePath: namespacePath)
@@ -29,15 +28,5 @@ struct DeleteVerb {
             throw error
         }
         call.log.info("detached \(listing(addresses))")
-    }
-
-    private func forgetConnections(of addresses: [IPAddress]) {
-        do throws(PodNetworkError) {
-            let count = try PodNetwork.forgetConnections(of: addresses)
-            if count > 0 { call.log.debug("\(count) connections of \(listing(addresses)) are forgotten") }
-        } catch {
-            // They end by themselves in time.
-            call.log.warning("tracked connections of \(listing(addresses)) are left: \(error)")
-        }
     }
 }
