@@ -77,6 +77,10 @@ struct AddressVerbs {
     }
 
     func delete() async throws(CNIError) {
+        try await RequestDeadline.within(DeleteVerb.limit) { () async throws(CNIError) in try await release() }
+    }
+
+    private func release() async throws(CNIError) {
         do throws(CNIError) {
             var stored = try StoredRelease(call)
             await stored.look()

@@ -1,4 +1,5 @@
 import CNI
+import ClusterClient
 import NetworkTypes
 
 /// DEL: removes the link, the record and the addresses of an attachment, as far as there are any (D1).
@@ -10,7 +11,14 @@ struct DeleteVerb {
     let prefixes: String?
     let namespacePath: String?
 
+    /// All steps together, so that the last one still fails or writes the journal before the watchdog ends the process.
+    static let limit = Duration.seconds(45)
+
     func run() async throws(CNIError) {
+        try await RequestDeadline.within(Self.limit) { () async throws(CNIError) in try await detach() }
+    }
+
+    private func detach() async throws(CNIError) {
         var stored = try StoredRelease(call)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
