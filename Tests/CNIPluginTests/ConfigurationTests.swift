@@ -131,6 +131,18 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
         #expect(code { () throws(CNIError) in try StoreSettings(relative) } == .invalidConfiguration)
     }
 
+    /// No longer than what swiftletctl's collection takes for the time of an ADD that is still at it.
+    @Test func times() throws {
+        #expect(try TimeSettings(reader("{}")).add == .seconds(40))
+        for seconds in [1, 110] {
+            #expect(try TimeSettings(reader(#"{"add_timeout_seconds":\#(seconds)}"#)).add == .seconds(seconds))
+        }
+        for seconds in [-1, 0, 111, 600] {
+            let configuration = try reader(#"{"add_timeout_seconds":\#(seconds)}"#)
+            #expect(code { () throws(CNIError) in try TimeSettings(configuration) } == .invalidConfiguration)
+        }
+    }
+
     func addresses(_ members: String, arguments: String = "") throws -> AddressSettings {
         try AddressSettings(
             NetworkConfiguration(Array(#"{"name":"n"\#(members)}"#.utf8)),

@@ -2,6 +2,8 @@ import CNI
 import Foundation
 import Testing
 
+@testable import CNIPlugin
+
 /// Many calls at once, and calls that die in the middle.
 @Suite(.enabled(if: geteuid() == 0, "makes network namespaces"), .serialized)
 struct InterruptionTests {
@@ -138,6 +140,30 @@ struct InterruptionTests {
         #expect(outcome.status == 1)
         try await expectNothing()
         #expect(try bench.ip("link", in: pod).count == 1)
+    }
+
+    /// Nor does what is attached lose its record when an ADD that is repeated, with something changed, is undone.
+    @Test(arguments: ["swiftlet", "swiftlet-ipam"])
+    func repeatedAddThatNobodyTakes(_ plugin: String) async throws {
+        let pod = try bench.pod()
+        let added = try await bench.call("ADD", "c1", namespace: pod)
+        #expect(added.status == 0, "\(added.output)")
+        func record() async throws -> WorkloadEndpoint {
+            try WorkloadEndpoint(record: #require(try await bench.store.list(.resources(.workloadEndpoints)).first))
+        }
+        let before = try await record()
+        let outcome = try await bench.run(
+            plugin: plugin,
+            bench.environment("ADD", "c1", namespace: pod),
+            stdin: bench.configuration(extra: #", "runtimeConfig": {"mac": "0a:58:00:00:00:77"}"#),
+            closesOutput: true
+        )
+        #expect(outcome.status == 1)
+        #expect(try await bench.assignedAddresses() == added.addresses)
+        #expect(try await record() == before)
+        #expect(try bench.hostRoutes() == added.addresses)
+        #expect(try await bench.call("DEL", "c1", namespace: pod).status == 0)
+        try await expectNothing()
     }
 
     /// Closed streams must not lend their numbers to files of the store.

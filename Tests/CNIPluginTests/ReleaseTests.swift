@@ -8,7 +8,8 @@ import Testing
 @Suite(.enabled(if: geteuid() == 0, "makes network namespaces"))
 struct ReleaseTests {
     /// The kernel sends packets of a connection that it knows to where the first one went, whoever has the address now.
-    @Test func connectionsOfAnAddressGoWithIt() async throws {
+    @Test(arguments: ["DEL", "GC"])
+    func connectionsOfAnAddressGoWithIt(_ command: String) async throws {
         let bench = try Bench()
         let (first, second) = (try bench.pod(), try bench.pod())
         let host = try NetworkNamespace(path: "/run/netns/\(bench.name)")
@@ -29,9 +30,12 @@ struct ReleaseTests {
         }
         // The second has no route to there on this host, but its packet was seen.
         #expect(try ports().contains(40_000))
-        let deleted = try await bench.call("DEL", "c1", namespace: first)
+        let valid = #", "cni.dev/valid-attachments": [{"containerID": "c2", "ifname": "eth0"}]"#
+        let configuration = bench.configuration(extra: command == "GC" ? valid : "")
+        let deleted = try await bench.call(command, "c1", namespace: first, configuration)
         #expect(deleted.status == 0, "\(deleted.log)")
         #expect(try !ports().contains(40_000))
+        #expect(try await bench.assignedAddresses() == kept.addresses)
         withExtendedLifetime([socket, stays]) {}
     }
 

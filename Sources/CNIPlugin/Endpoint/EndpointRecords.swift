@@ -43,6 +43,13 @@ struct EndpointRecords: Sendable {
         }
     }
 
+    /// Records what an attachment's endpoint was before; a record that is another container's by now, or none, is left as
+    /// it is.
+    func restore(_ endpoint: WorkloadEndpoint) async throws(CNIError) {
+        guard let stored = try await find(endpoint.key), stored.endpoint.id == endpoint.id else { return }
+        if stored.endpoint != endpoint { try await put(endpoint, replacing: stored) }
+    }
+
     /// Removes the record if it is this attachment's; another container's, or none, is left as it is.
     func remove(_ key: RecordKey, of id: AttachmentID) async throws(CNIError) {
         try await retrying { () async throws(DatastoreError) in

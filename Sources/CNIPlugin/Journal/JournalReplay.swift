@@ -33,15 +33,23 @@ struct JournalReplay: Sendable {
     }
 
     /// Carries out what there is. What goes wrong is logged and left for the next; a store that is away again ends it.
+    ///
+    /// - Parameter time: for all of them together.
     func settleAll(limit: Int, within time: Duration) async {
         let names = journal.names()
         guard !names.isEmpty else { return }
-        let deadline = Deadline(after: time)
-        for name in names.prefix(limit) where !deadline.hasPassed {
+        let own = ContinuousClock.now + time
+        let end = RequestDeadline.current.map { min($0, own) } ?? own
+        var count = 0
+        // What is others', or cannot be carried out, must not keep the rest waiting for ever: those do not count, and the
+        // order is another each time. Nor may a call that passes by read all that others left.
+        for name in names.shuffled().prefix(limit * 16) {
+            guard count < limit, ContinuousClock.now < end else { return }
             do throws(CNIError) {
-                try await RequestDeadline.within(time) { () async throws(CNIError) in
+                try await RequestDeadline.by(end) { () async throws(CNIError) in
                     try await journal.settle(name, waiting: nil) { (entry) async throws(CNIError) in
                         guard isOurs(entry) else { return false }
+                        count += 1
                         try await release(entry)
                         return true
                     }
@@ -71,6 +79,9 @@ struct JournalReplay: Sendable {
                     timestamp: $0.attributes["timestamp"]
                 )
             }
+            // Those that the DEL knew lost their connections then.
+            let unknown = due.map(\.address).filter { entry.sequenceNumbers[$0] == nil }
+            TrackedConnections.forget(of: unknown, log)
             if assigned.isEmpty {
                 // What a release that was cut short may have left of the handle.
                 _ = try await allocator.release(handle: entry.handle, interface: entry.id.interfaceName)

@@ -28,9 +28,7 @@ struct ReleaseJournal: Sendable {
     ///
     /// Throws code 5 when it cannot be written, 11 when the journal is full.
     func add(_ entry: PendingRelease) throws(CNIError) {
-        for path in [dataDirectory, directory] {
-            guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .systemCall("make", path, errno) }
-        }
+        try make(directory)
         guard names().count < Self.capacity else {
             throw CNIError(.tryAgainLater, "the journal \(directory) is full", details: "\(Self.capacity) entries")
         }
@@ -41,10 +39,31 @@ struct ReleaseJournal: Sendable {
         let file = path(entry.fileName)
         if link(temporary, file) != 0 {
             guard errno == EEXIST else { throw .systemCall("make", file, errno) }
-            guard (try? PendingRelease(Self.contents(file))) == nil else { return }
-            guard rename(temporary, file) == 0 else { throw .systemCall("make", file, errno) }
+            if (try? PendingRelease(Self.contents(file))) == nil {
+                guard rename(temporary, file) == 0 else { throw .systemCall("make", file, errno) }
+            }
         }
+        // Also for an entry that was there: whoever made it may have been killed before it came to this.
         for path in [directory, dataDirectory] { try synchronize(path) }
+    }
+
+    /// Makes a directory and those that it is in, so that they survive.
+    private func make(_ path: String) throws(CNIError) {
+        if mkdir(path, 0o700) == 0 { return try synchronizeParent(of: path) }
+        if errno == ENOENT, let parent = Self.parent(of: path) {
+            try make(parent)
+            if mkdir(path, 0o700) == 0 { return try synchronizeParent(of: path) }
+        }
+        guard errno == EEXIST else { throw .systemCall("make", path, errno) }
+    }
+
+    private static func parent(of path: String) -> String? {
+        let parts = path.split(separator: "/")
+        return parts.count > 1 ? "/" + parts.dropLast().joined(separator: "/") : nil
+    }
+
+    private func synchronizeParent(of path: String) throws(CNIError) {
+        try synchronize(Self.parent(of: path) ?? "/")
     }
 
     private func write(_ text: String, to path: String) throws(CNIError) {

@@ -57,7 +57,7 @@ struct AddVerb {
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
-            let granted = try await addresses(source, link, recorded, deadline, &rollback)
+            let (granted, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
             let addresses = granted.addresses.map(\.address.address)
             let families = Set(addresses.map(\.family))
             if delegate != nil { settings = try link.settings(call, hasIPv6: families.contains(.ipv6)) }
@@ -78,7 +78,9 @@ struct AddVerb {
             )
             if recorded != endpoint {
                 try deadline.check(before: "the endpoint was recorded")
-                rollback.add("remove the record of the endpoint") { [call] () async throws(CNIError) in
+                rollback.add("take back the record of the endpoint") { [call] () async throws(CNIError) in
+                    // What is in use does not lose its record because a repeated ADD fails.
+                    if isRepeated, let recorded { return try await call.records.restore(recorded) }
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
                 try await call.records.put(endpoint, replacing: stored)
@@ -142,19 +144,20 @@ struct AddVerb {
         )
     }
 
-    /// The addresses that the attachment has from before, when they are what is wanted, or else new ones.
+    /// The addresses that the attachment has from before, when they are what is wanted, or else new ones; and whether it
+    /// was complete with them, so that it stays whatever becomes of this ADD.
     private func addresses(
         _ source: any AddressSource,
         _ link: PodLink,
         _ recorded: WorkloadEndpoint?,
         _ deadline: Deadline,
         _ rollback: inout Rollback
-    ) async throws(CNIError) -> NetworkResult {
+    ) async throws(CNIError) -> (granted: NetworkResult, isRepeated: Bool) {
         let held = try await source.held()
         let isComplete = recorded?.id == call.id && recorded.map { Set($0.addresses) } == Set(held)
         if isComplete, let granted = try source.granting(held) {
             // What is in use is not given back because some later step of a repeated ADD fails.
-            return granted
+            return (granted, true)
         }
         // In this order, and the second only after the first: an address that a pod still answers to must not be given
         // to another.
@@ -165,12 +168,12 @@ struct AddVerb {
         }
         if !held.isEmpty {
             call.log.info("an earlier ADD was cut short and left \(listing(held))")
-            if let granted = try source.granting(held) { return granted }
+            if let granted = try source.granting(held) { return (granted, false) }
             try link.remove(namespacePath: namespacePath, addresses: held)
             try await source.release()
         }
         try deadline.check(before: "addresses were assigned")
-        return try await source.assign()
+        return (try await source.assign(), false)
     }
 
     private func attach(_ request: PodNetworkRequest) throws(CNIError) -> PodInterfaces {

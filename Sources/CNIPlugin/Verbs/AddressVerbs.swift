@@ -45,8 +45,11 @@ struct AddressVerbs {
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
             var result: NetworkResult
+            var former: WorkloadEndpoint?
             if let granted = source.granting(held) {
                 result = granted
+                // What is in use does not lose its record because a repeated ADD fails.
+                if let stored, stored.endpoint.id == call.id { former = stored.endpoint }
             } else {
                 rollback.add("release the addresses") { () async throws(CNIError) in try await source.release() }
                 if !held.isEmpty { try await source.release() }
@@ -54,7 +57,8 @@ struct AddressVerbs {
             }
             let endpoint = call.endpoint(result.addresses.map(\.address.address), link: nil)
             if stored?.endpoint != endpoint {
-                rollback.add("remove the record of the attachment") { [call] () async throws(CNIError) in
+                rollback.add("take back the record of the attachment") { [call, former] () async throws(CNIError) in
+                    if let former { return try await call.records.restore(former) }
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
                 try await call.records.put(endpoint, replacing: stored)
@@ -73,6 +77,10 @@ struct AddressVerbs {
     }
 
     func delete() async throws(CNIError) {
+        try await RequestDeadline.within(DeleteVerb.limit) { () async throws(CNIError) in try await release() }
+    }
+
+    private func release() async throws(CNIError) {
         do throws(CNIError) {
             var stored = try StoredRelease(call)
             await stored.look()

@@ -5,8 +5,8 @@ import NetworkTypes
 
 /// GC: takes back what attachments that the runtime does not know any more have left on this node (3.8).
 ///
-/// What is there when it starts is looked at, once; what comes later is not touched (GC4). Only attachments of this
-/// node and of this network are (GC2).
+/// What is there when it starts is looked at, once, before anything else; what comes later is not touched (GC4). Only
+/// attachments of this node and of this network are (GC2).
 struct CollectVerb {
     private let configuration: NetworkConfiguration
     private let node: String
@@ -35,12 +35,18 @@ struct CollectVerb {
     }
 
     private func collect() async throws(CNIError) {
-        // D6: first what earlier DELs asked for.
-        await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
         // A runtime that does not say what is valid has nothing collected (GC1).
-        guard let valid = try configuration.validAttachments() else { return }
+        guard let valid = try configuration.validAttachments() else { return await settleJournal() }
         var failures: [CNIError] = []
-        let (endpoints, assignments) = try await found(&failures)
+        let (endpoints, assignments): Leftovers
+        do throws(CNIError) {
+            // Before the journal, which may take long: the runtime did not know what is attached meanwhile (GC4).
+            (endpoints, assignments) = try await found(&failures)
+        } catch {
+            await settleJournal()
+            throw error
+        }
+        await settleJournal()
         for endpoint in endpoints where !valid.contains(endpoint.id) {
             do throws(CNIError) {
                 try await remove(endpoint)
@@ -51,9 +57,13 @@ struct CollectVerb {
                 failures.append(error)
             }
         }
-        // Addresses without an endpoint: of an ADD that was killed, or of a sandbox that was made again since.
-        for (id, handle) in assignments where !valid.contains(id) {
+        // Addresses without an endpoint: of an ADD that was killed, or of a sandbox that was made again since. Those of an
+        // endpoint went with it, or have to wait until it can be removed.
+        let owners = Set(endpoints.map(\.id))
+        for (id, held) in assignments where !valid.contains(id) && !owners.contains(id) {
             do throws(CNIError) {
+                TrackedConnections.forget(of: held, log)
+                let handle = "\(configuration.name).\(id.containerID)"
                 let released = try await release(handle, id)
                 if !released.isEmpty {
                     log.info("released \(listing(released)) of \(id.containerID) \(id.interfaceName)")
@@ -75,8 +85,9 @@ struct CollectVerb {
         )
     }
 
-    private var replay: JournalReplay {
-        JournalReplay(
+    /// What earlier DELs asked for (D6).
+    private func settleJournal() async {
+        let replay = JournalReplay(
             journal: settings.journal,
             store: store,
             allocator: allocator,
@@ -84,12 +95,15 @@ struct CollectVerb {
             network: configuration.name,
             log: log
         )
+        await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
     }
+
+    private typealias Leftovers = (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: [IPAddress]])
 
     /// The endpoints and the holders of addresses of this node and network.
     private func found(
         _ failures: inout [CNIError]
-    ) async throws(CNIError) -> (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: String]) {
+    ) async throws(CNIError) -> Leftovers {
         do {
             var endpoints: [WorkloadEndpoint] = []
             for record in try await store.list(.resources(.workloadEndpoints)) {
@@ -100,7 +114,7 @@ struct CollectVerb {
                     failures.append(error)
                 }
             }
-            var assignments: [AttachmentID: String] = [:]
+            var assignments: [AttachmentID: [IPAddress]] = [:]
             let prefix = configuration.name + "."
             for case .handle(let handle) in try await store.keys(.handles) where handle.hasPrefix(prefix) {
                 for assigned in try await allocator.addresses(ofHandle: handle) {
@@ -112,7 +126,7 @@ struct CollectVerb {
                         containerID: String(handle.dropFirst(prefix.count)),
                         interfaceName: interfaceName
                     )
-                    assignments[id] = handle
+                    assignments[id, default: []].append(assigned.address)
                 }
             }
             return (endpoints, assignments)
@@ -131,6 +145,7 @@ struct CollectVerb {
                 addresses: endpoint.addresses
             )
         }
+        TrackedConnections.forget(of: endpoint.addresses, log)
         // GC5: the other plugin may have no GC of its own.
         if let delegate, case .plugin(delegate.type, _) = endpoint.source {
             try delegate.delete(endpoint.id, namespacePath: nil)

@@ -1,6 +1,6 @@
 import CNI
+import ClusterClient
 import NetworkTypes
-import PodNetwork
 
 /// DEL: removes the link, the record and the addresses of an attachment, as far as there are any (D1).
 ///
@@ -11,14 +11,21 @@ struct DeleteVerb {
     let prefixes: String?
     let namespacePath: String?
 
+    /// All steps together, so that the last one still fails or writes the journal before the watchdog ends the process.
+    static let limit = Duration.seconds(45)
+
     func run() async throws(CNIError) {
+        try await RequestDeadline.within(Self.limit) { () async throws(CNIError) in try await detach() }
+    }
+
+    private func detach() async throws(CNIError) {
         var stored = try StoredRelease(call)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
         await stored.look()
         let addresses = stored.addresses
         try PodLink(stored.call, prefixes: prefixes).remove(namespacePath: namespacePath, addresses: addresses)
-        forgetConnections(of: addresses)
+        TrackedConnections.forget(of: addresses, call.log)
         do throws(CNIError) {
             if let delegate = try IPAMDelegate(call.configuration, path: call.attachment.path) {
                 try delegate.delete(call.id, namespacePath: namespacePath)
@@ -29,15 +36,5 @@ struct DeleteVerb {
             throw error
         }
         call.log.info("detached \(listing(addresses))")
-    }
-
-    private func forgetConnections(of addresses: [IPAddress]) {
-        do throws(PodNetworkError) {
-            let count = try PodNetwork.forgetConnections(of: addresses)
-            if count > 0 { call.log.debug("\(count) connections of \(listing(addresses)) are forgotten") }
-        } catch {
-            // They end by themselves in time.
-            call.log.warning("tracked connections of \(listing(addresses)) are left: \(error)")
-        }
     }
 }

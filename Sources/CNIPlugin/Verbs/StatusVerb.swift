@@ -10,7 +10,8 @@ struct StatusVerb {
     /// The directories of CNI_PATH, where the main plugin finds another IPAM plugin; `nil` for `swiftlet-ipam` itself.
     let path: [String]?
 
-    /// Throws code 50 with the reason why an ADD would fail.
+    /// Throws code 50 with the reason why an ADD would fail, or 51 when another IPAM plugin says that the pods that there
+    /// are suffer too.
     func run() async throws(CNIError) {
         // The watchdog answers after two seconds; a store that does not is named before.
         let deadline = ContinuousClock.now + .milliseconds(1600)
@@ -24,6 +25,8 @@ struct StatusVerb {
         do throws(CNIError) {
             try result.get()
         } catch {
+            // ST2: only the other plugin says so.
+            if error.code == .pluginNotAvailableLimitedConnectivity { throw error }
             throw CNIError(.pluginNotAvailable, error.message, details: error.details)
         }
     }

@@ -176,6 +176,10 @@ struct DelegationTests {
         #expect(try await status(#"echo '{"code": 4, "msg": "unknown CNI_COMMAND: STATUS"}'; exit 1"#).status == 0)
         let full = try await status(#"echo '{"code": 50, "msg": "all gone"}'; exit 1"#)
         #expect(full.code == 50 && full.output.contains("all gone"), "\(full.output)")
+        let limited = try await status(#"echo '{"code": 51, "msg": "no links"}'; exit 1"#)
+        #expect(limited.code == 51 && limited.output.contains("no links"), "\(limited.output)")
+        let odd = try await status(#"echo '{"code": 11, "msg": "busy"}'; exit 1"#)
+        #expect(odd.code == 50 && odd.output.contains("busy"), "\(odd.output)")
         let hanging = try await status("sleep 60")
         #expect(hanging.code == 50, "\(hanging.output)")
     }

@@ -99,6 +99,21 @@ struct JournalTests {
         #expect(try await bench.recordedAddresses() == [])
     }
 
+    /// Those of a store that stays away do not keep ours from being carried out.
+    @Test func entriesOfOthersDoNotHinder() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
+        let deleted = try await locked(bench) { try await bench.call("DEL", "c1", namespace: pod) }
+        #expect(deleted.status == 0, "\(deleted.output)")
+        let journal = ReleaseJournal(dataDirectory: bench.dataDirectory)
+        for number in 0..<150 { try journal.add(PendingReleaseTests.entry(container: "other\(number)")) }
+        let added = try await bench.call("ADD", "c2", namespace: bench.pod())
+        #expect(added.status == 0, "\(added.output) \(added.log)")
+        #expect(entries(bench).count == 150)
+        #expect(try await bench.assignedAddresses() == added.addresses)
+    }
+
     @Test func strictModeFailsAsBefore() async throws {
         let bench = try Bench()
         let pod = try bench.pod()
@@ -199,6 +214,34 @@ struct JournalTests {
         #expect(entries(bench) == [], "\(later.log)")
         #expect(try await cluster.assignedAddresses() == (kept.addresses + later.addresses).sorted())
         #expect(try await cluster.recordedAddresses() == (kept.addresses + later.addresses).sorted())
+    }
+
+    /// GC4: what is attached while GC is at the journal is not in the runtime's list, and stays.
+    @Test func attachedWhileTheJournalIsSettled() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let bench = cluster.bench
+        let pods = try ["a", "b"].map { try cluster.schedule($0, container: $0) }
+        let first = try bench.pod()
+        #expect(try await cluster.call("ADD", "a", namespace: first, arguments: pods[0]).status == 0)
+        try cluster.lose(hanging: false)
+        #expect(try await cluster.call("DEL", "a", namespace: first, arguments: pods[0]).status == 0)
+        #expect(entries(bench).count == 1)
+        try cluster.reach()
+        let blocks = "/apis/crd.projectcalico.org/v1/ipamblocks"
+        let slow = try cluster.server.addFault(.init(.delay(.seconds(6)), method: "PUT", path: blocks))
+        async let collecting = cluster.collect(valid: [])
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try cluster.server.hits(of: slow) == 0, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        let added = try await cluster.call("ADD", "b", namespace: bench.pod(), arguments: pods[1])
+        #expect(added.status == 0, "\(added.output) \(added.log)")
+        let collected = try await collecting
+        #expect(collected.status == 0, "\(collected.output) \(collected.log)")
+        #expect(entries(bench) == [], "\(collected.log)")
+        #expect(try await cluster.assignedAddresses() == added.addresses.sorted())
+        #expect(try await cluster.recordedAddresses() == added.addresses.sorted())
+        #expect(try Set(bench.hostRoutes()) == Set(added.addresses))
     }
 
     /// C1: credentials that are gone keep no pod from ending.

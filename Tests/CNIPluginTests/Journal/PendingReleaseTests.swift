@@ -7,12 +7,14 @@ import Testing
 
 /// An entry of the journal as a value.
 @Suite struct PendingReleaseTests {
-    private static func entry(
+    /// One that etcd has to hear of.
+    static func entry(
         _ workload: Workload = .pod(PodReference(namespace: "shop", name: "web-0")),
-        _ numbers: [IPAddress: UInt64] = [:]
+        _ numbers: [IPAddress: UInt64] = [:],
+        container: String = "c1"
     ) throws -> PendingRelease {
         PendingRelease(
-            id: try AttachmentID(containerID: "c1", interfaceName: "eth0"),
+            id: try AttachmentID(containerID: container, interfaceName: "eth0"),
             network: "pods",
             workload: workload,
             node: "node-1",
@@ -30,6 +32,17 @@ import Testing
         ] {
             #expect(try PendingRelease(Array(entry.json.text().utf8)) == entry)
         }
+    }
+
+    /// A data directory that nobody has made yet, however deep it is.
+    @Test func aJournalMakesItsDirectories() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/a/b/c/"
+        let entry = try Self.entry()
+        for _ in 1...2 { try ReleaseJournal(dataDirectory: path).add(entry) }
+        #expect(ReleaseJournal(dataDirectory: directory.path + "/a/b/c").names() == [entry.fileName])
+        let file = try directory.write("", to: "file")
+        #expect(throws: CNIError.self) { try ReleaseJournal(dataDirectory: file + "/a").add(entry) }
     }
 
     /// What no DEL wrote is refused, whatever it is.
