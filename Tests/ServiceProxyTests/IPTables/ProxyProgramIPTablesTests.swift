@@ -99,14 +99,16 @@ extension ProxyProgramTests {
         }
         let arguments = ["--manifests", directory.path, "--hostname-override", "here", "--proxy-mode=iptables"]
         // The flavour is that which the node uses.
-        let before = try save(node, "iptables-legacy")
+        func rules() throws -> String {
+            // Tools that try a table out make it, empty as it is.
+            try node.node.run("/usr/sbin/iptables-legacy-save", ["-t", "nat"])
+                .replacing(#/\[.*?\]|#.*\n/#, with: "")
+        }
+        let before = try rules()
         var proxy = try NodeProgram(in: node.node, arguments)
         try await eventually { proxy.log.contains("--replace-kube-proxy") }
         #expect(proxy.log.contains("tools=\"iptables-legacy\""))
-        #expect(
-            try save(node, "iptables-legacy").replacing(#/\[.*?\]|#.*\n/#, with: "")
-                == before.replacing(#/\[.*?\]|#.*\n/#, with: "")
-        )
+        #expect(try rules() == before)
         #expect(proxy.terminate() == 0)
         #expect(try NodeProgram(in: node.node, ["--cleanup"]).wait() == 0)
         #expect(try save(node, "iptables-legacy").contains("KUBE-SERVICES"))
