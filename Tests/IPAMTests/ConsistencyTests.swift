@@ -83,6 +83,21 @@ import Testing
         #expect(try await fixture.allocator().release(handle: "handleless") == [handleless])
     }
 
+    /// Addresses of another IPAM plugin, or without any, are in use, and no problem.
+    @Test(arguments: ["host-local", "none", ""]) func whatAnotherPluginAssignedIsNoProblem(_ plugin: String)
+        async throws
+    {
+        let fixture = Fixture(MemoryDatastore())
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 29))
+        let (key, json) = endpoint("a", [IPAddress("192.0.2.7")!, IPAddress("10.80.0.200")!])
+        let annotated = String(decoding: json, as: UTF8.self)
+            .replacing(#""name":"x""#, with: #""name":"x","annotations":{"a":"b","swiftlet.io/ipam":"\#(plugin)"}"#)
+        try await fixture.put(key, Data(annotated.utf8))
+        let check = try await check(fixture)
+        #expect(check.problemCount == (plugin.isEmpty ? 2 : 0))
+        #expect(check.usedCount == 2)
+    }
+
     /// An ADD has the address before its endpoint is recorded; Calico's time stamps and ours are both understood.
     @Test(arguments: ["2026-11-20 08:14:00.120045 +0000 UTC", "2026-11-20T08:14:00Z"])
     func whatWasJustAssignedIsNotJudged(_ timestamp: String) async throws {

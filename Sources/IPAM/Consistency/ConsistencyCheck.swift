@@ -108,7 +108,8 @@ public struct ConsistencyCheck: Sendable {
         endpointCount = records.endpointCount
 
         let assigned = Set(allocations.lazy.filter { $0.use != .coolingDown }.map(\.address))
-        let unknown = records.endpoints.filter { !assigned.contains($0.key) }
+        let unknown = records.endpoints
+            .filter { !assigned.contains($0.key) && !records.assignedElsewhere.contains($0.key) }
             .map { UnknownAddress(address: $0.key, owner: $0.value) }.sorted { $0.address < $1.address }
         usedOutsidePools = unknown.filter { item in !active.contains { $0.cidr.contains(item.address) } }
         usedWithoutAllocation = unknown.filter { item in active.contains { $0.cidr.contains(item.address) } }
