@@ -172,6 +172,30 @@ import Testing
         let pools = (json["families"] as? [[String: Any]])?.first?["pools"] as? [[String: Any]]
         #expect(pools?.map { $0["usable"] as? Bool } == [true, false])
         #expect(pools?.first?["name"] as? String == "front")
+
+        // A Pod that is only thought of needs a node; its namespace counts all the same.
+        let absent = try await ControlledStore.run(environment, ["ipam", "explain", "--pod", "shop/new"])
+        #expect(absent.status == 1 && absent.errors.contains("no Pod shop/new"), "\(absent.errors)")
+        let planned = try await ControlledStore.run(
+            environment,
+            ["ipam", "explain", "--pod", "shop/new", "--node", "node-b", "-o", "json"]
+        )
+        #expect(planned.status == 0, "\(planned.errors)")
+        #expect(try Self.json(planned.output)["namespaceLabels"] as? [String: String] == ["tier": "front"])
+        // As the plugin reads them: an empty annotation says nothing, one without names is a mistake.
+        for (value, status) in [("", 0), ("[]", 1), (#"[\"\"]"#, 1), ("[1]", 1), (#"[\"back\"]"#, 0)]
+            as [(String, Int32)]
+        {
+            try server.put(
+                #"""
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "cart",
+                  "annotations": {"cni.projectcalico.org/ipv4pools": "\#(value)"}},
+                 "spec": {"nodeName": "node-b", "containers": [{"name": "c", "image": "i"}]}}
+                """#
+            )
+            let told = try await ControlledStore.run(environment, ["ipam", "explain", "--pod", "shop/cart"])
+            #expect(told.status == status, "\(value): \(told.errors)")
+        }
         await server.stop()
         withExtendedLifetime(directory) {}
     }
