@@ -85,6 +85,19 @@ import Testing
         withExtendedLifetime(place) {}
     }
 
+    /// More parts than etcd changes in one transaction.
+    @Test func aPoolIsSplitIntoManyInEtcd() async throws {
+        let place = try await ControlledStore(.etcdv3)
+        let administration = IPAMAdministration(datastore: try place.store())
+        let pool = IPPool(name: "wide", spec: .init(cidr: try #require(CIDR("10.96.0.0/16"))))
+        try await administration.put(.pool(pool), existing: .refuse)
+        #expect(try await place.run("datastore", "migrate", "lock").status == 0)
+        let split = try await place.run("ipam", "split", "128", "--name", "wide")
+        #expect(split.status == 0, "\(split.errors)")
+        #expect(try await administration.resources(.pool).count == 128)
+        withExtendedLifetime(place) {}
+    }
+
     @Test(arguments: ControlledStore.Kind.allCases)
     func aPodIsExplained(_ kind: ControlledStore.Kind) async throws {
         let place = try await ControlledStore(kind)
