@@ -111,6 +111,7 @@ extension ConsistencyCheck.Use {
         case .windowsReserved: "set aside for Windows"
         case .recent: "assigned just now; not judged"
         case .coolingDown: "cooling down"
+        case .unknown: "not judged, as the record of an endpoint cannot be read"
         case .none: nil
         }
     }

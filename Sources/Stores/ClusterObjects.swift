@@ -11,7 +11,7 @@ extension StoreSelection.KubernetesAccess {
         _ name: String,
         environment: [String: String],
         program: String
-    ) async throws(DatastoreError) -> JSONObject? {
+    ) async throws(DatastoreError) -> ClusterObject? {
         try await object(.pods, namespace: namespace, name, environment, program)
     }
 
@@ -20,7 +20,7 @@ extension StoreSelection.KubernetesAccess {
         _ name: String,
         environment: [String: String],
         program: String
-    ) async throws(DatastoreError) -> JSONObject? {
+    ) async throws(DatastoreError) -> ClusterObject? {
         try await object(.namespaces, namespace: nil, name, environment, program)
     }
 
@@ -56,7 +56,7 @@ extension StoreSelection.KubernetesAccess {
         _ name: String,
         _ environment: [String: String],
         _ program: String
-    ) async throws(DatastoreError) -> JSONObject? {
+    ) async throws(DatastoreError) -> ClusterObject? {
         let client = try client(environment: environment, program: program, logger: Self.silence)
         let body: [UInt8]
         do throws(KubernetesError) {
@@ -67,7 +67,7 @@ extension StoreSelection.KubernetesAccess {
         }
         do throws(JSONReader.Failure) {
             guard case .object(let object) = try JSONValue(parsing: body.span) else { return nil }
-            return object
+            return ClusterObject(object)
         } catch {
             throw DatastoreError(.unavailable, "the answer about \(resource.plural)/\(name) is not JSON: \(error)")
         }
@@ -75,14 +75,6 @@ extension StoreSelection.KubernetesAccess {
 }
 
 extension JSONObject {
-    fileprivate func object(_ key: String) -> JSONObject {
-        if case .object(let object)? = self[key] { object } else { JSONObject() }
-    }
-
-    fileprivate func string(_ key: String) -> String? {
-        if case .string(let text)? = self[key] { text } else { nil }
-    }
-
     /// Of a Pod.
     fileprivate var podAddresses: [IPAddress] {
         let status = object("status")

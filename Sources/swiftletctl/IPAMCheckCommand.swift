@@ -13,8 +13,9 @@ extension IPAMCommand {
             discussion: """
                 Finds addresses that are assigned and used by nobody, addresses that are used and not assigned, handles \
                 without addresses and addresses without handles, and blocks that contradict themselves. An address is in \
-                use when an endpoint is recorded for it. One that was assigned less than two minutes ago is not judged, \
-                as its pod may be starting.
+                use when an endpoint is recorded for it or, in the Kubernetes store, when a Pod has it by its status. One \
+                that was assigned less than two minutes ago is not judged, as its pod may be starting; nor is any while \
+                the record of an endpoint cannot be read, nor a handle while a block cannot.
 
                 Without --release and --repair nothing is changed. --release frees what has leaked; --repair also removes \
                 handles that nobody has, writes those that are missing, and mends the queues of blocks. Each change is \
@@ -54,9 +55,9 @@ extension IPAMCommand {
         }
 
         func run() async throws {
-            let store = try Store.open()
+            let administration = try Store.administration()
             try await Failure.translating {
-                let check = ConsistencyCheck(try await IPAMRecords.read(from: store), now: .now)
+                let check = ConsistencyCheck(try await administration.records(), now: .now)
                 Output.print(check.text(showsAll: showAllIPs, showsProblems: showAllIPs || showProblemIPs))
                 if let output {
                     let file = try RecordOutput(output)
@@ -72,8 +73,8 @@ extension IPAMCommand {
                     if check.problemCount > 0 { throw Failure(status: .problemsFound, message: "") }
                     return
                 }
-                try await mend(check, store)
-                let after = ConsistencyCheck(try await IPAMRecords.read(from: store), now: .now)
+                try await mend(check, administration)
+                let after = ConsistencyCheck(try await administration.records(), now: .now)
                 Output.print("\(after.problemCount) problems are left.")
                 if after.problemCount > 0 { throw Failure(status: .problemsFound, message: "") }
             }
@@ -87,8 +88,7 @@ extension IPAMCommand {
             for block in check.invalidBlocks { Output.print("would mend block \(block.cidr)") }
         }
 
-        private func mend(_ check: ConsistencyCheck, _ store: any Datastore) async throws {
-            let administration = IPAMAdministration(datastore: store)
+        private func mend(_ check: ConsistencyCheck, _ administration: IPAMAdministration) async throws {
             // Blocks first: what is not sound takes no release.
             if repair {
                 for block in check.invalidBlocks where try await administration.mend(block: block.cidr) {
@@ -100,10 +100,7 @@ extension IPAMCommand {
                     Output.print("wrote handle \(handle)")
                 }
             }
-            let leaks = check.leaks.map {
-                ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
-            }
-            let released = try await administration.release(leaks: leaks) {
+            let released = try await administration.release(leaks: check.leaks.map(\.identity)) {
                 Progress.show("released \($0.done) addresses")
             }
             Progress.end(

@@ -1,10 +1,8 @@
 import ArgumentParser
-import ClusterClient
 import Glibc
 import IPAM
 import Reports
 import Stores
-import Version
 
 extension IPAMCommand {
     struct Collect: AsyncParsableCommand {
@@ -51,21 +49,12 @@ extension IPAMCommand {
 
         func run() async throws {
             let selection = try Store.selection()
-            let store = try Store.open()
+            let administration = try Store.administration()
             try await Failure.translating {
-                var administration = IPAMAdministration(datastore: store)
                 var collection = LeakCollection(
                     grace: .seconds(grace),
                     knowsAllNodes: selection.type == .kubernetes
                 )
-                if case .kubernetes(let access) = selection {
-                    administration.addressesInUseElsewhere = { () async throws(DatastoreError) in
-                        try await access.podAddresses(
-                            environment: Environment.variables,
-                            program: "swiftletctl/\(swiftletVersion)"
-                        )
-                    }
-                }
                 if dryRun {
                     try print(try await administration.observe(&collection), nil)
                     return

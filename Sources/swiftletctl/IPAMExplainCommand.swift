@@ -15,8 +15,8 @@ extension IPAMCommand {
                 where the next address would come from, and the addresses that the pod has. Changes nothing.
 
                 In the Kubernetes store the pod's node, the pools that it asks for and the labels of its namespace \
-                are read from the cluster. In the others the node is that of the pod's endpoint; for a pod without one, \
-                give --node, and what else matters.
+                are read from the cluster. In the others the node is that of the pod's endpoint. For a pod that does not \
+                exist yet, give --node, and what else matters.
 
                 EXAMPLES
                   swiftletctl ipam explain --pod shop/cart
@@ -56,7 +56,13 @@ extension IPAMCommand {
             let store = try Store.open()
             try await Failure.translating {
                 let parts = pod.split(separator: "/").map(String.init)
-                var context = try await PodContext.read(parts[0], parts[1], store, selection)
+                var context = try await PodContext.read(
+                    parts[0],
+                    parts[1],
+                    mayBeMissing: node != nil,
+                    store,
+                    selection
+                )
                 context.node = node ?? context.node
                 for label in namespaceLabel {
                     let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

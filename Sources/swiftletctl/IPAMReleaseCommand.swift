@@ -12,12 +12,14 @@ extension IPAMCommand {
         static let configuration = CommandConfiguration(
             abstract: "Release addresses that nobody uses.",
             discussion: """
-                With --ip, one address; it is refused while an endpoint is recorded for it, unless --force is given.
+                With --ip, one address; it is refused while an endpoint is recorded for it or, in the Kubernetes store, a \
+                Pod has it by its status, unless --force is given.
 
                 With --from-report, what ipam check -o has found leaked. Of several reports only what all of them have \
                 counts, so that an address that a pod was just getting is not taken away. The reports have to be of this \
                 cluster, at least one of them of its present state, and the store has to be locked, so that nothing \
-                is assigned meanwhile; --force does without the lock and with reports of another version.
+                is assigned meanwhile; --force does without the lock and with reports of another version. What is in use by \
+                now is left alone.
 
                 EXAMPLES
                   swiftletctl ipam release --ip 10.80.0.1
@@ -56,12 +58,12 @@ extension IPAMCommand {
                 }
             }
             let reports = try fromReport.map(read)
-            let store = try Store.open()
+            let administration = try Store.administration()
             try await Failure.translating {
                 if let address {
-                    try await release(address, store)
+                    try await release(address, administration)
                 } else {
-                    try await release(reports, store)
+                    try await release(reports, administration)
                 }
             }
         }
@@ -74,16 +76,26 @@ extension IPAMCommand {
             }
         }
 
-        private func release(_ address: IPAddress, _ store: any Datastore) async throws {
-            let report = try await AddressReport.read(address, from: store)
+        private func release(_ address: IPAddress, _ administration: IPAMAdministration) async throws {
+            let report = try await AddressReport.read(address, from: administration.datastore)
             guard case .assigned(let assignment) = report.state else {
                 throw Failure(status: .notAssigned, message: "IP address \(address) is not assigned")
             }
-            if !force, let owner = try await IPAMRecords.read(from: store).owner(of: address) {
-                throw Failure(
-                    status: .error,
-                    message: "IP address \(address) is in use by \(owner); delete the pod, or give --force"
-                )
+            if !force {
+                let records = try await administration.records()
+                if let owner = records.owner(of: address) {
+                    throw Failure(
+                        status: .error,
+                        message: "IP address \(address) is in use by \(owner); delete the pod, or give --force"
+                    )
+                }
+                if records.hidesEndpoints {
+                    throw Failure(
+                        status: .error,
+                        message: "IP address \(address) may be in use, as the record of an endpoint cannot be read: "
+                            + "see swiftletctl ipam check; or give --force"
+                    )
+                }
             }
             // What was looked at, and nothing that took its place meanwhile.
             let options = ReleaseOptions(
@@ -91,31 +103,38 @@ extension IPAMCommand {
                 handle: assignment.handle,
                 sequenceNumber: assignment.sequenceNumber
             )
-            let result = try await IPAMAdministration(datastore: store).release([options])
+            let result = try await administration.release([options])
             guard !result.released.isEmpty else {
                 throw Failure(status: .notAssigned, message: "IP address \(address) is not assigned")
             }
             Output.print("Successfully released IP address \(address)")
         }
 
-        private func release(_ reports: [ConsistencyReport], _ store: any Datastore) async throws {
-            let check = ConsistencyCheck(try await IPAMRecords.read(from: store), now: .now)
+        private func release(_ reports: [ConsistencyReport], _ administration: IPAMAdministration) async throws {
+            let check = ConsistencyCheck(try await administration.records(), now: .now)
             try require(reports, fit: check)
-            let administration = IPAMAdministration(datastore: store)
-            let leaks = ConsistencyReport.commonLeaks(reports)
-            Output.print("Releasing \(leaks.count) old IPs...")
-            let released = try await administration.release(
-                leaks: leaks.map {
-                    ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
-                }
+            // What is in use by now, though it was not when the reports were made.
+            let inUse = Set(
+                check.allocations.lazy.filter { !$0.isLeaked && $0.use != .coolingDown }.map(\.identity)
             )
+            let found = ConsistencyReport.commonLeaks(reports).map {
+                ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
+            }
+            let leaks = found.filter { !inUse.contains($0) }
+            Output.print("Releasing \(leaks.count) old IPs...")
+            let released = try await administration.release(leaks: leaks)
             Output.print("Released \(released.done) IPs successfully")
             if released.skipped > 0 {
                 Output.print(
                     "\(released.skipped) addresses marked as leaked in the report had already been cleaned up."
                 )
             }
-            let handles = ConsistencyReport.commonHandles(reports)
+            if leaks.count < found.count {
+                Output.print(
+                    "\(found.count - leaks.count) addresses are in use by now, or may be, and were left alone."
+                )
+            }
+            let handles = ConsistencyReport.commonHandles(reports).filter { !check.mayHaveAddresses(handle: $0.id) }
             Output.print("Deleting \(handles.count) handles...")
             let deleted = try await administration.delete(handles: handles)
             Output.print(

@@ -12,9 +12,10 @@ extension IPAMCommand {
                 split-POOL-1 and so on. Pods keep their addresses, and nodes their blocks, which are in the parts then. \
                 A part is at least as large as a block.
 
-                The store has to be locked, so that nothing is assigned meanwhile. Either all of it happens or nothing; \
-                where the store has no transactions (kubernetes), a split that was killed is finished by running \
-                the command again.
+                The store has to be locked, so that nothing is assigned meanwhile. Up to 64 parts are made in one \
+                transaction, where the store has them: either all of it happens or nothing. More parts, and in a store \
+                without transactions (kubernetes) any, are made one by one; what fails is undone, and a split that was \
+                killed is finished by running the command again.
 
                 EXAMPLES
                   swiftletctl datastore migrate lock

@@ -3,7 +3,6 @@ import IPAM
 import JSON
 import NetworkTypes
 import Stores
-import Version
 
 /// What is known of a pod that its addresses depend on.
 struct PodContext {
@@ -16,9 +15,12 @@ struct PodContext {
     var addresses: [IPAddress] = []
 
     /// From the endpoints of the store and, where that is in a cluster, from the Pod and its Namespace.
+    ///
+    /// - Parameter mayBeMissing: whether the cluster may have no such Pod, as one that is only thought of.
     static func read(
         _ namespace: String,
         _ pod: String,
+        mayBeMissing: Bool,
         _ store: any Datastore,
         _ selection: StoreSelection
     ) async throws -> PodContext {
@@ -31,40 +33,40 @@ struct PodContext {
             context.addresses += endpoint.addresses
         }
         guard case .kubernetes(let access) = selection else { return context }
-        let program = "swiftletctl/\(swiftletVersion)"
+        let program = Store.program
         let found = try await access.pod(namespace, pod, environment: Environment.variables, program: program)
-        guard let found else {
-            throw Failure(status: .error, message: "the cluster has no Pod \(namespace)/\(pod)")
+        guard found != nil || mayBeMissing else {
+            throw Failure(
+                status: .error,
+                message: "the cluster has no Pod \(namespace)/\(pod); for one that does not exist yet, give --node"
+            )
         }
-        if case .string(let node)? = found.object("spec")["nodeName"] { context.node = node }
+        context.node = found?.node ?? context.node
         let place = try await access.namespace(namespace, environment: Environment.variables, program: program)
-        let metadata = place?.object("metadata") ?? JSONObject()
-        for member in metadata.object("labels").members {
-            if case .string(let value) = member.value { context.namespaceLabels[member.key] = value }
+        context.namespaceLabels = place?.labels ?? [:]
+        // Both have to make sense; then the Pod's own counts before its namespace's (1.3).
+        for annotations in [place?.annotations, found?.annotations].compactMap(\.self) {
+            context.ipv4Pools = try pools("cni.projectcalico.org/ipv4pools", annotations) ?? context.ipv4Pools
+            context.ipv6Pools = try pools("cni.projectcalico.org/ipv6pools", annotations) ?? context.ipv6Pools
         }
-        // The Pod's own count before its namespace's (1.3).
-        let annotations = [found.object("metadata").object("annotations"), metadata.object("annotations")]
-        context.ipv4Pools = try pools("cni.projectcalico.org/ipv4pools", annotations)
-        context.ipv6Pools = try pools("cni.projectcalico.org/ipv6pools", annotations)
         return context
     }
 
-    /// The value of an annotation, which is a JSON array of names and prefixes.
-    private static func pools(_ name: String, _ annotations: [JSONObject]) throws -> [String] {
-        for annotations in annotations {
-            guard case .string(let text)? = annotations[name] else { continue }
-            guard case .array(let elements)? = try? JSONValue(parsing: Array(text.utf8).span) else {
-                throw Failure(status: .error, message: "the annotation \(name) is no JSON array: \(text)")
-            }
-            return elements.compactMap { if case .string(let pool) = $0 { pool } else { nil } }
+    /// The value of an annotation, a JSON array of names and prefixes, read as the CNI plugin does; `nil` when it is
+    /// missing or empty.
+    private static func pools(_ name: String, _ annotations: [String: String]) throws -> [String]? {
+        guard let text = annotations[name], !text.isEmpty else { return nil }
+        func refusal(_ problem: String) -> Failure {
+            Failure(status: .error, message: "the annotation \(name) \(problem): \(text)")
         }
-        return []
-    }
-}
-
-extension JSONObject {
-    /// The object under a key; an empty one when there is none.
-    fileprivate func object(_ key: String) -> JSONObject {
-        if case .object(let object)? = self[key] { object } else { JSONObject() }
+        guard case .array(let elements)? = try? JSONValue(parsing: Array(text.utf8).span) else {
+            throw refusal("is no JSON array of strings")
+        }
+        let pools = try elements.map { element in
+            guard case .string(let pool) = element else { throw refusal("is no JSON array of strings") }
+            return pool
+        }
+        guard !pools.isEmpty, !pools.contains("") else { throw refusal("names no pool") }
+        return pools
     }
 }

@@ -1,5 +1,6 @@
 import ClusterClient
 import Glibc
+import IPAM
 import Stores
 import Version
 
@@ -17,11 +18,25 @@ enum Store {
             )
         }
         do throws(DatastoreError) {
-            return try selection.open(environment: Environment.variables, program: "swiftletctl/\(swiftletVersion)")
+            return try selection.open(environment: Environment.variables, program: program)
         } catch {
             throw Failure(status: .error, message: error.message)
         }
     }
+
+    /// What is done to the records of a store; in a cluster it is seen which addresses Pods have by their status.
+    static func administration() throws -> IPAMAdministration {
+        var administration = IPAMAdministration(datastore: try open())
+        if case .kubernetes(let access) = try selection() {
+            administration.addressesInUseElsewhere = { () async throws(DatastoreError) in
+                try await access.podAddresses(environment: Environment.variables, program: program)
+            }
+        }
+        return administration
+    }
+
+    /// What servers are told who asks.
+    static let program = "swiftletctl/\(swiftletVersion)"
 
     static func selection() throws -> StoreSelection {
         do throws(StoreSelection.Problem) {

@@ -53,7 +53,7 @@ import Testing
         let queue = try #require(broken.range(of: #""unallocated":["#))
         broken.insert(contentsOf: "0,0,", at: queue.upperBound)
         try await fixture.put(.block(block.cidr), Data(broken.utf8))
-        try await fixture.put(.block(CIDR("10.80.0.64/29")!), Data("{}".utf8))
+        try await fixture.put(.handle("broken"), Data("[]".utf8))
 
         let found = try await check(fixture)
         #expect(found.missingHandles == ["handleless"])
@@ -61,7 +61,7 @@ import Testing
         #expect(found.usedOutsidePools.map(\.address) == [IPAddress("192.0.2.7")!])
         #expect(found.usedWithoutAllocation.map(\.address) == [IPAddress("10.80.0.200")!])
         #expect(found.invalidBlocks.map(\.cidr) == [block.cidr])
-        #expect(found.unreadable.map(\.key) == [.block(CIDR("10.80.0.64/29")!)])
+        #expect(found.unreadable.map(\.key) == [.handle("broken")])
         #expect(found.problemCount == 7)
 
         let administration = fixture.administration
@@ -81,6 +81,55 @@ import Testing
         #expect(Set(after.allocations.map(\.address)) == [used, handleless])
         // The DEL of the container finds the address again.
         #expect(try await fixture.allocator().release(handle: "handleless") == [handleless])
+    }
+
+    /// What cannot be read may have what looks as if nobody had it.
+    @Test func whatCannotBeReadHidesWhatItMayHave() async throws {
+        let fixture = Fixture(MemoryDatastore())
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 29))
+        let address = try await assign("leaked", fixture)
+        try await fixture.put(.handle("orphan"), Handle(blocks: [CIDR("10.80.0.64/29")!: 1]).json)
+        let clear = try await check(fixture)
+        #expect(clear.leaks.map(\.address) == [address] && clear.leakedHandles.map(\.id) == ["orphan"])
+        #expect(!clear.mayHaveAddresses(handle: "orphan") && clear.mayHaveAddresses(handle: "leaked"))
+
+        try await fixture.put(.block(CIDR("10.80.0.64/29")!), Data("{}".utf8))
+        let blockless = try await check(fixture)
+        #expect(blockless.leaks.map(\.address) == [address] && blockless.leakedHandles == [])
+        #expect(blockless.mayHaveAddresses(handle: "orphan") && blockless.matchedHandleCount == 1)
+
+        try await fixture.put(.resource(.workloadEndpoints, namespace: "x", name: "y"), Data("{".utf8))
+        #expect(try await check(fixture).allocations.map(\.use) == [.unknown])
+        #expect(try await check(fixture).leaks == [])
+    }
+
+    /// Contract, "in use": an endpoint has it or, in a cluster, a Pod.
+    @Test func whatAPodHasByItsStatusIsInUse() async throws {
+        let fixture = Fixture(MemoryDatastore())
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 29))
+        let address = try await assign("a", fixture)
+        var administration = fixture.administration
+        administration.addressesInUseElsewhere = { () async throws(DatastoreError) in [address] }
+        let records = try await administration.records()
+        let check = ConsistencyCheck(records, now: fixture.clock.now)
+        #expect(check.problemCount == 0 && check.usedCount == 1)
+        #expect(records.owner(of: address) == "a Pod, by its status")
+        #expect(check.allocations.map(\.use) == [.endpoint("a Pod, by its status")])
+    }
+
+    /// Addresses of another IPAM plugin, or without any, are in use, and no problem.
+    @Test(arguments: ["host-local", "none", ""]) func whatAnotherPluginAssignedIsNoProblem(_ plugin: String)
+        async throws
+    {
+        let fixture = Fixture(MemoryDatastore())
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 29))
+        let (key, json) = endpoint("a", [IPAddress("192.0.2.7")!, IPAddress("10.80.0.200")!])
+        let annotated = String(decoding: json, as: UTF8.self)
+            .replacing(#""name":"x""#, with: #""name":"x","annotations":{"a":"b","swiftlet.io/ipam":"\#(plugin)"}"#)
+        try await fixture.put(key, Data(annotated.utf8))
+        let check = try await check(fixture)
+        #expect(check.problemCount == (plugin.isEmpty ? 2 : 0))
+        #expect(check.usedCount == 2)
     }
 
     /// An ADD has the address before its endpoint is recorded; Calico's time stamps and ours are both understood.

@@ -127,6 +127,21 @@ import Testing
         #expect(try await fixture.allocator().addresses(ofHandle: "a").count == 1)
     }
 
+    /// G5: of a container whose Pod has one address by its status the other stays too, at the last moment as well.
+    @Test func theOtherAddressesOfAPodStay() async throws {
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        let first = try await fixture.allocator().assign(request("a", "eth0"))[0].address
+        _ = try await fixture.allocator().assign(request("a", "net1"))
+        var administration = fixture.administration
+        var collection = LeakCollection(grace: .zero, knowsAllNodes: false)
+        _ = try await administration.observe(&collection)
+        let plan = try await administration.observe(&collection)
+        #expect(plan.leaks.map(\.standing) == [.confirmed, .confirmed])
+        administration.addressesInUseElsewhere = { () async throws(DatastoreError) in [first] }
+        #expect(try await administration.collect(plan).skipped == 2)
+        #expect(try await fixture.allocator().addresses(ofHandle: "a").count == 2)
+    }
+
     /// While a store is locked for a migration, nothing in it changes.
     @Test func aLockedStoreIsLeftAlone() async throws {
         let pool = fixture.pool("10.80.0.0/24", blockSize: 28)

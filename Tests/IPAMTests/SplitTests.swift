@@ -105,6 +105,54 @@ import Testing
         #expect(try await pools(fixture.store) == Self.parts)
     }
 
+    /// The old pool is deleted though nobody heard of it, and then nothing more can be deleted: the pool is back first, so
+    /// that the next call goes on.
+    @Test func thePoolIsBackBeforeItsPartsGo() async throws {
+        let fixture = try await fixture(false)
+        try await lock(fixture)
+        let pool = IPPool.recordKey("default")
+        let uptime = fixture.clock.allocatorClock.uptime
+        let timeLimit = Duration.milliseconds(20)
+        let deleted = Mutex<ContinuousClock.Instant?>(nil)
+        let store = FaultyDatastore(fixture.store) { operation, _ in
+            switch operation {
+            case .commit(let changes):
+                guard case .delete(let key, _)? = changes.first else { return nil }
+                guard key == pool else { return .unavailable }
+                deleted.withLock { $0 = uptime() }
+                return .lostReply
+            // For as long as the deletion is attempted.
+            case .read: return deleted.withLock { $0.map { uptime() <= $0 + timeLimit } ?? false } ? .unavailable : nil
+            case .keys: return nil
+            }
+        }
+        let administration = IPAMAdministration(
+            datastore: store,
+            timeLimit: timeLimit,
+            clock: fixture.clock.allocatorClock
+        )
+        await #expect(throws: IPAMError.self) { try await administration.split(into: 4) { $0.name == "default" } }
+        #expect(try await pools(fixture.store) == ["default 10.80.0.0/24 disabled"] + Self.parts)
+        _ = try await fixture.administration.split(into: 4) { $0.name == "default" }
+        #expect(try await pools(fixture.store) == Self.parts)
+    }
+
+    /// etcd does no more than 128 changes in one transaction, and the old pool is one of them.
+    @Test(arguments: [(64, 1), (128, 130)]) func manyPartsAreMadeOneByOne(_ count: Int, _ commits: Int) async throws {
+        let fixture = Fixture(MemoryDatastore())
+        let pool = fixture.pool("10.80.0.0/16", blockSize: 28)
+        try await fixture.administration.put(.pool(pool), existing: .refuse)
+        try await lock(fixture)
+        let store = FaultyDatastore(fixture.store)
+        let administration = IPAMAdministration(datastore: store, clock: fixture.clock.allocatorClock)
+        let split = try await administration.split(into: count) { $0.name == "default" }
+        #expect(try await pools(fixture.store) == split.parts.map { "\($0.name) \($0.cidr)" }.sorted())
+        let changes = store.operations.compactMap { operation -> Int? in
+            if case .commit(let changes) = operation { changes.count } else { nil }
+        }
+        #expect(changes.count == commits && changes.allSatisfy { $0 <= 128 })
+    }
+
     /// calicoctl cuts the name so that all parts have the same one.
     @Test func longNamesStayDifferent() throws {
         let name = String(repeating: "n", count: 253)

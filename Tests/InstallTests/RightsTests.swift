@@ -143,7 +143,9 @@ struct RightsTests {
         try cluster.server.put(#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-a"}}"#)
         let environment = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": cluster.directory.path + "/admin"]
         let store = try StoreSelection(environment: environment).open(environment: environment, program: "test/1")
-        let pool = IPPool(name: "default", spec: .init(cidr: try #require(CIDR("10.80.0.0/24")), blockSize: 28))
+        var pool = IPPool(name: "default", spec: .init(cidr: try #require(CIDR("10.80.0.0/24")), blockSize: 28))
+        // Of a block that becomes empty it is looked up whether its node is still selected.
+        pool.spec.nodeSelector = "!has(retired)"
         try await IPAMAdministration(datastore: store).put(.pool(pool), existing: .refuse)
         for (node, handle) in [("node-a", "leaked"), ("node-gone", "of-a-node-that-is-gone")] {
             _ = try await Allocator(datastore: store, host: node).assign(

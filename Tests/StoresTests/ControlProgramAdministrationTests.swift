@@ -1,6 +1,8 @@
 import ClusterClient
 import Foundation
 import IPAM
+import NetworkTypes
+import TestAPIServer
 import TestSupport
 import Testing
 
@@ -101,5 +103,39 @@ import Testing
         let after = try await store.run("ipam", "check")
         #expect(after.output.contains("Found 0 IPs that are allocated"), "\(repaired.output) \(after.output)")
         withExtendedLifetime((store, directory)) {}
+    }
+
+    /// In a cluster an address is in use when a Pod has it by its status, for check and release too.
+    @Test func whatAPodHasIsNotReleased() async throws {
+        let server = try await TestAPIServer()
+        let directory = try TemporaryDirectory()
+        try server.writeKubeconfig(to: directory.path + "/kubeconfig")
+        let environment = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": directory.path + "/kubeconfig"]
+        let store = try StoreSelection(environment: environment).open(environment: environment, program: "test/1")
+        let pool = IPPool(name: "default", spec: .init(cidr: try #require(CIDR("10.80.0.0/24")), blockSize: 28))
+        try await IPAMAdministration(datastore: store).put(.pool(pool), existing: .refuse)
+        let address = try await Allocator(datastore: store, host: "node-a").assign(request("kept"))[0].address
+        let early = directory.path + "/early.json"
+        #expect(try await ControlledStore.run(environment, ["ipam", "check", "-o", early]).status == 3)
+        try server.put(
+            """
+            {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"kept"},
+             "spec":{"nodeName":"node-a","containers":[{"name":"c","image":"i"}]},
+             "status":{"phase":"Running","podIP":"\(address)","podIPs":[{"ip":"\(address)"}]}}
+            """
+        )
+        let checked = try await ControlledStore.run(environment, ["ipam", "check", "--release"])
+        #expect(checked.status == 0, "\(checked.output) \(checked.errors)")
+        let refused = try await ControlledStore.run(environment, ["ipam", "release", "--ip", "\(address)"])
+        #expect(refused.status == 1 && refused.errors.contains("in use by a Pod"), "\(refused.errors)")
+        // Found leaked before the Pod had its address.
+        let released = try await ControlledStore.run(
+            environment,
+            ["ipam", "release", "--from-report", early, "--force"]
+        )
+        #expect(released.output.contains("1 addresses are in use by now"), "\(released.output) \(released.errors)")
+        #expect(try await Allocator(datastore: store, host: "node-a").addresses(ofHandle: "kept").count == 1)
+        await server.stop()
+        withExtendedLifetime(directory) {}
     }
 }

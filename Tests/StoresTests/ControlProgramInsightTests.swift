@@ -85,6 +85,19 @@ import Testing
         withExtendedLifetime(place) {}
     }
 
+    /// More parts than etcd changes in one transaction.
+    @Test func aPoolIsSplitIntoManyInEtcd() async throws {
+        let place = try await ControlledStore(.etcdv3)
+        let administration = IPAMAdministration(datastore: try place.store())
+        let pool = IPPool(name: "wide", spec: .init(cidr: try #require(CIDR("10.96.0.0/16"))))
+        try await administration.put(.pool(pool), existing: .refuse)
+        #expect(try await place.run("datastore", "migrate", "lock").status == 0)
+        let split = try await place.run("ipam", "split", "128", "--name", "wide")
+        #expect(split.status == 0, "\(split.errors)")
+        #expect(try await administration.resources(.pool).count == 128)
+        withExtendedLifetime(place) {}
+    }
+
     @Test(arguments: ControlledStore.Kind.allCases)
     func aPodIsExplained(_ kind: ControlledStore.Kind) async throws {
         let place = try await ControlledStore(kind)
@@ -172,6 +185,30 @@ import Testing
         let pools = (json["families"] as? [[String: Any]])?.first?["pools"] as? [[String: Any]]
         #expect(pools?.map { $0["usable"] as? Bool } == [true, false])
         #expect(pools?.first?["name"] as? String == "front")
+
+        // A Pod that is only thought of needs a node; its namespace counts all the same.
+        let absent = try await ControlledStore.run(environment, ["ipam", "explain", "--pod", "shop/new"])
+        #expect(absent.status == 1 && absent.errors.contains("no Pod shop/new"), "\(absent.errors)")
+        let planned = try await ControlledStore.run(
+            environment,
+            ["ipam", "explain", "--pod", "shop/new", "--node", "node-b", "-o", "json"]
+        )
+        #expect(planned.status == 0, "\(planned.errors)")
+        #expect(try Self.json(planned.output)["namespaceLabels"] as? [String: String] == ["tier": "front"])
+        // As the plugin reads them: an empty annotation says nothing, one without names is a mistake.
+        for (value, status) in [("", 0), ("[]", 1), (#"[\"\"]"#, 1), ("[1]", 1), (#"[\"back\"]"#, 0)]
+            as [(String, Int32)]
+        {
+            try server.put(
+                #"""
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "cart",
+                  "annotations": {"cni.projectcalico.org/ipv4pools": "\#(value)"}},
+                 "spec": {"nodeName": "node-b", "containers": [{"name": "c", "image": "i"}]}}
+                """#
+            )
+            let told = try await ControlledStore.run(environment, ["ipam", "explain", "--pod", "shop/cart"])
+            #expect(told.status == status, "\(value): \(told.errors)")
+        }
         await server.stop()
         withExtendedLifetime(directory) {}
     }

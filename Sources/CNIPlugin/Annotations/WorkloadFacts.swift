@@ -7,8 +7,6 @@ import NetworkTypes
 struct WorkloadFacts: Sendable {
     var annotations = PodAnnotations.none
     var namespaceLabels: [String: String] = [:]
-
-    static let none = WorkloadFacts()
 }
 
 extension Call {

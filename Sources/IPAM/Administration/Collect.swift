@@ -23,9 +23,7 @@ extension IPAMAdministration {
         let leaks = plan.leaks.filter { $0.standing == .confirmed }.map(\.allocation)
         if !leaks.isEmpty {
             let check = ConsistencyCheck(records, now: clock.now())
-            let unused =
-                records.hidesEndpoints
-                ? [] : Set(check.leaks.filter { !records.inUseElsewhere.contains($0.address) }.map(\.identity))
+            let unused = Set(check.leaks.map(\.identity))
             let used = Set(
                 check.allocations.lazy.filter { $0.use != .none && $0.use != .coolingDown }.compactMap(\.handle)
             )
@@ -69,7 +67,8 @@ extension IPAMAdministration {
         return outcome
     }
 
-    private func records() async throws(IPAMError) -> IPAMRecords {
+    /// All that the store has of IPAM, with what is in use elsewhere.
+    public func records() async throws(IPAMError) -> IPAMRecords {
         do throws(DatastoreError) {
             var records = try await IPAMRecords.read(from: datastore)
             // After the blocks, as endpoints are.
@@ -119,7 +118,7 @@ extension IPAMAdministration {
 
 extension ConsistencyCheck.Allocation {
     /// The assignment, and no later one of the address.
-    var identity: ReleaseOptions {
+    public var identity: ReleaseOptions {
         ReleaseOptions(address: address, handle: handle, sequenceNumber: sequenceNumber)
     }
 }

@@ -8,8 +8,7 @@ public struct IPAMAdministration: RecordOperations {
     public let timeLimit: Duration
     public let clock: AllocatorClock
 
-    /// What is in use though no record says so, for leak collection: in a cluster the addresses that Pods have by their
-    /// status.
+    /// What is in use though no record says so: in a cluster the addresses that Pods have by their status.
     public var addressesInUseElsewhere: @Sendable () async throws(DatastoreError) -> Set<IPAddress> = { [] }
 
     public init(datastore: any Datastore, timeLimit: Duration = .seconds(9), clock: AllocatorClock = .system) {

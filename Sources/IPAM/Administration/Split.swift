@@ -45,26 +45,30 @@ public struct PoolSplit: Hashable, Sendable {
 extension IPAMAdministration {
     /// Puts smaller pools in the place of one; addresses and blocks stay as they are.
     ///
-    /// The store has to be locked, so that nothing is assigned meanwhile. With transactions it happens at once or not at
-    /// all. Without, the pool is disabled and marked, its parts are created, and it is deleted; what goes wrong on the
+    /// The store has to be locked, so that nothing is assigned meanwhile. Where one transaction can do it, it happens at
+    /// once or not at all. Elsewhere the pool is disabled and marked, its parts are created, and it is deleted; what goes wrong on the
     /// way is undone, and a split that was killed is taken up again by the next call.
     ///
     /// - Parameter isMeant: says which pool.
     public func split(into count: Int, _ isMeant: (IPPool) -> Bool) async throws(IPAMError) -> PoolSplit {
-        let (record, split) = try await attempting { () async throws(AttemptError) in
-            try await plannedSplit(into: count, isMeant)
-        }
-        if datastore.commitsAtomically {
-            try await attempting { () async throws(AttemptError) in
-                let (record, split) = try await plannedSplit(into: count, isMeant)
-                let creations = try deciding { () throws(IPAMError) in try split.parts.map(creation) }
-                try await commit([.delete(record.key, record.revision)] + creations)
+        // The old pool is one change more.
+        guard datastore.commitsAtomically, count < Self.transactionLimit else {
+            let (record, split) = try await attempting { () async throws(AttemptError) in
+                try await plannedSplit(into: count, isMeant)
             }
-        } else {
-            try await splitInSteps(record, split)
+            try await splitInSteps(record.key, split)
+            return split
         }
-        return split
+        return try await attempting { () async throws(AttemptError) -> PoolSplit in
+            let (record, split) = try await plannedSplit(into: count, isMeant)
+            let creations = try deciding { () throws(IPAMError) in try split.parts.map(creation) }
+            try await commit([.delete(record.key, record.revision)] + creations)
+            return split
+        }
     }
+
+    /// How many changes any store takes in one transaction (etcd's `--max-txn-ops`).
+    private static let transactionLimit = 128
 
     /// Where it is noted that a pool is being split, with whether it was disabled before.
     private static let mark = "swiftlet.io/split-was-disabled"
@@ -107,14 +111,14 @@ extension IPAMAdministration {
         return .create(part.recordKey, try part.json())
     }
 
-    private func splitInSteps(_ record: Record, _ split: PoolSplit) async throws(IPAMError) {
+    private func splitInSteps(_ key: RecordKey, _ split: PoolSplit) async throws(IPAMError) {
         var made: [RecordKey] = []
+        var marked = split.pool
+        marked.spec.isDisabled = true
+        marked.metadata.annotations = (marked.metadata.annotations ?? [:])
+            .merging([Self.mark: "\(split.pool.spec.isDisabled)"]) { $1 }
         do throws(IPAMError) {
-            var marked = split.pool
-            marked.spec.isDisabled = true
-            marked.metadata.annotations = (marked.metadata.annotations ?? [:])
-                .merging([Self.mark: "\(split.pool.spec.isDisabled)"]) { $1 }
-            try await write(marked, over: record.key)
+            try await write(marked, over: key)
             for part in split.parts {
                 made.append(part.recordKey)
                 try await attempting { () async throws(AttemptError) in
@@ -124,11 +128,13 @@ extension IPAMAdministration {
                     try await commit([change])
                 }
             }
-            try await remove(record.key)
+            try await remove(key)
         } catch {
             do throws(IPAMError) {
-                for key in made.reversed() { try await remove(key) }
-                try await write(split.pool, over: record.key)
+                // It may be deleted, though that looked like a failure: without it, nothing could be taken up again.
+                if made.count == split.parts.count { try await write(marked, over: key) }
+                for part in made.reversed() { try await remove(part) }
+                try await write(split.pool, over: key)
             } catch let undoing {
                 throw .invalidRequest(
                     "pool \(split.pool.name) could not be split: \(error); nor could that be undone: \(undoing). "

@@ -52,9 +52,7 @@ public struct LeakCollection: Sendable {
 
         let check = ConsistencyCheck(records, now: now)
         var leaks: [CollectionPlan.Leak] = []
-        // With an endpoint that cannot be read, nobody knows which addresses are in use.
-        for allocation in check.allocations
-        where !records.hidesEndpoints && isJudged(allocation) && !records.inUseElsewhere.contains(allocation.address) {
+        for allocation in check.allocations where isJudged(allocation) {
             let standing = judge(
                 .address(allocation.address, handle: allocation.handle, sequenceNumber: allocation.sequenceNumber)
             )
@@ -63,9 +61,7 @@ public struct LeakCollection: Sendable {
         }
         // A container has all its addresses or none (G5).
         let live = Set(
-            check.allocations.lazy.filter {
-                $0.use != .none && $0.use != .coolingDown || records.inUseElsewhere.contains($0.address)
-            }.compactMap(\.handle)
+            check.allocations.lazy.filter { $0.use != .none && $0.use != .coolingDown }.compactMap(\.handle)
         )
         leaks.removeAll { $0.allocation.handle.map(live.contains) ?? false }
         let undecided = Set(leaks.lazy.filter { $0.standing != .confirmed }.compactMap(\.allocation.handle))
@@ -74,8 +70,7 @@ public struct LeakCollection: Sendable {
             leaks[index].standing = .candidate(.zero)
         }
 
-        let leakedHandles = records.hidesBlocks ? [] : check.leakedHandles
-        let handles = leakedHandles.map { CollectionPlan.Orphan(handle: $0, standing: judge(.handle($0))) }
+        let handles = check.leakedHandles.map { CollectionPlan.Orphan(handle: $0, standing: judge(.handle($0))) }
         let blocks = surplusBlocks(records, judge)
         let cooldowns = records.blocks.filter { block in
             guard let cooldown = records.configuration?.cooldown else { return false }

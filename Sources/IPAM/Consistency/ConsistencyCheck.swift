@@ -20,7 +20,7 @@ public struct ConsistencyCheck: Sendable {
 
     /// What an assigned address is for.
     public enum Use: Hashable, Sendable {
-        /// A recorded endpoint has it.
+        /// A recorded endpoint has it, or a Pod by its status.
         case endpoint(String)
         /// A node has it for a tunnel.
         case tunnel(node: String)
@@ -31,6 +31,8 @@ public struct ConsistencyCheck: Sendable {
         /// Assigned so short a time ago that its endpoint may be about to be recorded.
         case recent
         case coolingDown
+        /// Nobody can tell, as the record of an endpoint cannot be read.
+        case unknown
         /// Nobody: it has leaked.
         case none
     }
@@ -69,7 +71,7 @@ public struct ConsistencyCheck: Sendable {
     public let usedCount: Int
     public let usedOutsidePools: [UnknownAddress]
     public let usedWithoutAllocation: [UnknownAddress]
-    /// Handles that no address has.
+    /// Handles that no address has; none as long as there is a block that cannot be read, whose addresses may have them.
     public let leakedHandles: [LeakedHandle]
     public let matchedHandleCount: Int
     /// Handles of addresses that have no record, so that a DEL would not find them.
@@ -79,6 +81,8 @@ public struct ConsistencyCheck: Sendable {
     public let allocationsPerNode: [(node: String, count: Int)]
     public let information: ClusterInformation?
     public let informationRevision: Revision?
+    private let usedHandles: Set<String>
+    private let hidesBlocks: Bool
 
     /// How long an ADD may take to record the endpoint for the address that it has.
     public static let gracePeriod = Duration.seconds(120)
@@ -108,20 +112,31 @@ public struct ConsistencyCheck: Sendable {
         endpointCount = records.endpointCount
 
         let assigned = Set(allocations.lazy.filter { $0.use != .coolingDown }.map(\.address))
-        let unknown = records.endpoints.filter { !assigned.contains($0.key) }
+        let unknown = records.endpoints
+            .filter { !assigned.contains($0.key) && !records.assignedElsewhere.contains($0.key) }
             .map { UnknownAddress(address: $0.key, owner: $0.value) }.sorted { $0.address < $1.address }
         usedOutsidePools = unknown.filter { item in !active.contains { $0.cidr.contains(item.address) } }
         usedWithoutAllocation = unknown.filter { item in active.contains { $0.cidr.contains(item.address) } }
-        usedCount = records.endpoints.count + allocations.count { if case .tunnel = $0.use { true } else { false } }
+        usedCount =
+            records.inUseElsewhere.union(records.endpoints.keys).count
+            + allocations.count { if case .tunnel = $0.use { true } else { false } }
 
-        leakedHandles = records.handles.filter { !usedHandles.contains($0.key) }
-            .map { LeakedHandle(id: $0.key, revision: $0.value.revision) }.sorted { $0.id < $1.id }
-        matchedHandleCount = records.handles.count - leakedHandles.count
+        let unmatched = records.handles.filter { !usedHandles.contains($0.key) }
+        matchedHandleCount = records.handles.count - unmatched.count
+        leakedHandles =
+            records.hidesBlocks
+            ? []
+            : unmatched.map { LeakedHandle(id: $0.key, revision: $0.value.revision) }.sorted { $0.id < $1.id }
         missingHandles = usedHandles.filter { records.handles[$0] == nil }.sorted()
         unreadable = records.unreadable
+        hidesBlocks = records.hidesBlocks
+        self.usedHandles = usedHandles
         information = records.information
         informationRevision = records.informationRevision
     }
+
+    /// Whether an address has the handle, or may, in a block that cannot be read.
+    public func mayHaveAddresses(handle id: String) -> Bool { hidesBlocks || usedHandles.contains(id) }
 
     public var leaks: [Allocation] { allocations.filter(\.isLeaked) }
     public var invalidBlocks: [BlockSummary] { blocks.filter { !$0.violations.isEmpty } }
@@ -151,7 +166,7 @@ extension ConsistencyCheck.Allocation {
         isBorrowed = node.map { block.affinity != .host($0) } ?? false
         if attribute.releasedAt != nil {
             use = .coolingDown
-        } else if let owner = records.endpoints[address] {
+        } else if let owner = records.owner(of: address) {
             use = .endpoint(owner)
         } else if attribute.secondary["type"]?.hasSuffix("TunnelAddress") == true, let node,
             records.nodes.contains(node)
@@ -165,6 +180,8 @@ extension ConsistencyCheck.Allocation {
             now - since < ConsistencyCheck.gracePeriod
         {
             use = .recent
+        } else if records.hidesEndpoints {
+            use = .unknown
         } else {
             use = .none
         }

@@ -24,8 +24,10 @@ public struct IPAMRecords: Sendable {
     /// The addresses that recorded endpoints have (contract: "in use"), with a name for each owner.
     let endpoints: [IPAddress: String]
     let endpointCount: Int
+    /// Those of them that IPAM is not to know of: another IPAM plugin gave them, or the Pod asked for them so.
+    let assignedElsewhere: Set<IPAddress>
     /// Addresses that are in use though no record says so (G3).
-    var inUseElsewhere: Set<IPAddress> = []
+    public var inUseElsewhere: Set<IPAddress> = []
     let nodes: Set<String>
     /// The defaults where none are written; `nil` when they cannot be read.
     let configuration: IPAMConfiguration?
@@ -46,11 +48,13 @@ public struct IPAMRecords: Sendable {
         return IPAMRecords(settings: settings, blocks: blocks.flatMap { $0 }, handles: handles, endpoints: endpoints)
     }
 
-    /// The endpoint that has an address; `nil` when none is recorded.
-    public func owner(of address: IPAddress) -> String? { endpoints[address] }
+    /// Who has an address: an endpoint, or a Pod by its status; `nil` when nobody is known to.
+    public func owner(of address: IPAddress) -> String? {
+        endpoints[address] ?? (inUseElsewhere.contains(address) ? "a Pod, by its status" : nil)
+    }
 
     /// Whether an endpoint cannot be read, so that an address of which nothing is known may be in use.
-    var hidesEndpoints: Bool {
+    public var hidesEndpoints: Bool {
         unreadable.contains { if case .resource(.workloadEndpoints, _, _) = $0.key { true } else { false } }
     }
 
@@ -95,12 +99,15 @@ public struct IPAMRecords: Sendable {
         }
         self.handles = Dictionary(indexed.compactMap(\.self)) { first, _ in first }
         var used: [IPAddress: String] = [:]
+        var foreign: Set<IPAddress> = []
         var count = 0
         for endpoint in readable(endpoints, EndpointAddresses.init) {
             count += 1
             for address in endpoint.addresses { used[address] = endpoint.owner }
+            if endpoint.isAssignedElsewhere { foreign.formUnion(endpoint.addresses) }
         }
         self.endpoints = used
+        assignedElsewhere = foreign
         endpointCount = count
         self.unreadable = unreadable
     }
@@ -115,6 +122,11 @@ public struct EndpointAddresses: Hashable, Sendable {
     public let workload: String
     public let node: String?
     public let addresses: [IPAddress]
+    /// Whether the addresses are none of our IPAM's: from another plugin, or the Pod's own choice (`ipAddrsNoIpam`).
+    public let isAssignedElsewhere: Bool
+
+    /// As the CNI plugin notes it at an endpoint: the other plugin's name, or `none`.
+    private static let ipamAnnotation = "swiftlet.io/ipam"
 
     public init(_ record: Record) throws(IPAMError) {
         guard case .resource(_, let namespace, let name) = record.key else {
@@ -123,10 +135,15 @@ public struct EndpointAddresses: Hashable, Sendable {
         var addresses: [IPAddress] = []
         var workload: String?
         var node: String?
+        var otherIPAM: String?
         do throws(MalformedRecord) {
             try JSONReader.record(record.value) { (reader) throws(JSONReader.Failure) in
                 try reader.members { (member, reader) throws(JSONReader.Failure) in
-                    guard member == "spec", !reader.null() else { return try reader.skip() }
+                    guard member == "spec" || member == "metadata", !reader.null() else { return try reader.skip() }
+                    guard member == "spec" else {
+                        otherIPAM = try Self.otherIPAM(inMetadata: &reader) ?? otherIPAM
+                        return
+                    }
                     try reader.members { (member, reader) throws(JSONReader.Failure) in
                         switch member {
                         case "ipNetworks":
@@ -151,6 +168,19 @@ public struct EndpointAddresses: Hashable, Sendable {
         self.namespace = namespace
         self.workload = workload ?? name
         self.node = node
+        isAssignedElsewhere = otherIPAM?.isEmpty == false
         owner = "\(namespace)/\(workload ?? name)" + (node.map { " on \($0)" } ?? "")
+    }
+
+    private static func otherIPAM(inMetadata reader: inout JSONReader) throws(JSONReader.Failure) -> String? {
+        var found: String?
+        try reader.members { (member, reader) throws(JSONReader.Failure) in
+            guard member == "annotations", !reader.null() else { return try reader.skip() }
+            try reader.members { (member, reader) throws(JSONReader.Failure) in
+                guard member == ipamAnnotation else { return try reader.skip() }
+                found = try reader.optionalString()
+            }
+        }
+        return found
     }
 }
