@@ -252,7 +252,7 @@ public actor ServiceController {
         needsSurvey = false
         if let backend, wanted == surroundings { return backend }
         survey.report(wanted, after: backend == nil ? nil : surroundings, to: logger)
-        if let backend, !needsWholeState {
+        if let backend, !needsWholeState || backend.holdsConnections {
             do {
                 if try await backend.adapt(to: wanted) {
                     surroundings = wanted

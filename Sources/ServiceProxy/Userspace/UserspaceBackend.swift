@@ -35,6 +35,8 @@ public actor UserspaceBackend: ServiceBackend {
         drift.finish()
     }
 
+    public nonisolated var holdsConnections: Bool { true }
+
     /// What was done for each service port, by `namespace/name:port/protocol`.
     public var counters: [String: GroupCounters] {
         get async { await balancer?.counters ?? [:] }
