@@ -243,6 +243,19 @@ struct TCPTests {
         await host.balancer.stop()
     }
 
+    @Test
+    func aListenerNeedsADescriptorOfTheBudget() async throws {
+        let host = try BalancedNamespace { $0.descriptorLimit = 1 }
+        try await host.balancer.set(web(["127.0.0.1"]))
+        let other = ListenEndpoint(.tcp, IPAddress("127.0.1.2")!, 80)
+        await #expect { try await host.balancer.set(web(at: other, ["127.0.0.1"])) } throws: {
+            ($0 as? SystemCallError)?.code == EMFILE
+        }
+        await host.balancer.remove(webPort)
+        try await host.balancer.set(web(at: other, ["127.0.0.1"]))
+        await host.balancer.stop()
+    }
+
     /// As of an HTTP server that says 413 and closes while it is being uploaded to.
     @Test
     func anAnswerArrivesThoughTheTargetReadsNoMore() async throws {
