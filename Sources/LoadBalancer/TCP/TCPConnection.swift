@@ -109,7 +109,7 @@ final class TCPConnection: EventHandler {
 
     /// Whether an error says that this process or node has run out of something.
     private static func isOurs(_ code: Int32) -> Bool {
-        [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL].contains(code)
+        [EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EADDRNOTAVAIL].contains(code)
     }
 
     private func connected(on loop: EventLoop) {
