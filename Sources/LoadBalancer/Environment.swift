@@ -7,6 +7,8 @@ final class Environment: Sendable {
     let budget: DescriptorBudget
     let flows: DescriptorBudget
     let connectTimeout: Timeout
+    /// How long a client may go on sending to a target that has answered and takes no more.
+    let lingerTimeout = Timeout(duration: .seconds(5))
     let options: LoadBalancerOptions
     let logger: Logger
     private let lastShedding = Mutex<Shedding>(Shedding())

@@ -176,11 +176,19 @@ public actor LoadBalancer {
         let need = Need(specification)
         guard need != .nothing else { return }
         let endpoint = specification.endpoint
-        let descriptor = try await loops[0].run { _ in
-            try Socket.listening(on: endpoint, drops: need == .dropping)
+        // The reserve is for the rest of the process: with none left it could not even hear of changes.
+        guard environment.budget.has(1) else { throw SystemCallError(call: "socket", code: EMFILE) }
+        environment.budget.take(1)
+        let descriptor: Int32
+        do {
+            descriptor = try await loops[0].run { _ in
+                try Socket.listening(on: endpoint, drops: need == .dropping)
+            }
+        } catch {
+            environment.budget.give(1)
+            throw error
         }
         listener.descriptor = descriptor
-        environment.budget.take(1)
         guard need == .serving else { return }
         for loop in loops { loop.perform { listener.listen(to: descriptor, on: $0) } }
     }

@@ -8,11 +8,15 @@ public final class AddressWatch: Sendable {
     /// Written once; Dispatch may be called from any thread.
     private nonisolated(unsafe) let source: any DispatchSourceRead
 
-    /// - Parameter namespace: whose interfaces; `nil` for those of the calling thread.
+    /// - Parameters:
+    ///   - namespace: whose interfaces; `nil` for those of the calling thread.
+    ///   - hearsLinks: whether changes of the interfaces themselves are told as well.
     /// - Throws: `NetlinkError`, or `NetworkNamespaceError`.
-    public init(in namespace: NetworkNamespace? = nil) throws {
+    public init(in namespace: NetworkNamespace? = nil, hearsLinks: Bool = false) throws {
         let socket = if let namespace { try NetlinkSocket(in: namespace) } else { try NetlinkSocket() }
-        for group in [RouteGroup.ipv4Address, .ipv6Address] { try socket.subscribe(to: group) }
+        for group in [RouteGroup.ipv4Address, .ipv6Address] + (hearsLinks ? [.link] : []) {
+            try socket.subscribe(to: group)
+        }
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         changes = stream
         let source = DispatchSource.makeReadSource(fileDescriptor: socket.fileDescriptor)

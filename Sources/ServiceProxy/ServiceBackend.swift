@@ -23,8 +23,11 @@ public protocol ServiceBackend: Sendable {
     /// Whether something is to be written that no frontend tells of; then ``apply(_:)`` is called, if only with none.
     func hasOwnChanges() async -> Bool
 
+    /// Whether clients' connections end with the backend, so that another one in its place is no equal.
+    var holdsConnections: Bool { get }
+
     /// Takes other surroundings for those that the backend was made for, if that is simpler than a new backend. Asked
-    /// only after ``start(with:)`` has succeeded.
+    /// only after ``start(with:)`` has succeeded, or at any time of one that ``holdsConnections``.
     ///
     /// - Returns: whether it did. If not, nothing happened, and a backend that is made for them has to take over.
     /// - Throws: as ``apply(_:)``; the surroundings are then uncertain until a new backend takes over.
@@ -42,6 +45,9 @@ public protocol ServiceBackend: Sendable {
 }
 
 extension ServiceBackend {
+    /// Rules stay when what made them goes.
+    public var holdsConnections: Bool { false }
+
     /// Never.
     public func hasOwnChanges() async -> Bool { false }
 

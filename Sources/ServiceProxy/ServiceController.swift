@@ -266,7 +266,7 @@ public actor ServiceController {
         needsSurvey = false
         if let backend, wanted == surroundings, !needsNewBackend { return backend }
         survey.report(wanted, after: backend == nil ? nil : surroundings, to: logger)
-        if let backend, !needsWholeState, !needsNewBackend {
+        if let backend, !needsNewBackend, !needsWholeState || backend.holdsConnections {
             do {
                 if try await backend.adapt(to: wanted) {
                     surroundings = wanted

@@ -20,6 +20,9 @@ private final class MemoryBackend: ServiceBackend {
         var starts = 0
         /// What the backend was made for, each time.
         var nodePorts: [NodePortSelections] = []
+        /// Whether it takes other surroundings, and those that it took.
+        var adapts = false
+        var adapted: [NodePortSelections] = []
         var failuresLeft = 0
         var refusedKeys: Set<Frontend.Key> = []
         /// Held until someone lets it go.
@@ -30,6 +33,15 @@ private final class MemoryBackend: ServiceBackend {
     }
 
     let state = Mutex(State())
+
+    var holdsConnections: Bool { state.withLock { $0.adapts } }
+
+    func adapt(to surroundings: Surroundings) async throws -> Bool {
+        state.withLock { state in
+            if state.adapts { state.adapted.append(surroundings.nodePorts) }
+            return state.adapts
+        }
+    }
 
     func start(with frontends: [Frontend]) async throws -> BackendStart {
         try state.withLock { state in
@@ -237,6 +249,29 @@ private final class MemoryBackend: ServiceBackend {
             #expect(await changes.next() != nil)
             try namespace.ip("address", "del", text, "dev", "lo")
             #expect(await changes.next() != nil)
+        }
+    }
+
+    @Test func aBackendThatHoldsConnectionsStaysThoughEverythingIsUncertain() async throws {
+        let local = Mutex<Set<IPAddress>?>([address("10.0.0.1")])
+        try await withController(
+            nodePortAddresses: .within([CIDR("10.0.0.0/8")!]),
+            localAddresses: { local.withLock { $0 } }
+        ) { controller, backend in
+            backend.state.withLock { $0.adapts = true }
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+            backend.state.withLock { $0.failuresLeft = 1_000_000 }
+            await controller.receive(
+                ObjectBatch(changes: [.set(.service(service("other", clusterIPs: ["10.96.0.77"])))])
+            )
+            try await eventually { backend.state.withLock { $0.starts } > 1 }
+            local.withLock { $0 = [address("10.0.0.2")] }
+            try await eventually { backend.state.withLock { !$0.adapted.isEmpty } }
+            backend.state.withLock { $0.failuresLeft = 0 }
+            try await eventually { keys(backend).contains { $0.contains("10.96.0.77") } }
+            #expect(backend.state.withLock { $0.adapted.map { $0[.ipv4] } } == [.only([address("10.0.0.2")])])
+            #expect(backend.state.withLock { $0.nodePorts.count } == 1)
         }
     }
 

@@ -12,9 +12,14 @@ struct AffinityMemory: Sendable {
         var last: ContinuousClock.Instant
     }
 
+    /// How many clients are remembered at most; more go without affinity. As many as in nftables mode.
+    static let limit = 131_072
+    private static let sweepInterval = Duration.seconds(1)
+
     private var stays: [Client: Stay] = [:]
     /// How many may be remembered before those that are over are looked for.
     private var sweepSize = 1024
+    private var lastSweep: ContinuousClock.Instant?
 
     var count: Int { stays.count }
 
@@ -30,10 +35,19 @@ struct AffinityMemory: Sendable {
         timeout: Duration,
         _ now: ContinuousClock.Instant
     ) {
+        if stays.count >= sweepSize, stays[client] == nil {
+            sweep(timeout, now)
+            guard stays.count < Self.limit else { return }
+        }
         stays[client] = Stay(target: target, last: now)
-        guard stays.count >= sweepSize else { return }
+    }
+
+    private mutating func sweep(_ timeout: Duration, _ now: ContinuousClock.Instant) {
+        // When it is full, each new client would have all of them looked at.
+        if stays.count >= Self.limit, let lastSweep, now - lastSweep < Self.sweepInterval { return }
+        lastSweep = now
         stays = stays.filter { now - $0.value.last < timeout }
-        sweepSize = max(1024, 2 * stays.count)
+        sweepSize = min(Self.limit, max(1024, 2 * stays.count))
     }
 
     mutating func forgetAll() {

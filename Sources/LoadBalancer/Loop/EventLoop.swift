@@ -21,6 +21,8 @@ final class EventLoop: @unchecked Sendable {
         var handler: EventHandler?
         /// Counts the uses of the descriptor's number, so that what was said of an earlier use is not taken for this one's.
         var generation: UInt32 = 0
+        /// Whether its handler is to have another turn.
+        var isQueued = false
     }
 
     private struct Mailbox {
@@ -99,23 +101,19 @@ final class EventLoop: @unchecked Sendable {
         if index >= slots.count {
             slots.append(contentsOf: repeatElement(Slot(), count: max(64, index + 1 - slots.count, slots.count / 2)))
         }
-        slots[index].generation &+= 1
-        slots[index].handler = handler
-        let data = UInt64(UInt32(bitPattern: descriptor)) | UInt64(slots[index].generation) << 32
+        let generation = slots[index].generation &+ 1
+        let data = UInt64(UInt32(bitPattern: descriptor)) | UInt64(generation) << 32
         var event = epoll_event(events: interest.rawValue, data: epoll_data_t(u64: data))
-        guard epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
-            let code = errno
-            slots[index].handler = nil
-            throw SystemCallError(call: "epoll_ctl", code: code)
-        }
+        // When it is refused, the descriptor may be in use here: its slot then stays as it was.
+        try SystemCallError.check("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event))
+        slots[index] = Slot(handler: handler, generation: generation)
     }
 
     /// To be called before a descriptor that was added is closed, which takes it from epoll's list.
     func forget(_ descriptor: Int32) {
         let index = Int(descriptor)
         guard slots.indices.contains(index) else { return }
-        slots[index].handler = nil
-        slots[index].generation &+= 1
+        slots[index] = Slot(generation: slots[index].generation &+ 1)
     }
 
     /// As ``forget(_:)``, of a descriptor that stays open.
@@ -128,7 +126,10 @@ final class EventLoop: @unchecked Sendable {
 
     /// Tells the handler again after the others had their turn, as it has not done all that it could.
     func resume(_ descriptor: Int32) {
-        again.append((descriptor, slots[Int(descriptor)].generation))
+        let index = Int(descriptor)
+        guard !slots[index].isQueued else { return }
+        slots[index].isQueued = true
+        again.append((descriptor, slots[index].generation))
     }
 
     /// Tells the handler when a time has passed, if it still has the descriptor then.
@@ -193,6 +194,7 @@ final class EventLoop: @unchecked Sendable {
         for turn in turns {
             let slot = slots[Int(turn.descriptor)]
             guard let handler = slot.handler, slot.generation == turn.generation else { continue }
+            slots[Int(turn.descriptor)].isQueued = false
             handler.ready(turn.descriptor, [], on: self)
         }
     }

@@ -9,7 +9,8 @@ struct SocketAddress {
     /// Room for an address that the kernel is to fill in.
     init() {}
 
-    init(_ address: TransportAddress) {
+    /// - Parameter scope: the interface of a link-local IPv6 address (`sin6_scope_id`); 0 for any other.
+    init(_ address: TransportAddress, scope: UInt32 = 0) {
         switch address.address {
         case .v4(let ip):
             var value = sockaddr_in()
@@ -21,6 +22,7 @@ struct SocketAddress {
         case .v6(let ip):
             storage.sin6_family = sa_family_t(AF_INET6)
             storage.sin6_port = address.port.bigEndian
+            storage.sin6_scope_id = scope
             withUnsafeMutableBytes(of: &storage.sin6_addr) { bytes in
                 bytes.storeBytes(of: ip.high.bigEndian, toByteOffset: 0, as: UInt64.self)
                 bytes.storeBytes(of: ip.low.bigEndian, toByteOffset: 8, as: UInt64.self)
@@ -40,6 +42,8 @@ struct SocketAddress {
         default: return nil
         }
     }
+
+    var scope: UInt32 { Int32(storage.sin6_family) == AF_INET6 ? storage.sin6_scope_id : 0 }
 
     func with<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         withUnsafePointer(to: storage) { pointer in

@@ -11,6 +11,8 @@ struct OneWay {
         case waiting
         /// There is more to read, but others are to have their turn.
         case more
+        /// The destination takes no more; what it has sent may still be there to be read.
+        case refused
         /// One of the sockets failed.
         case broken
     }
@@ -27,6 +29,9 @@ struct OneWay {
     private(set) var hasEnded = false
     /// Whether the destination was told so.
     private var isShut = false
+
+    /// Whether what comes is dropped, as the destination takes no more.
+    private(set) var isDiscarding = false
 
     /// What is read at once: as much as the destination takes, so that little has to be held.
     private var readSize = OneWay.firstReadSize
@@ -55,6 +60,12 @@ struct OneWay {
         (held, heldStart) = (nil, 0)
     }
 
+    /// Drops what is held and whatever comes, so that the source can go on until it ends.
+    mutating func discard() {
+        isDiscarding = true
+        release()
+    }
+
     /// Moves what can be moved now.
     ///
     /// - Parameter count: grows by the bytes that were read.
@@ -64,7 +75,7 @@ struct OneWay {
         through buffer: UnsafeMutableRawBufferPointer,
         count: inout UInt64
     ) -> Outcome {
-        guard sendHeld(to: destination) else { return .broken }
+        if let failure = sendHeld(to: destination) { return failure }
         var rounds = 0
         while held == nil, mayRead, !hasEnded {
             if rounds == Self.roundLimit { return .more }
@@ -75,7 +86,9 @@ struct OneWay {
                 count &+= UInt64(length)
                 // With less than there was room for the socket is empty, and more of it will be told.
                 if length < wanted, !hasHungUp { mayRead = false }
-                guard pass(UnsafeRawBufferPointer(rebasing: buffer[..<length]), to: destination) else { return .broken }
+                guard !isDiscarding else { continue }
+                let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<length])
+                if let failure = pass(bytes, to: destination) { return failure }
             } else if length == 0 {
                 hasEnded = true
             } else if errno == EAGAIN {
@@ -94,10 +107,10 @@ struct OneWay {
         shutdown(destination, Int32(SHUT_WR))
     }
 
-    /// - Returns: whether the destination works.
-    private mutating func pass(_ bytes: UnsafeRawBufferPointer, to destination: Int32) -> Bool {
+    /// - Returns: what is wrong with the destination; `nil` when it works.
+    private mutating func pass(_ bytes: UnsafeRawBufferPointer, to destination: Int32) -> Outcome? {
         let sent = write(bytes, to: destination)
-        guard sent >= 0 else { return false }
+        guard sent >= 0 else { return Self.failure }
         if sent < bytes.count {
             let rest = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count - sent, alignment: 1)
             rest.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
@@ -106,17 +119,20 @@ struct OneWay {
         } else if bytes.count == readSize {
             readSize = min(readSize * 2, Self.largestReadSize)
         }
-        return true
+        return nil
     }
 
-    private mutating func sendHeld(to destination: Int32) -> Bool {
-        guard let held, mayWrite else { return true }
+    private mutating func sendHeld(to destination: Int32) -> Outcome? {
+        guard let held, mayWrite else { return nil }
         let sent = write(UnsafeRawBufferPointer(rebasing: held[heldStart...]), to: destination)
-        guard sent >= 0 else { return false }
+        guard sent >= 0 else { return Self.failure }
         heldStart += sent
         if heldStart == held.count { release() }
-        return true
+        return nil
     }
+
+    /// What the error number of a write says: a destination that has closed answers with a reset to what comes after.
+    private static var failure: Outcome { errno == EPIPE || errno == ECONNRESET ? .refused : .broken }
 
     /// - Returns: how many bytes the destination has taken; -1 when it is broken.
     private mutating func write(_ bytes: UnsafeRawBufferPointer, to destination: Int32) -> Int {

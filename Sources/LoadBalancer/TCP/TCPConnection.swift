@@ -16,6 +16,9 @@ final class TCPConnection: EventHandler {
     private var isOver = false
     private var toTarget = OneWay()
     private var toClient = OneWay()
+    private var hasAnswered = false
+    /// Until when a client may go on sending after an answer that its target did not let it finish for.
+    private var lingerEnd: ContinuousClock.Instant?
 
     /// Targets that are tried for one client at most.
     private static let attemptLimit = 16
@@ -106,7 +109,7 @@ final class TCPConnection: EventHandler {
 
     /// Whether an error says that this process or node has run out of something.
     private static func isOurs(_ code: Int32) -> Bool {
-        [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL].contains(code)
+        [EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EADDRNOTAVAIL].contains(code)
     }
 
     private func connected(on loop: EventLoop) {
@@ -131,7 +134,9 @@ final class TCPConnection: EventHandler {
     }
 
     override func timedOut(_ descriptor: Int32, on loop: EventLoop) {
-        guard !isConnected, !isOver else { return }
+        guard !isOver else { return }
+        if let lingerEnd, loop.now >= lingerEnd { return end(byReset: false, on: loop) }
+        guard !isConnected else { return }
         closeTarget(on: loop)
         if next(after: ETIMEDOUT, on: loop) { connect(on: loop) }
     }
@@ -174,12 +179,22 @@ final class TCPConnection: EventHandler {
     private func pump(on loop: EventLoop) -> Bool {
         let group = listener.group
         var (received, sent): (UInt64, UInt64) = (0, 0)
-        let first = toTarget.transfer(from: client, to: target, through: loop.buffer, count: &received)
+        var first = toTarget.transfer(from: client, to: target, through: loop.buffer, count: &received)
         // Before an answer can be heard.
         if received > 0 { group.received.add(received, ordering: .relaxed) }
         let second = toClient.transfer(from: target, to: client, through: loop.buffer, count: &sent)
-        if sent > 0 { group.sent.add(sent, ordering: .relaxed) }
-        if first == .broken || second == .broken {
+        if sent > 0 {
+            group.sent.add(sent, ordering: .relaxed)
+            hasAnswered = true
+        }
+        if first == .refused {
+            // It may have answered before it stopped to read, as HTTP servers do with 413.
+            toTarget.discard()
+            first = .more
+        }
+        if first == .broken || [.broken, .refused].contains(second)
+            || toTarget.isDiscarding && toClient.isDone && !hasAnswered
+        {
             end(byReset: true, on: loop)
             return false
         }
@@ -189,6 +204,12 @@ final class TCPConnection: EventHandler {
         }
         toTarget.shutDown(target)
         toClient.shutDown(client)
+        if toTarget.isDiscarding, toClient.isDone, lingerEnd == nil {
+            // To close while bytes arrive would reset the client, which then might not read the answer.
+            let timeout = listener.environment.lingerTimeout
+            lingerEnd = loop.now + timeout.duration
+            loop.watch(target, in: timeout)
+        }
         if first == .more || second == .more { loop.resume(target) }
         return true
     }

@@ -12,6 +12,8 @@ enum Datagrams {
     struct Received {
         let length: Int
         let source: TransportAddress
+        /// The interface that a link-local source is behind; else 0.
+        let scope: UInt32
         /// `nil` when the socket was not asked to tell it.
         let destination: IPAddress?
     }
@@ -39,7 +41,12 @@ enum Datagrams {
             }
             guard length >= 0, let source = address.value else { return nil }
             let filled = UnsafeRawBufferPointer(rebasing: control[..<min(controlSize, control.count)])
-            return Received(length: length, source: source, destination: destination(filled))
+            return Received(
+                length: length,
+                source: source,
+                scope: address.scope,
+                destination: destination(filled)
+            )
         }
     }
 
@@ -55,16 +62,19 @@ enum Datagrams {
         return IPAddress(bytes: control[16..<32])
     }
 
-    /// - Parameter source: the local address to send from; `nil` for what the socket is bound to.
+    /// - Parameters:
+    ///   - scope: the interface that a link-local client is behind.
+    ///   - source: the local address to send from; `nil` for what the socket is bound to.
     static func send(
         _ bytes: UnsafeRawBufferPointer,
         through descriptor: Int32,
         to client: TransportAddress,
+        scope: UInt32,
         from source: IPAddress?
     ) {
         withUnsafeTemporaryAllocation(byteCount: controlLength, alignment: 8) { control in
             let controlSize = source.map { write($0, to: control) } ?? 0
-            SocketAddress(client).with { pointer, size in
+            SocketAddress(client, scope: scope).with { pointer, size in
                 var vector = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
                 withUnsafeMutablePointer(to: &vector) { vector in
                     var message = msghdr()

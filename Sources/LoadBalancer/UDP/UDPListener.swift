@@ -6,6 +6,8 @@ final class UDPListener: Listener, @unchecked Sendable {
     /// What makes datagrams a flow: the client, and what it has dialled if the socket has several addresses.
     struct Client: Hashable {
         let address: TransportAddress
+        /// The interface that a link-local address counts on.
+        let scope: UInt32
         let dialled: IPAddress?
     }
 
@@ -30,7 +32,7 @@ final class UDPListener: Listener, @unchecked Sendable {
         for _ in 0..<Self.batchLimit {
             guard let datagram = Datagrams.receive(descriptor, into: loop.buffer) else { return }
             let bytes = UnsafeRawBufferPointer(rebasing: loop.buffer[..<datagram.length])
-            let client = Client(address: datagram.source, dialled: datagram.destination)
+            let client = Client(address: datagram.source, scope: datagram.scope, dialled: datagram.destination)
             group.received.add(UInt64(bytes.count), ordering: .relaxed)
             forward(bytes, of: client, on: loop)
         }
@@ -83,7 +85,7 @@ final class UDPListener: Listener, @unchecked Sendable {
     func answer(_ bytes: UnsafeRawBufferPointer, to client: Client) {
         guard let descriptor else { return }
         group.sent.add(UInt64(bytes.count), ordering: .relaxed)
-        Datagrams.send(bytes, through: descriptor, to: client.address, from: client.dialled)
+        Datagrams.send(bytes, through: descriptor, to: client.address, scope: client.scope, from: client.dialled)
     }
 
     func ended(_ client: Client) { flows[client] = nil }

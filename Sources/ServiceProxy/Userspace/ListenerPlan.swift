@@ -55,6 +55,13 @@ struct ListenerPlan: Hashable {
                     addresses.intersection(host.localAddresses).sorted().map { ListenEndpoint(transport, $0, port) }
                 }
         }
+        for endpoint in endpoints {
+            guard let own = Self.ownTarget(of: frontend, at: endpoint, host) else { continue }
+            throw Refusal(
+                reason: "\(own) is an endpoint of \(frontend.servicePort) and where it is served: "
+                    + "the proxy would dial itself for ever; give the pod another port"
+            )
+        }
         listeners = endpoints.map { Self.specification(of: frontend, at: $0, host) }
     }
 
@@ -99,6 +106,20 @@ struct ListenerPlan: Hashable {
             ),
             whenEmpty: frontend.route.whenEmpty == .drop ? .drop : .reject
         )
+    }
+
+    /// An endpoint at which the listener itself would answer.
+    private static func ownTarget(of frontend: Frontend, at endpoint: ListenEndpoint, _ host: Host) -> TransportAddress?
+    {
+        let at = endpoint.at
+        let isOwn = { (backend: Backend) in
+            backend.port == at.port
+                && (at.address.isUnspecified
+                    ? backend.address.family == at.address.family && host.localAddresses.contains(backend.address)
+                    : backend.address == at.address)
+        }
+        let backends = frontend.route.backends + (frontend.nearRoute?.backends ?? [])
+        return backends.first(where: isOwn).map { TransportAddress($0.address, $0.port) }
     }
 
     private static func targets(of route: Route) -> TargetList {

@@ -35,6 +35,8 @@ public actor UserspaceBackend: ServiceBackend {
         drift.finish()
     }
 
+    public nonisolated var holdsConnections: Bool { true }
+
     /// What was done for each service port, by `namespace/name:port/protocol`.
     public var counters: [String: GroupCounters] {
         get async { await balancer?.counters ?? [:] }
@@ -54,13 +56,14 @@ public actor UserspaceBackend: ServiceBackend {
         let isFirst = balancer == nil
         let balancer = try makeBalancer()
         if addresses == nil { addresses = try makeAddresses() }
-        let found = try addresses?.present() ?? []
-        try await lookAround(found)
+        try addresses?.reopen()
+        let found = try await lookAround()
         let wanted = Set(frontends.map(\.key))
         for key in served.keys where !wanted.contains(key) { await stopServing(key) }
         for frontend in frontends {
-            let old = served[frontend.key]?.frontend
-            guard old != frontend else { continue }
+            let entry = served[frontend.key]
+            let old = entry?.frontend
+            if let entry, old == frontend, (try? ListenerPlan(frontend, on: host)) == entry.plan { continue }
             result.changes += 1
             let change = old.map { FrontendChange.replace(old: $0, new: frontend) } ?? .add(frontend)
             if let reason = await serve(frontend) {
@@ -110,7 +113,7 @@ public actor UserspaceBackend: ServiceBackend {
 
     public func adapt(to surroundings: Surroundings) async throws -> Bool {
         options.surroundings = surroundings
-        try await lookAround(addresses?.present() ?? [])
+        try await lookAround()
         for entry in served.values where (try? ListenerPlan(entry.frontend, on: host)) != entry.plan {
             guard let reason = await serve(entry.frontend) else { continue }
             options.logger.error(
@@ -148,7 +151,7 @@ public actor UserspaceBackend: ServiceBackend {
     private func serve(_ frontend: Frontend) async -> String? {
         guard let balancer else { return "userspace mode is not running" }
         let old = served[frontend.key]
-        let plan: ListenerPlan
+        var plan: ListenerPlan
         do {
             plan = try ListenerPlan(frontend, on: host)
         } catch {
@@ -160,7 +163,13 @@ public actor UserspaceBackend: ServiceBackend {
             }
         }
         do {
-            if let address = plan.address { try addresses?.take(address) }
+            if let address = plan.address, try addresses?.take(address) == false {
+                // Somebody else has just put it on the node.
+                localAddresses.insert(address)
+                plan = try ListenerPlan(frontend, on: host)
+            }
+        } catch let error as ListenerPlan.Refusal {
+            return error.reason
         } catch {
             return "\(error)"
         }
@@ -251,18 +260,38 @@ public actor UserspaceBackend: ServiceBackend {
         )
     }
 
-    /// - Parameter own: the addresses that the node has for Services.
-    private func lookAround(_ own: Set<IPAddress>) async throws {
-        let all =
-            if let namespace = options.namespace {
-                try await namespace.run { LocalNode.addresses() }
-            } else {
-                LocalNode.addresses()
-            }
-        localAddresses = (all ?? []).subtracting(own)
+    /// Looks at what addresses the node has.
+    ///
+    /// - Returns: those that it has for Services.
+    @discardableResult
+    private func lookAround() async throws -> Set<IPAddress> {
+        let own = try presentAddresses()
+        // What is known is better than nothing.
+        if let all = try await allAddresses() { localAddresses = all.subtracting(own) }
+        addresses?.leave(localAddresses)
+        await tellNearSources()
+        return own
+    }
+
+    private func tellNearSources() async {
         var prefixes: [CIDR] = []
         if case .within(let pods) = options.surroundings.localSources { prefixes = pods }
         await balancer?.setNearSources(NearSources(prefixes: prefixes, addresses: localAddresses))
+    }
+
+    /// A list that others change meanwhile can fail once.
+    private func presentAddresses() throws -> Set<IPAddress> {
+        guard let addresses else { return [] }
+        do {
+            return try addresses.present()
+        } catch {
+            return try addresses.present()
+        }
+    }
+
+    private func allAddresses() async throws -> Set<IPAddress>? {
+        guard let namespace = options.namespace else { return LocalNode.addresses() }
+        return try await namespace.run { LocalNode.addresses() }
     }
 
     /// Waits until clients reach the addresses that were added; mostly they do already.
@@ -273,9 +302,11 @@ public actor UserspaceBackend: ServiceBackend {
         }
     }
 
-    /// Notices when somebody takes addresses away.
+    /// Notices when somebody takes addresses away, or the interface, or gives the node others.
     private func watch() {
-        guard watchTask == nil, addresses != nil, let watch = try? AddressWatch(in: options.namespace) else { return }
+        guard watchTask == nil, addresses != nil,
+            let watch = try? AddressWatch(in: options.namespace, hearsLinks: true)
+        else { return }
         watchTask = Task { [weak self] in
             for await _ in watch.changes {
                 await self?.checkAddresses()
@@ -286,11 +317,25 @@ public actor UserspaceBackend: ServiceBackend {
         }
     }
 
-    private func checkAddresses() {
-        guard let addresses, let present = try? addresses.present() else { return }
-        let missing = addresses.wanted.subtracting(present)
-        guard !missing.isEmpty else { return }
-        let list = missing.sorted().prefix(5).map(\.description).joined(separator: ", ")
-        drift.yield(BackendDrift(what: "addresses on \(addresses.place): \(list)", by: "unknown"))
+    /// Changes nothing itself: the controller may be in the middle of a change.
+    private func checkAddresses() async {
+        guard let before = addresses else { return }
+        let present = (try? presentAddresses()) ?? []
+        let missing = before.wanted.subtracting(present)
+        guard before.isUp, missing.isEmpty else {
+            let list = missing.sorted().prefix(5).map(\.description).joined(separator: ", ")
+            let what = before.isUp ? "addresses on \(before.place): \(list)" : "the interface \(before.place)"
+            drift.yield(BackendDrift(what: what, by: "unknown"))
+            return
+        }
+        // What comes and goes meanwhile is ours.
+        guard let all = try? await allAddresses(), let addresses else { return }
+        let others = all.subtracting(present).subtracting(before.wanted).subtracting(addresses.wanted)
+        guard others != localAddresses else { return }
+        localAddresses = others
+        await tellNearSources()
+        let host = host
+        guard served.values.contains(where: { (try? ListenerPlan($0.frontend, on: host)) != $0.plan }) else { return }
+        drift.yield(BackendDrift(what: "the addresses of the node", by: "unknown"))
     }
 }

@@ -157,4 +157,21 @@ struct TargetChooserTests {
         }
         #expect(memory.count <= 2048 + 1)
     }
+
+    @Test
+    func memoryIsBounded() {
+        var memory = AffinityMemory()
+        func note(_ number: UInt32, after: Duration) {
+            let client = AffinityMemory.Client(address: Self.client(number), memory: 0)
+            memory.note(client, at: targets[0], timeout: .seconds(60), start + after)
+        }
+        for number in UInt32(0)..<140_000 { note(number, after: .zero) }
+        #expect(memory.count == AffinityMemory.limit)
+        // One that is remembered stays so.
+        note(0, after: .seconds(50))
+        let first = AffinityMemory.Client(address: Self.client(0), memory: 0)
+        #expect(memory.target(of: first, within: .seconds(60), at: start + .seconds(70)) == targets[0])
+        note(200_000, after: .seconds(70))
+        #expect(memory.count == 2)
+    }
 }

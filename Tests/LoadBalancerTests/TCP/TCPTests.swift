@@ -242,4 +242,47 @@ struct TCPTests {
         #expect(try next.receive() == "room again")
         await host.balancer.stop()
     }
+
+    @Test
+    func aListenerNeedsADescriptorOfTheBudget() async throws {
+        let host = try BalancedNamespace { $0.descriptorLimit = 1 }
+        try await host.balancer.set(web(["127.0.0.1"]))
+        let other = ListenEndpoint(.tcp, IPAddress("127.0.1.2")!, 80)
+        await #expect { try await host.balancer.set(web(at: other, ["127.0.0.1"])) } throws: {
+            ($0 as? SystemCallError)?.code == EMFILE
+        }
+        await host.balancer.remove(webPort)
+        try await host.balancer.set(web(at: other, ["127.0.0.1"]))
+        await host.balancer.stop()
+    }
+
+    /// As of an HTTP server that says 413 and closes while it is being uploaded to.
+    @Test
+    func anAnswerArrivesThoughTheTargetReadsNoMore() async throws {
+        let host = try BalancedNamespace()
+        let target = try host.target()
+        try await host.balancer.set(web(["127.0.0.1"]))
+        let client = try host.client(to: webPort)
+        var server: TestSocket? = try target.accept()
+        let chunk = [UInt8](repeating: 7, count: 65_536)
+        func upload() -> Bool {
+            send(client.descriptor, chunk, chunk.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) > 0
+        }
+        for _ in 0..<20 {
+            while upload() {}
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try server?.send("413")
+        server = nil  // Closes, with a reset for what was not read.
+        // The client may go on sending, and still reads the answer.
+        await eventually("it can send again") { upload() }
+        for _ in 0..<20 {
+            _ = upload()
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(try client.receiveAll() == "413")
+        client.shutDownWriting()
+        await eventually("it is over") { await host.counters.open == 0 }
+        await host.balancer.stop()
+    }
 }

@@ -159,4 +159,24 @@ struct UDPTests {
         await eventually("it is counted") { await host.counters.refused == 1 }
         await host.balancer.stop()
     }
+
+    @Test
+    func linkLocalClientsAreAnswered() async throws {
+        let host = try BalancedNamespace()
+        try NetlinkSocket(in: host.namespace).send(
+            .addAddress(InterfaceAddress(CIDR("fe80::5/64")!, on: 1, scope: .link, flags: .noDuplicateDetection))
+        )
+        let server = try host.target(.udp)
+        let endpoint = ListenEndpoint(.udp, .v6(.unspecified), 53)
+        try await host.balancer.set(web(at: endpoint, ["127.0.0.1"]))
+        let client = try TestSocket(.udp, in: host.namespace, bound: .v6(.unspecified))
+        let dialled = SocketAddress(TransportAddress(IPAddress("fe80::5")!, 53), scope: 1)
+        try #require(dialled.with { sendto(client.descriptor, "question", 8, 0, $0, $1) } == 8)
+        let (text, sender, port) = try server.receiveWithSender()
+        #expect(text == "question")
+        try server.send("answer", to: sender!, port: port)
+        let answer = try client.receiveWithSender()
+        #expect(answer.text == "answer" && answer.sender == IPAddress("fe80::5"))
+        await host.balancer.stop()
+    }
 }

@@ -102,6 +102,16 @@ struct ListenerPlanTests {
         }
     }
 
+    @Test(arguments: [
+        Frontend.Key.address(backends[0].address, .tcp, 8080), .nodePort(.ipv4, .tcp, 8080),
+    ])
+    func aListenerThatWouldDialItselfIsRefused(key: Frontend.Key) {
+        let host = Self.host { $0.localAddresses.insert(Self.backends[0].address) }
+        #expect { try ListenerPlan(Self.frontend(key), on: host) } throws: {
+            ($0 as? ListenerPlan.Refusal)?.reason.contains("the proxy would dial itself") == true
+        }
+    }
+
     @Test
     func aWishGoesBeforeTheDefault() throws {
         let key = Frontend.Key.address(address("10.96.0.10"), .tcp, 80)

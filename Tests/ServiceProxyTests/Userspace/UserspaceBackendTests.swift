@@ -231,6 +231,24 @@ struct UserspaceBackendTests {
         try await backend.cleanup()
     }
 
+    /// An address of a Service that the node is given by others as well is theirs from then on.
+    @Test
+    func anAddressThatBecomesTheNodesStays() async throws {
+        let socket = try NetlinkSocket(in: node.node)
+        let ip = Self.serviceIPs[.ipv4]!
+        let frontends = [clusterIP(.ipv4, .tcp, [1])]
+        _ = try await backend.start(with: frontends)
+        try socket.send(.deleteAddress(InterfaceAddress(ip.hostPrefix, on: 1)))
+        try socket.send(.addAddress(InterfaceAddress(ip.hostPrefix, on: 1)))
+        var drifts = backend.drifts.makeAsyncIterator()
+        #expect(await drifts.next() != nil)
+        _ = try await backend.start(with: frontends)
+        #expect(try dial(.tcp, from: places[2], to: ip, port: 80).pod == "pod1")
+        #expect(try await backend.apply(frontends.map { .remove($0) }).isEmpty)
+        try await backend.cleanup()
+        #expect(try addresses().contains(ip))
+    }
+
     @Test
     func aThousandServicesComeAndGo() async throws {
         let ips = (0..<1000).map { IPAddress.v4(IPv4Address(bits: 0x0a61_0000 + $0)) }
