@@ -103,10 +103,15 @@ extension ProxyProgramTests {
         var proxy = try NodeProgram(in: node.node, arguments)
         try await eventually { proxy.log.contains("--replace-kube-proxy") }
         #expect(proxy.log.contains("tools=\"iptables-legacy\""))
-        #expect(
-            try save(node, "iptables-legacy").replacing(#/\[.*?\]|#.*\n/#, with: "")
-                == before.replacing(#/\[.*?\]|#.*\n/#, with: "")
-        )
+        // Empty tables may have come into being, as the tools were tried out.
+        let after = try save(node, "iptables-legacy")
+        for sign in ["-A ", ":KUBE-", ":SWIFTLET-"] {
+            #expect(
+                after.split(separator: "\n").count { $0.hasPrefix(sign) }
+                    == before.split(separator: "\n").count { $0.hasPrefix(sign) }
+            )
+        }
+        #expect(after.contains("--comment portals"))
         #expect(proxy.terminate() == 0)
         #expect(try NodeProgram(in: node.node, ["--cleanup"]).wait() == 0)
         #expect(try save(node, "iptables-legacy").contains("KUBE-SERVICES"))
