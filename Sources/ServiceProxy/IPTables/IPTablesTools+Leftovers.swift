@@ -98,7 +98,7 @@ extension IPTablesTools {
     }
 
     /// Has the tools read rules like ours, up to the point where they would be written: reading what is there succeeds
-    /// also where the kernel has no tables or does not know the matches. Changes nothing.
+    /// also where the kernel has no tables or does not know the matches. At most empty tables come into being.
     private func probe(_ families: Set<IPFamily>) async throws(IPTablesError) {
         for family in families.sorted(by: { $0.rawValue < $1.rawValue }) {
             for table in RuleTable.allCases {

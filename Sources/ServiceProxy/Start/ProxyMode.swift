@@ -52,7 +52,7 @@ public struct AvailableMode: Sendable {
 
     public var mode: ProxyMode { choice.mode }
 
-    /// Tries modes out on the kernel and in the network namespace of this process, and changes nothing.
+    /// Tries modes out on the kernel and in the network namespace of this process, and changes no rule.
     ///
     /// - Parameter wanted: the only one to try; `nil` for the best that works.
     public static func find(_ wanted: ProxyMode?, logger: Logger) async throws -> AvailableMode {
