@@ -139,3 +139,14 @@ public enum FrontendChange: Hashable, Sendable {
     case replace(old: Frontend, new: Frontend)
     case remove(Frontend)
 }
+
+extension Frontend.Key: CustomStringConvertible {
+    /// `10.96.0.1:80/TCP`, or `node port 30080/TCP (IPv4)`.
+    public var description: String {
+        switch self {
+        case .address(.v6(let address), let transport, let port): "[\(address)]:\(port)/\(transport)"
+        case .address(.v4(let address), let transport, let port): "\(address):\(port)/\(transport)"
+        case .nodePort(let family, let transport, let port): "node port \(port)/\(transport) (\(family))"
+        }
+    }
+}

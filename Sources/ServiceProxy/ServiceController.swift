@@ -8,37 +8,6 @@ import NetworkTypes
 /// An idle controller applies a change at once. While a commit runs, changes queue up as dirty services, and all of
 /// them go into the next commit.
 public actor ServiceController {
-    /// How long to wait before something is tried again.
-    public struct RetryPolicy: Hashable, Sendable {
-        /// After the first failed commit; doubles with each further one.
-        public var firstDelay: Duration
-        public var longestDelay: Duration
-        /// Between attempts at frontends that the backend refused.
-        public var refusedInterval: Duration
-        /// Between looks at the addresses of the node's interfaces, where node ports depend on them.
-        public var addressInterval: Duration
-        /// From the end of one commit to the start of the next, at least (`minSyncPeriod`).
-        public var minimumInterval: Duration
-
-        public init(
-            firstDelay: Duration = .milliseconds(100),
-            longestDelay: Duration = .seconds(30),
-            refusedInterval: Duration = .seconds(30),
-            addressInterval: Duration = .seconds(5),
-            minimumInterval: Duration = .zero
-        ) {
-            self.firstDelay = firstDelay
-            self.longestDelay = longestDelay
-            self.refusedInterval = refusedInterval
-            self.addressInterval = addressInterval
-            self.minimumInterval = minimumInterval
-        }
-
-        func delay(afterFailures failures: Int) -> Duration {
-            min(longestDelay, firstDelay * (1 << min(max(failures - 1, 0), 20)))
-        }
-    }
-
     /// Makes the backend for these surroundings. What an earlier one programmed, it takes over.
     public typealias MakeBackend = @Sendable (Surroundings) throws -> any ServiceBackend
 
@@ -73,10 +42,7 @@ public actor ServiceController {
     private var faults = FrontendFaults()
     /// Whether the next commit tries again what was refused.
     private var triesRefused = false
-    /// The source ranges that the log has complained about, so that it does so once.
-    private var reportedRanges: [Catalog.ServiceID: [String]] = [:]
-    /// The same, of annotations.
-    private var reportedAnnotations: [Catalog.ServiceID: [String]] = [:]
+    private var complaints = PlanComplaints()
     /// How often someone else changed what was programmed, and it was put back.
     public private(set) var driftCount = 0
     private var driftTask: Task<Void, Never>?
@@ -330,26 +296,7 @@ public actor ServiceController {
                 plan = planner.plan(service, with: catalog.slices(of: id), in: id.family, on: catalog.node)
             }
             if !observers.isEmpty { unreportedPlans[id] = plan }
-            let unreadable = plan.unreadableSourceRanges.isEmpty ? nil : plan.unreadableSourceRanges
-            if unreadable != reportedRanges.updateOrRemove(unreadable, forKey: id), let unreadable {
-                logger.warning(
-                    "source ranges ignored: not a CIDR",
-                    metadata: [
-                        "service": "\(id.name)",
-                        "ranges": .array(unreadable.map { .string($0) }),
-                    ]
-                )
-            }
-            let annotations = plan.unreadableAnnotations.isEmpty ? nil : plan.unreadableAnnotations
-            if annotations != reportedAnnotations.updateOrRemove(annotations, forKey: id), let annotations {
-                logger.warning(
-                    "annotations ignored",
-                    metadata: [
-                        "service": "\(id.name)",
-                        "annotations": .array(annotations.map { .string($0) }),
-                    ]
-                )
-            }
+            complaints.report(plan, of: id, to: logger)
             let conflicts = table.set(plan.frontends, of: id, created: service?.metadata.creationTimestamp)
             for conflict in conflicts {
                 logger.warning(
@@ -432,25 +379,6 @@ public actor ServiceController {
             table.retryRefused()
             triesRefused = true
             wakeUp.yield()
-        }
-    }
-}
-
-extension Dictionary {
-    /// Sets or removes a value, and returns the one before.
-    fileprivate mutating func updateOrRemove(_ value: Value?, forKey key: Key) -> Value? {
-        guard let value else { return removeValue(forKey: key) }
-        return updateValue(value, forKey: key)
-    }
-}
-
-extension Frontend.Key: CustomStringConvertible {
-    /// `10.96.0.1:80/TCP`, or `node port 30080/TCP (IPv4)`.
-    public var description: String {
-        switch self {
-        case .address(.v6(let address), let transport, let port): "[\(address)]:\(port)/\(transport)"
-        case .address(.v4(let address), let transport, let port): "\(address):\(port)/\(transport)"
-        case .nodePort(let family, let transport, let port): "node port \(port)/\(transport) (\(family))"
         }
     }
 }
