@@ -38,17 +38,35 @@ struct CountedSets {
     }
 
     /// What to write so that the sets hold what is counted, and nothing else.
-    func differences(to effects: ServiceTableState.Effects, _ table: ServiceTable) -> Differences {
-        let wantedIPs = Set(effects.clusterIPs.filter { $0.value > 0 }.keys.map(Key.address))
-        let wantedHairpins = Set(effects.hairpins.filter { $0.value > 0 }.keys.map(Key.hairpin))
-        let wantedMembers = Set(effects.members.filter { $0.value > 0 }.keys.map(Key.member))
+    func differences(to effects: ServiceTableState.Effects) -> Differences {
+        let ips = Self.difference(clusterIPs, effects.clusterIPs, Key.address)
+        let hairpins = Self.difference(hairpins, effects.hairpins, Key.hairpin)
+        let members = Self.difference(members, effects.members, Key.member)
         return Differences(
-            addedClusterIPs: wantedIPs.subtracting(clusterIPs).map { Element($0) },
-            removedClusterIPs: clusterIPs.subtracting(wantedIPs).map { Element($0) },
-            addedHairpins: wantedHairpins.subtracting(hairpins).map { Element($0) },
-            removedHairpins: hairpins.subtracting(wantedHairpins).map { Element($0) },
-            addedMembers: wantedMembers.subtracting(members).map { Element($0) },
-            removedMembers: members.subtracting(wantedMembers).map { Element($0) }
+            addedClusterIPs: ips.added,
+            removedClusterIPs: ips.removed,
+            addedHairpins: hairpins.added,
+            removedHairpins: hairpins.removed,
+            addedMembers: members.added,
+            removedMembers: members.removed
         )
+    }
+
+    /// Makes no second set unless something has to go: after a restart all is mostly as it should be.
+    private static func difference<Thing: Hashable>(
+        _ found: Set<Concatenation>,
+        _ counts: [Thing: Int],
+        _ key: (Thing) -> Concatenation
+    ) -> (added: [Element], removed: [Element]) {
+        var added: [Element] = []
+        var keptCount = 0
+        for (thing, count) in counts where count > 0 {
+            let key = key(thing)
+            if found.contains(key) { keptCount += 1 } else { added.append(Element(key)) }
+        }
+        guard keptCount < found.count else { return (added, []) }
+        var wanted: Set<Concatenation> = []
+        for (thing, count) in counts where count > 0 { wanted.insert(key(thing)) }
+        return (added, found.subtracting(wanted).map { Element($0) })
     }
 }

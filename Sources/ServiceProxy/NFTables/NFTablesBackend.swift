@@ -59,7 +59,9 @@ public actor NFTablesBackend: ServiceBackend {
         var result = BackendStart()
         result.refused = try forEachTable { table in
             let family = table.table.family
-            let start = try table.start(with: frontends.filter { $0.key.family == family })
+            // Mostly there is one family, and no need of a copy.
+            let isOnly = frontends.allSatisfy { $0.key.family == family }
+            let start = try table.start(with: isOnly ? frontends : frontends.filter { $0.key.family == family })
             result.findings[family] = start.finding
             result.changes += start.changes
             result.removed.formUnion(start.removed)

@@ -154,6 +154,7 @@ struct ProgrammedTable: Sendable {
             plan.remove(key, entry)
             removed.insert(key)
         }
+        observed.entries = [:]  // Not held while the rest is compared.
         var changes = try commitNewPicks(of: plan)
         plan.write(to: &change, state, observed: observed.counted)
         try kernel.commit(change)

@@ -92,7 +92,7 @@ struct ServiceTransaction {
     ) {
         trim(trimming, state, &transaction)
         let numbers = state.numbers
-        let counted = observed?.differences(to: effects, table) ?? CountedSets.differences(of: effects, from: state)
+        let counted = observed?.differences(to: effects) ?? CountedSets.differences(of: effects, from: state)
         for scope in Scope.allCases {
             let maps = table.maps[scope]
             let changes = changes.filter { $0.key.scope == scope }
