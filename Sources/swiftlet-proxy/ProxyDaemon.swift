@@ -1,3 +1,4 @@
+internal import CLinux
 import Dispatch
 import Glibc
 import Logging
@@ -76,7 +77,9 @@ struct ProxyDaemon {
             observers: view.observers + (translates ? [conntrack] : []) + [healthChecks, removal],
             logger: logger,
             makeBackend: { [running] surroundings in
-                try running.configuration.makeBackend(
+                // What reading the lists has left goes back before the most memory of all is needed.
+                malloc_trim(0)
+                return try running.configuration.makeBackend(
                     mode,
                     surroundings,
                     healthChecks: healthChecks,
