@@ -157,6 +157,7 @@ struct ProgrammedTable: Sendable {
         observed.entries = [:]  // Not held while the rest is compared.
         var changes = try commitNewPicks(of: plan)
         plan.write(to: &change, state, observed: observed.counted)
+        observed.counted = CountedSets()
         try kernel.commit(change)
         changes += change.changeCount
         state.apply(plan.effects)
