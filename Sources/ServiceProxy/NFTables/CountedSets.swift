@@ -3,7 +3,7 @@ import NetworkTypes
 
 /// The sets whose elements stand for several frontends at once.
 struct CountedSets {
-    var clusterIPs: Set<Concatenation> = []
+    var clusterIPs: Set<IPAddress> = []
     var hairpins: Set<Concatenation> = []
     var members: Set<Concatenation> = []
 
@@ -39,9 +39,9 @@ struct CountedSets {
 
     /// What to write so that the sets hold what is counted, and nothing else.
     func differences(to effects: ServiceTableState.Effects) -> Differences {
-        let ips = Self.difference(clusterIPs, effects.clusterIPs, Key.address)
-        let hairpins = Self.difference(hairpins, effects.hairpins, Key.hairpin)
-        let members = Self.difference(members, effects.members, Key.member)
+        let ips = Self.difference(clusterIPs, effects.clusterIPs, { $0 }, { Element(Key.address($0)) })
+        let hairpins = Self.difference(hairpins, effects.hairpins, Key.hairpin, { Element($0) })
+        let members = Self.difference(members, effects.members, Key.member, { Element($0) })
         return Differences(
             addedClusterIPs: ips.added,
             removedClusterIPs: ips.removed,
@@ -53,20 +53,21 @@ struct CountedSets {
     }
 
     /// Makes no second set unless something has to go: after a restart all is mostly as it should be.
-    private static func difference<Thing: Hashable>(
-        _ found: Set<Concatenation>,
+    private static func difference<Thing: Hashable, Found: Hashable>(
+        _ found: Set<Found>,
         _ counts: [Thing: Int],
-        _ key: (Thing) -> Concatenation
+        _ key: (Thing) -> Found,
+        _ element: (Found) -> Element
     ) -> (added: [Element], removed: [Element]) {
         var added: [Element] = []
         var keptCount = 0
         for (thing, count) in counts where count > 0 {
             let key = key(thing)
-            if found.contains(key) { keptCount += 1 } else { added.append(Element(key)) }
+            if found.contains(key) { keptCount += 1 } else { added.append(element(key)) }
         }
         guard keptCount < found.count else { return (added, []) }
-        var wanted: Set<Concatenation> = []
+        var wanted: Set<Found> = []
         for (thing, count) in counts where count > 0 { wanted.insert(key(thing)) }
-        return (added, found.subtracting(wanted).map { Element($0) })
+        return (added, found.subtracting(wanted).map(element))
     }
 }

@@ -27,6 +27,11 @@ struct KeyReader {
         return reader.hostOrder()
     }
 
+    func address(of family: IPFamily) -> IPAddress? {
+        var reader = self
+        return reader.address(family)
+    }
+
     private mutating func address(_ family: IPFamily) -> IPAddress? {
         guard family == .ipv6 else { return next(UInt32.self).map { .v4(IPv4Address(bits: $0)) } }
         guard let high = next(UInt64.self), let low = next(UInt64.self) else { return nil }

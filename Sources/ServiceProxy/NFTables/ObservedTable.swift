@@ -157,7 +157,10 @@ struct ObservedTable {
             return true
         }
         for key in entries.keys { entries[key]?.allowed?.sort { $0.lowerBound < $1.lowerBound } }
-        try each(table.maps.clusterIPs) { $0.counted.clusterIPs.insert($1.key).inserted }
+        try each(table.maps.clusterIPs) { observed, element in
+            guard let address = KeyReader(element.key).address(of: table.family) else { return false }
+            return observed.counted.clusterIPs.insert(address).inserted
+        }
         try each(table.maps.hairpin) { $0.counted.hairpins.insert($1.key).inserted }
         try each(table.maps.affinityEndpoints) { $0.counted.members.insert($1.key).inserted }
         for (set, _) in table.fixedElements {
