@@ -13,9 +13,6 @@ struct JournalReplay: Sendable {
     let network: String
     let log: PluginLog
 
-    /// What a call does for others in passing, before or after its own work.
-    static let inPassing = (entries: 16, time: Duration.seconds(2))
-
     /// Carries out the release of one attachment, which must be done before it gets addresses again.
     func settle(_ id: AttachmentID) async throws(CNIError) {
         let name = PendingRelease.fileName(id, network: network)
@@ -31,6 +28,9 @@ struct JournalReplay: Sendable {
         let name = PendingRelease.fileName(id, network: network)
         try? await journal.settle(name, waiting: nil) { (_) async throws(CNIError) in true }
     }
+
+    /// What a call does for others, before or after its own work.
+    func settleInPassing() async { await settleAll(limit: 16, within: .seconds(2)) }
 
     /// Carries out what there is. What goes wrong is logged and left for the next; a store that is away again ends it.
     ///

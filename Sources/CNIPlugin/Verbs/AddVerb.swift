@@ -53,7 +53,7 @@ struct AddVerb {
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
         if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
         let source = try source(wanted, try await delegate?.forAdd(call), facts, recorded)
-        await call.replay.settleAll(limit: JournalReplay.inPassing.entries, within: JournalReplay.inPassing.time)
+        await call.replay.settleInPassing()
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {

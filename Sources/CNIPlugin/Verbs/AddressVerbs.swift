@@ -40,7 +40,7 @@ struct AddressVerbs {
             namespaceLabels: facts.namespaceLabels,
             predecessor: predecessor
         )
-        await call.replay.settleAll(limit: JournalReplay.inPassing.entries, within: JournalReplay.inPassing.time)
+        await call.replay.settleInPassing()
         let held = try await source.held()
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {

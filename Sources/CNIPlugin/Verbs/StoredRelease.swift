@@ -77,7 +77,7 @@ struct StoredRelease {
             return
         }
         await call.replay.forget(call.id)
-        await call.replay.settleAll(limit: JournalReplay.inPassing.entries, within: JournalReplay.inPassing.time)
+        await call.replay.settleInPassing()
     }
 
     private var entry: PendingRelease {
