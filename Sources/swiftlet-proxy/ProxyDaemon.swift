@@ -1,4 +1,3 @@
-internal import CLinux
 import Dispatch
 import Glibc
 import Logging
@@ -77,9 +76,7 @@ struct ProxyDaemon {
             observers: view.observers + (translates ? [conntrack] : []) + [healthChecks, removal],
             logger: logger,
             makeBackend: { [running] surroundings in
-                // What reading the lists has left goes back before the most memory of all is needed.
-                malloc_trim(0)
-                return try running.configuration.makeBackend(
+                try running.configuration.makeBackend(
                     mode,
                     surroundings,
                     healthChecks: healthChecks,

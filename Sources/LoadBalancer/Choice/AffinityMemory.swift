@@ -49,9 +49,4 @@ struct AffinityMemory: Sendable {
         stays = stays.filter { now - $0.value.last < timeout }
         sweepSize = min(Self.limit, max(1024, 2 * stays.count))
     }
-
-    mutating func forgetAll() {
-        stays = [:]
-        sweepSize = 1024
-    }
 }

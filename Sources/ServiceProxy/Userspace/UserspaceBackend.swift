@@ -139,7 +139,7 @@ public actor UserspaceBackend: ServiceBackend {
     }
 
     /// Ends all connections, and leaves the addresses for a process to come, so that nobody else is asked meanwhile.
-    public func stop() async {
+    func stop() async {
         watchTask?.cancel()
         await balancer?.stop()
         (balancer, addresses, served, owners) = (nil, nil, [:], [:])
