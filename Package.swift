@@ -79,7 +79,7 @@ let package = Package(
             [
                 "ServiceProxy", "CLinux", "ClusterClient", "ComponentLogs", "JSON", "KubernetesAPI", "KubernetesClient",
                 "KubernetesSource", "KubernetesWire", "Manifests", "NetworkTypes", "PrometheusText", "ProxyAPI",
-                "StatusServers", "Subprocesses", "Version", "YAML", logging, serviceLifecycle,
+                "StatusServers", "Version", "YAML", logging, serviceLifecycle,
             ],
             linkerSettings: selfContained
         ),

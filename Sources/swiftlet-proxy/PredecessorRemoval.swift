@@ -1,8 +1,7 @@
-import FoundationEssentials
 import Logging
+import NetworkTypes
 import ServiceLifecycle
 import ServiceProxy
-import Subprocesses
 
 /// Removes what came before, once our rules are in place: what this proxy programmed in another mode, and with
 /// `--replace-kube-proxy` what kube-proxy has left. So Services work at every moment, by the one or the other. What cannot
@@ -79,34 +78,26 @@ struct PredecessorRemoval: ServiceLifecycle.Service, ControllerObserver, CustomS
         } catch {
             logger.error("kube-proxy's nftables tables cannot be removed", metadata: ["error": "\(error)"])
         }
-        for tool in ["iptables", "ip6tables"] {
+        for family in IPFamily.allCases {
             // They keep their rules in different places; where the variants have no names of their own there is one.
             // In iptables mode the chains of our own flavour have been taken over.
             let ours = mode.tools?.flavour
             var hasVariants = ours != nil
             for flavour in [IPTablesFlavour.nft, .legacy] where flavour != ours {
-                if await removeChains("\(tool)-\(flavour.rawValue)") { hasVariants = true }
+                if await removeChains(flavour, family) { hasVariants = true }
             }
-            if !hasVariants { _ = await removeChains(tool) }
+            if !hasVariants { _ = await removeChains(.unnamed, family) }
         }
     }
 
-    /// - Returns: whether there is such a tool.
-    private func removeChains(_ tool: String) async -> Bool {
-        do throws(Subprocess.Failure) {
-            let saved = try await run("\(tool)-save")
-            let leftovers = IPTablesLeftovers(in: String(decoding: saved, as: UTF8.self))
-            guard leftovers.chainCount > 0 else { return true }
-            _ = try await run(
-                "\(tool)-restore",
-                ["--noflush", "--wait", "5"],
-                input: Array(leftovers.removal.utf8)
-            )
-            logger.info(
-                "kube-proxy's chains are removed",
-                metadata: ["tool": "\(tool)", "chains": "\(leftovers.chainCount)"]
-            )
-        } catch .notFound {
+    /// - Returns: whether there are such tools.
+    private func removeChains(_ flavour: IPTablesFlavour, _ family: IPFamily) async -> Bool {
+        let tool = flavour.program(family)
+        do throws(IPTablesError) {
+            let count = try await IPTablesTools(flavour).removeKubeProxy(family)
+            guard count > 0 else { return true }
+            logger.info("kube-proxy's chains are removed", metadata: ["tool": "\(tool)", "chains": "\(count)"])
+        } catch .missing {
             logger.debug("no such tool; what it would find is not looked for", metadata: ["tool": "\(tool)"])
             return false
         } catch {
@@ -116,22 +107,5 @@ struct PredecessorRemoval: ServiceLifecycle.Service, ControllerObserver, CustomS
             )
         }
         return true
-    }
-
-    private func run(
-        _ command: String,
-        _ arguments: [String] = [],
-        input: [UInt8]? = nil
-    ) async throws(Subprocess.Failure) -> [UInt8] {
-        var environment = ProcessInfo.processInfo.environment
-        environment["PATH"] = "/usr/sbin:/sbin:/usr/bin:/bin:\(environment["PATH"] ?? "")"
-        return try await Subprocess(
-            command: command,
-            arguments: arguments,
-            environment: environment,
-            input: input,
-            timeout: .seconds(60),
-            outputLimit: 256 << 20
-        ).run()
     }
 }

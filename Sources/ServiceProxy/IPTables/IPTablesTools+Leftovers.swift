@@ -24,6 +24,15 @@ extension IPTablesTools {
         return count
     }
 
+    /// Removes all chains and rules of kube-proxy, in every table.
+    ///
+    /// - Returns: how many chains there were.
+    public func removeKubeProxy(_ family: IPFamily) async throws(IPTablesError) -> Int {
+        let leftovers = IPTablesLeftovers(in: try await save(family))
+        if leftovers.chainCount > 0 { try await restore(leftovers.removal, family) }
+        return leftovers.chainCount
+    }
+
     /// Removes all chains and rules of swiftlet-proxy in both families and with every flavour of the tools there is.
     ///
     /// - Parameters:

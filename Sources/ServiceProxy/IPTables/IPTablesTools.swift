@@ -12,7 +12,7 @@ public enum IPTablesFlavour: String, Hashable, Sendable, CaseIterable, CustomStr
     case unnamed
 
     /// The name of the program, to which `-save` and `-restore` are added.
-    func program(_ family: IPFamily) -> String {
+    public func program(_ family: IPFamily) -> String {
         let name = family == .ipv4 ? "iptables" : "ip6tables"
         return self == .unnamed ? name : "\(name)-\(rawValue)"
     }
@@ -75,11 +75,17 @@ public struct IPTablesTools: Sendable {
         isTest: Bool = false
     ) async throws(IPTablesError) -> Bool {
         guard !script.isEmpty else { return false }
+        return try await restore(script.text, family, isTest: isTest)
+    }
+
+    /// - Parameter text: of any tables.
+    @discardableResult
+    func restore(_ text: String, _ family: IPFamily, isTest: Bool = false) async throws(IPTablesError) -> Bool {
         // Not -W too: newer tools say that they ignore it, older ones look every second without it.
         let output = try await run(
             "\(flavour.program(family))-restore",
             ["--noflush", "--wait", "\(lockWait)"] + (isTest ? ["--test"] : []),
-            input: Array(script.text.utf8)
+            input: Array(text.utf8)
         )
         return Self.tellsOfLock(output)
     }

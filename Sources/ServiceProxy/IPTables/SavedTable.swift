@@ -51,8 +51,10 @@ struct SavedTable: Hashable {
     /// Whether a service proxy has been at work here.
     var isInUse: Bool { chains[ChainName.services] != nil }
 
+    static func target(of rule: String) -> Substring? { target(of: rule[...]) }
+
     /// Where a rule sends packets. The text of a comment may hold anything, but comes before.
-    static func target(of rule: String) -> Substring? {
+    static func target(of rule: Substring) -> Substring? {
         let bytes = rule.utf8
         // From the end: `-j TARGET`, and after it only options of targets that are no chains.
         var end = bytes.endIndex

@@ -2,11 +2,11 @@
 ///
 /// The kubelet's chains stay (KUBE-FIREWALL, KUBE-KUBELET-CANARY, KUBE-IPTABLES-HINT, and KUBE-MARK-MASQ, which both and
 /// some CNI plugins use).
-public struct IPTablesLeftovers: Hashable, Sendable {
+struct IPTablesLeftovers: Hashable {
     /// What `iptables-restore --noflush` reads in order to remove them, each table in one step; empty for nothing.
-    public let removal: String
+    let removal: String
     /// How many chains that removes.
-    public let chainCount: Int
+    let chainCount: Int
 
     private static let chains: Set<Substring> = [
         "KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS", "KUBE-FORWARD", "KUBE-POSTROUTING",
@@ -22,7 +22,7 @@ public struct IPTablesLeftovers: Hashable, Sendable {
     }
 
     /// - Parameter saved: what `iptables-save` printed.
-    public init(in saved: String) {
+    init(in saved: String) {
         var removal = ""
         var count = 0
         var table: (name: Substring, chains: [Substring], rules: [Substring])?
@@ -34,7 +34,7 @@ public struct IPTablesLeftovers: Hashable, Sendable {
                 if Self.isKubeProxys(chain) { table?.chains.append(chain) }
             } else if line.hasPrefix("-A ") {
                 let rule = line.dropFirst(3)
-                guard !Self.isKubeProxys(rule.prefix { $0 != " " }), let target = Self.target(of: rule),
+                guard !Self.isKubeProxys(rule.prefix { $0 != " " }), let target = SavedTable.target(of: rule),
                     Self.isKubeProxys(target)
                 else { continue }
                 table?.rules.append(rule)
@@ -52,14 +52,5 @@ public struct IPTablesLeftovers: Hashable, Sendable {
         }
         self.removal = removal
         chainCount = count
-    }
-
-    /// Where a rule sends packets. The text of a comment may hold anything, but comes before.
-    private static func target(of rule: Substring) -> Substring? {
-        let words = rule.split(separator: " ")
-        guard let index = words.lastIndex(where: { $0 == "-j" || $0 == "-g" }), index + 1 < words.endIndex else {
-            return nil
-        }
-        return words[index + 1]
     }
 }
