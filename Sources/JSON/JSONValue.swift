@@ -30,6 +30,17 @@ extension JSONValue {
         self = try JSONReader.read(text) { (reader) throws(JSONReader.Failure) in try reader.value() }
     }
 
+    /// The strings of a text that is an array of strings; `nil` for any other text.
+    public static func strings(parsing text: String) -> [String]? {
+        guard case .array(let elements)? = try? JSONValue(parsing: Array(text.utf8).span) else { return nil }
+        var strings: [String] = []
+        for element in elements {
+            guard case .string(let string) = element else { return nil }
+            strings.append(string)
+        }
+        return strings
+    }
+
     /// The value as JSON text: on one line, or, with an indentation, spread over lines as the reference plugins do.
     public func text(indentation: Int? = nil) -> String {
         var writer = JSONWriter(indentation: indentation)

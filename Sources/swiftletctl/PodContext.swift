@@ -59,13 +59,7 @@ struct PodContext {
         func refusal(_ problem: String) -> Failure {
             Failure(status: .error, message: "the annotation \(name) \(problem): \(text)")
         }
-        guard case .array(let elements)? = try? JSONValue(parsing: Array(text.utf8).span) else {
-            throw refusal("is no JSON array of strings")
-        }
-        let pools = try elements.map { element in
-            guard case .string(let pool) = element else { throw refusal("is no JSON array of strings") }
-            return pool
-        }
+        guard let pools = JSONValue.strings(parsing: text) else { throw refusal("is no JSON array of strings") }
         guard !pools.isEmpty, !pools.contains("") else { throw refusal("names no pool") }
         return pools
     }

@@ -71,18 +71,8 @@ enum Annotation: String, CustomStringConvertible {
     /// A JSON array of strings; `nil` when the annotation is missing or empty.
     func strings(in annotations: [String: String]) throws(CNIError) -> [String]? {
         guard let text = annotations[description], !text.isEmpty else { return nil }
-        func malformed() -> CNIError { error(.decodingFailure, "must be a JSON array of strings", text) }
-        let value: JSONValue
-        do throws(JSONReader.Failure) {
-            value = try JSONValue(parsing: Array(text.utf8).span)
-        } catch {
-            throw malformed()
-        }
-        guard case .array(let elements) = value else { throw malformed() }
-        var strings: [String] = []
-        for element in elements {
-            guard case .string(let string) = element else { throw malformed() }
-            strings.append(string)
+        guard let strings = JSONValue.strings(parsing: text) else {
+            throw error(.decodingFailure, "must be a JSON array of strings", text)
         }
         return strings
     }
