@@ -1,13 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A program that a test runs to its end.
 struct Command {
-    struct Outcome: Sendable {
-        let status: Int32
-        let output: String
-        let errors: String
-    }
+    typealias Outcome = ProgramOutcome
 
     /// The top of this repository.
     static let repository: String = {
@@ -42,30 +39,12 @@ struct Command {
         input: String = ""
     ) async throws -> Outcome {
         let program = try #require(path(name), "\(name) is not installed")
-        return try await withCheckedThrowingContinuation { continuation in
-            Thread {
-                continuation.resume(
-                    with: Result {
-                        let process = Process()
-                        process.executableURL = URL(fileURLWithPath: program)
-                        process.arguments = arguments
-                        process.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]
-                            .merging(environment) { $1 }
-                        let (stdin, output, errors) = (Pipe(), Pipe(), Pipe())
-                        process.standardInput = stdin
-                        process.standardOutput = output
-                        process.standardError = errors
-                        try process.run()
-                        try? stdin.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-                        try? stdin.fileHandleForWriting.close()
-                        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                        let other = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                        process.waitUntilExit()
-                        return Outcome(status: process.terminationStatus, output: text, errors: other)
-                    }
-                )
-            }.start()
-        }
+        return try await ProgramOutcome.run(
+            program,
+            arguments,
+            environment: ["PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"].merging(environment) { $1 },
+            input: input
+        )
     }
 }
 

@@ -13,11 +13,7 @@ struct ControlledStore: Sendable {
         var testDescription: String { rawValue }
     }
 
-    struct Outcome: Sendable {
-        let status: Int32
-        let output: String
-        let errors: String
-    }
+    typealias Outcome = ProgramOutcome
 
     let environment: [String: String]
     let keeper: any Sendable
@@ -55,27 +51,6 @@ struct ControlledStore: Sendable {
     }
 
     static func run(_ environment: [String: String], _ arguments: [String]) async throws -> Outcome {
-        let program = try ChildProcess.sibling("swiftletctl")
-        return try await withCheckedThrowingContinuation { continuation in
-            Thread {
-                continuation.resume(
-                    with: Result {
-                        let process = Process()
-                        process.executableURL = URL(fileURLWithPath: program)
-                        process.arguments = arguments
-                        process.environment = environment
-                        let (output, errors) = (Pipe(), Pipe())
-                        process.standardInput = FileHandle.nullDevice
-                        process.standardOutput = output
-                        process.standardError = errors
-                        try process.run()
-                        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                        let other = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                        process.waitUntilExit()
-                        return Outcome(status: process.terminationStatus, output: text, errors: other)
-                    }
-                )
-            }.start()
-        }
+        try await ProgramOutcome.run(ChildProcess.sibling("swiftletctl"), arguments, environment: environment)
     }
 }
