@@ -7,8 +7,13 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/vfs.h>
 
 int accept4(int fd, struct sockaddr *addr, socklen_t *length, int flags);
 int setns(int fd, int nstype);
 int unshare(int flags);
+
+// A fork that runs no handlers: its child may make system calls, and nothing else.
+pid_t _Fork(void);
+int close_range(unsigned int first, unsigned int last, int flags);

@@ -95,6 +95,31 @@ final class NetlinkChannel {
         }
     }
 
+    /// Has a process of its own send a message and wait until the kernel has carried it out; the answer comes to this
+    /// socket.
+    ///
+    /// It has nothing of this process but the socket, so it keeps no lock or pipe of ours, and it is nobody's child, so
+    /// nobody has to wait for it.
+    /// - Returns: Whether there is such a process.
+    func transmitFromElsewhere(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { bytes in
+            // Between a fork and the end of its child there are system calls only: other threads' locks are never given up.
+            let parent = _Fork()
+            guard parent == 0 else {
+                guard parent > 0 else { return false }
+                var status: Int32 = 0
+                while waitpid(parent, &status, 0) < 0, errno == EINTR {}
+                return status == 0
+            }
+            let child = _Fork()
+            guard child == 0 else { _exit(child > 0 ? 0 : 1) }
+            dup2(descriptor, 0)
+            _ = close_range(1, .max, 0)
+            send(0, bytes.baseAddress, bytes.count, 0)
+            _exit(0)
+        }
+    }
+
     /// Whether something can be received within a time; false also when a signal came.
     func isReadable(within milliseconds: Int32, for purpose: Purpose) throws(NetlinkError) -> Bool {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

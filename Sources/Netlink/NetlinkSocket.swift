@@ -9,7 +9,7 @@ public final class NetlinkSocket {
     public typealias Outcome = Result<[Message], NetlinkError>
 
     let channel: NetlinkChannel
-    private var sequence: UInt32 = 0
+    private(set) var sequence: UInt32 = 0
 
     private static let batchRequests = 128
     private static let batchBytes = 64 << 10
@@ -131,7 +131,7 @@ public final class NetlinkSocket {
         return try channel.receive(for: purpose)
     }
 
-    private func encode(
+    func encode(
         _ request: NetlinkRequest,
         flags: UInt16,
         into bytes: inout [UInt8]
@@ -220,7 +220,7 @@ public final class NetlinkSocket {
     }
 
     /// The kernel's refusal in an acknowledgement, or `nil` when it says that all went well.
-    private func refusal(of request: NetlinkRequest, in message: Message) throws(NetlinkError) -> NetlinkError? {
+    func refusal(of request: NetlinkRequest, in message: Message) throws(NetlinkError) -> NetlinkError? {
         do throws(MalformedMessage) {
             return try Acknowledgement(message).error(for: request)
         } catch {

@@ -85,7 +85,7 @@ struct PodAttachment {
     func rollBack(after cause: PodNetworkError) -> PodNetworkError {
         guard hostLink != nil || mayHaveMadeLinks else { return cause }
         do throws(NetlinkError) {
-            try socket.deleteIfPresent(hostLink.map { .index($0.index) } ?? .name(plan.host.name))
+            try NetlinkSocket.removeIfPresent(hostLink.map { .index($0.index) } ?? .name(plan.host.name))
             return cause
         } catch {
             return .leftBehind(interface: plan.host.name, removal: PodNetworkError(error), cause: cause)
@@ -165,15 +165,15 @@ struct PodAttachment {
     }
 
     private func remove(_ link: Link) throws(PodNetworkError) {
-        try PodNetworkError.translating { try socket.deleteIfPresent(.index(link.index)) }
+        try PodNetworkError.translating { try NetlinkSocket.removeIfPresent(.index(link.index)) }
     }
 }
 
 extension NetlinkSocket {
-    /// Deletes an interface; one that is gone already is fine.
-    func deleteIfPresent(_ link: LinkSelector) throws(NetlinkError) {
+    /// Removes an interface of the host; one that is gone already is fine.
+    static func removeIfPresent(_ link: LinkSelector) throws(NetlinkError) {
         do throws(NetlinkError) {
-            try send(.deleteLink(link))
+            try removeLink(link)
         } catch {
             guard error.isRefusal(ENODEV) else { throw error }
         }

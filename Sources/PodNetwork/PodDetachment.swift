@@ -48,7 +48,7 @@ struct PodDetachment {
         guard let end = found.hostEnd, hostInterfaceNames.contains(end.name) || end.isPodHostEnd else { return false }
         // The path may lead to another pod's namespace by now; its interface has the same name.
         if let owner, let alias = end.alias, alias != owner { return false }
-        try PodNetworkError.translating { try socket.deleteIfPresent(.index(end.index)) }
+        try PodNetworkError.translating { try NetlinkSocket.removeIfPresent(.index(end.index)) }
         return true
     }
 
@@ -59,7 +59,7 @@ struct PodDetachment {
             let link = try PodNetworkError.translating({ try socket.linkIfPresent(.name(name)) }),
             link.kind == "veth", try isOurs(link, socket)
         else { return }
-        try PodNetworkError.translating { try socket.deleteIfPresent(.index(link.index)) }
+        try PodNetworkError.translating { try NetlinkSocket.removeIfPresent(.index(link.index)) }
     }
 
     private func isOurs(_ link: Link, _ socket: NetlinkSocket) throws(PodNetworkError) -> Bool {
