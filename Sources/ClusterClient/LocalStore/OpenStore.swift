@@ -186,7 +186,9 @@ final class OpenStore {
         tail += length
         // From here on the commit has happened. What keeps us from applying it (a full disk, most likely) is met again,
         // and reported, by whoever opens the store next.
-        if (try? apply([entry])) != nil { try? writeNote() }
+        var latest = LatestChanges()
+        latest.add(entry)
+        if (try? apply(latest)) != nil { try? writeNote() }
         return changes.map { change in
             if case .delete = change { nil } else { Revision("\(sequence)") }
         }
@@ -227,13 +229,9 @@ final class OpenStore {
         try files.sync(journal, Self.journalName)
     }
 
-    /// Brings the record files to what the entries say. Doing so again changes nothing.
-    func apply(_ entries: [JournalEntry]) throws(DatastoreError) {
-        var last: [String: (UInt64, JournalEntry.Change)] = [:]
-        for entry in entries {
-            for change in entry.changes { last[change.path.description] = (entry.sequence, change) }
-        }
-        for (sequence, change) in last.values {
+    /// Brings the record files to what the journal says. Doing so again changes nothing.
+    func apply(_ latest: LatestChanges) throws(DatastoreError) {
+        for (sequence, change) in latest.changes.values {
             let path = change.path
             let directory = [Self.recordsName] + path.directory
             switch change {

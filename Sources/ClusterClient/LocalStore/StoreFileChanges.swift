@@ -45,15 +45,23 @@ extension StoreFiles {
     }
 
     /// Makes a file that appears with all of its content, on the disk, or not at all.
-    func publish(_ name: String, _ bytes: [UInt8]) throws(DatastoreError) {
+    ///
+    /// - Parameter length: with zeros behind `bytes` up to there. They are written, so that the file system has nothing to
+    ///   note when they are overwritten.
+    func publish(_ name: String, _ bytes: [UInt8], filledTo length: Int) throws(DatastoreError) {
         let beside = "." + name
-        observer?(.create(beside, bytes))
+        observer?(.create(beside, bytes + [UInt8](repeating: 0, count: max(0, length - bytes.count))))
         let file = Descriptor(
             try Self.call("create", path + "/" + beside) {
                 openat(root.number, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600 as mode_t)
             }
         )
         try Self.write(file, bytes, at: 0, path + "/" + beside)
+        let zeros = [UInt8](repeating: 0, count: 64 << 10)
+        for offset in stride(from: bytes.count, to: length, by: zeros.count) {
+            let piece = zeros.prefix(length - offset)
+            try Self.write(file, piece.count == zeros.count ? zeros : Array(piece), at: offset, path + "/" + beside)
+        }
         try sync(file, beside)
         observer?(.rename(beside, to: name))
         try Self.call("rename", path + "/" + beside) { renameat(root.number, beside, root.number, name) }

@@ -7,11 +7,12 @@ extension OpenStore {
     /// Applies what the journal has beyond the note; the lock is held exclusively.
     func recover() throws(DatastoreError) {
         guard needsRecovery else { return }
-        let entries = try scan()
+        var latest = LatestChanges()
+        try scan { latest.add($0) }
         // A process that was killed may have written the last entry, or the header of a checkpoint, without having
         // synced it. What is noted as applied, and what is written behind it, must not outlive it on the disk.
         try files.sync(journal, Self.journalName)
-        if !entries.isEmpty { try apply(entries) }
+        try apply(latest)
         // Half an entry, whose process died while writing it, would make everyone look here again.
         if JournalEntry.Head(try peek()[...])?.generation == generation { try discardEntryAtTail() }
         try writeNote()
@@ -31,32 +32,26 @@ extension OpenStore {
     ///
     /// A broken entry at the end is a commit that was never acknowledged. A broken entry with a good one behind it is
     /// damage: entries are synced one by one.
-    private func scan() throws(DatastoreError) -> [JournalEntry] {
+    private func scan(_ visit: (JournalEntry) -> Void) throws(DatastoreError) {
         let shown = files.path + "/" + Self.journalName
-        var status = stat()
-        guard fstat(journal.number, &status) == 0 else { throw StoreFiles.failure("stat", shown, errno) }
-        let start = tail
-        let bytes = try StoreFiles.read(journal, from: start, count: max(0, Int(status.st_size) - start), shown)
-        var entries: [JournalEntry] = []
-        while let entry = JournalEntry(bytes[(tail - start)...]), entry.generation == generation,
-            entry.sequence == sequence + 1, let head = JournalEntry.Head(bytes[(tail - start)...])
+        let reader = try JournalReader(journal, shown)
+        while let head = try reader.head(at: tail), head.generation == generation, head.sequence == sequence + 1,
+            let entry = try reader.entry(head, at: tail)
         {
-            entries.append(entry)
+            visit(entry)
             sequence = entry.sequence
             tail += head.length
-            guard tail - start < bytes.count else { break }
         }
-        for offset in stride(from: tail, to: start + bytes.count, by: JournalFormat.page) {
-            guard let head = JournalEntry.Head(bytes[(offset - start)...]),
+        for offset in stride(from: tail, to: reader.end, by: JournalFormat.page) {
+            guard let head = try reader.head(at: offset),
                 head.generation > generation || head.generation == generation && head.sequence > sequence,
-                JournalEntry(bytes[(offset - start)...]) != nil
+                try reader.entry(head, at: offset) != nil
             else { continue }
             throw DatastoreError(
                 .corrupt,
                 "\(shown) is damaged at byte \(tail): commit \(sequence + 1) is unreadable, commit \(head.sequence) follows"
             )
         }
-        return entries
     }
 
     /// Makes the record files durable and starts the journal afresh.
@@ -64,14 +59,15 @@ extension OpenStore {
         let end = (tail, sequence)
         tail = JournalFormat.firstEntry
         sequence = try base()
-        let entries = try scan()
+        var paths: Set<RecordPath> = []
+        try scan { paths.formUnion($0.changes.map(\.path)) }
         guard (tail, sequence) == end else {
             throw DatastoreError(
                 .corrupt,
                 "\(files.path)/\(Self.journalName) ends at commit \(sequence), but \(end.1) was applied"
             )
         }
-        try syncRecords(Set(entries.flatMap { $0.changes.map(\.path) }))
+        try syncRecords(paths)
         let header = JournalHeader(generation: generation + 1, base: sequence)
         try files.overwrite(journal, Self.journalName, at: header.offset, header.encoded)
         try files.sync(journal, Self.journalName)
@@ -107,8 +103,8 @@ extension OpenStore {
         // A journal without a lock file beside it is damage.
         try files.syncDirectory([])
         let header = JournalHeader(generation: 1, base: 0)
-        var bytes = [UInt8](repeating: 0, count: journalCapacity)
+        var bytes = [UInt8](repeating: 0, count: JournalFormat.firstEntry)
         bytes.replaceSubrange(header.offset..<header.offset + JournalHeader.encodedLength, with: header.encoded)
-        try files.publish(journalName, bytes)
+        try files.publish(journalName, bytes, filledTo: journalCapacity)
     }
 }
