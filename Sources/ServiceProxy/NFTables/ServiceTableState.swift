@@ -188,6 +188,11 @@ struct ServiceTableState: Sendable {
     }
 
     private static func add<Value: Hashable>(_ differences: [Value: Int], to counts: inout [Value: Int]) {
+        // At a start: what was counted is what there is, and no second table grows beside it.
+        if counts.isEmpty, differences.values.allSatisfy({ $0 != 0 }) {
+            counts = differences
+            return
+        }
         for (value, difference) in differences where difference != 0 {
             let count = counts[value, default: 0] + difference
             counts[value] = count == 0 ? nil : count
