@@ -17,24 +17,71 @@ struct Entry: Hashable, Sendable {
 
     /// In `frontends`: where everyone goes.
     var front: Dispatch?
-    /// In `far-frontends` and `near-frontends`, when that depends on the source.
-    var far: Dispatch?
-    var near: Dispatch?
-    /// In `no-endpoints`: what happens to what was not sent on.
-    var refusal: Refusal?
     /// In `backends` and `near-backends`, by slot. A slot can only be missing in what was read back. There can be more
     /// slots than the list has backends, see ``assign(_:keeping:previousCount:)``.
     var backends: [Destination?] = []
     var nearBackends: [Destination?] = []
+
+    /// What few frontends have. It lies apart, as all entries are there at once when a table is made or taken over.
+    private struct Rare: Hashable, Sendable {
+        var far: Dispatch?
+        var near: Dispatch?
+        var refusal: Refusal?
+        var affinity: UInt32?
+        var nearAffinity: UInt32?
+        var allowed: [ClosedRange<IPAddress>]?
+        var counted: String?
+
+        static let nothing = Rare()
+    }
+
+    /// One element when there is something, otherwise none.
+    private var rare: [Rare] = []
+
+    private subscript<Value>(_ part: WritableKeyPath<Rare, Value?>) -> Value? {
+        get { rare.first?[keyPath: part] }
+        set {
+            var new = rare.first ?? .nothing
+            new[keyPath: part] = newValue
+            rare = new == .nothing ? [] : [new]
+        }
+    }
+
+    /// In `far-frontends` and `near-frontends`, when where to go depends on the source.
+    var far: Dispatch? {
+        get { self[\.far] }
+        set { self[\.far] = newValue }
+    }
+    var near: Dispatch? {
+        get { self[\.near] }
+        set { self[\.near] = newValue }
+    }
+    /// In `no-endpoints`: what happens to what was not sent on.
+    var refusal: Refusal? {
+        get { self[\.refusal] }
+        set { self[\.refusal] = newValue }
+    }
     /// In `affinity` and `near-affinity`: whose memory of clients is used. Then the backends are in `affinity-backends`
     /// and `near-affinity-backends`.
-    var affinity: UInt32?
-    var nearAffinity: UInt32?
+    var affinity: UInt32? {
+        get { self[\.affinity] }
+        set { self[\.affinity] = newValue }
+    }
+    var nearAffinity: UInt32? {
+        get { self[\.nearAffinity] }
+        set { self[\.nearAffinity] = newValue }
+    }
     /// In `allowed-sources`; `nil` when the frontend is not in `restricted`.
-    var allowed: [ClosedRange<IPAddress>]?
+    var allowed: [ClosedRange<IPAddress>]? {
+        get { self[\.allowed] }
+        set { self[\.allowed] = newValue }
+    }
     /// In `connections`: the comment there; `nil` when connections are not counted. Whoever takes a key over from
     /// another service port starts at zero.
-    var counted: String?
+    var counted: String? {
+        get { self[\.counted] }
+        set { self[\.counted] = newValue }
+    }
 
     static let nothing = Entry()
 
@@ -54,7 +101,7 @@ struct Entry: Hashable, Sendable {
         affinity numbers: (route: UInt32?, near: UInt32?) = (nil, nil)
     ) {
         let comment = Element.fitting(frontend.servicePort.description)
-        counted = isCounted ? comment : nil
+        if isCounted { counted = comment }
         func pick(_ route: Route, isNear: Bool) -> Dispatch? {
             PickChain(route, of: frontend, isNear: isNear, hasLocalDetector: hasLocalDetector).map {
                 Dispatch(target: .pick($0), comment: comment)
