@@ -189,7 +189,11 @@ let package = Package(
             // A process that tests of the local store start and kill.
             .executableTarget(
                 name: "store-worker",
-                dependencies: ["ClusterClient", "EtcdStore", "IPAM", "NetworkTypes", "TestSupport", logging],
+                dependencies: [
+                    "ClusterClient", "EtcdStore", "IPAM", "KubernetesClient", "KubernetesStore", "NetworkTypes",
+                    "TestSupport",
+                    logging,
+                ],
                 path: "Tests/StoreWorker",
                 swiftSettings: module,
                 linkerSettings: selfContained

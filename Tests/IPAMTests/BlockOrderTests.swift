@@ -1,4 +1,5 @@
 import NetworkTypes
+import TestSupport
 import Testing
 
 @testable import IPAM
@@ -39,5 +40,32 @@ import Testing
     @Test func hugePoolsAreWalkedLazily() {
         #expect(Array(order("fd00::/8", 122).prefix(3)).count == 3)
         #expect(Set(order("fd00::/8", 122).prefix(1000)).count == 1000)
+    }
+
+    /// Stepping over what is reserved leaves the order of the others as it is.
+    @Test(arguments: 1...30 as ClosedRange<UInt64>)
+    func reservedBlocksAreLeftOut(_ seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let pool = IPPool(name: "p", spec: .init(cidr: CIDR("10.0.0.0/24")!, blockSize: 28))
+        let prefixes = (0..<4).map { _ in
+            let address = IPAddress("10.0.0.0")!.advanced(by: UInt64.random(in: 0..<256, using: &random))!
+            return CIDR(address, prefixLength: Int.random(in: 25...32, using: &random))!.masked
+        }
+        let reserved = ReservedRanges(prefixes)
+        let all = Array(BlockOrder(pool: pool, host: "node-\(seed)", seed: 0))
+        let left = Array(BlockOrder(pool: pool, host: "node-\(seed)", seed: 0, reserved: reserved))
+        #expect(left == all.filter { !reserved.covers($0) })
+    }
+
+    /// However many blocks that is: half of this pool are 2^73, from wherever the host starts.
+    @Test(arguments: ["fd00::/49", "fd00:0:0:8000::/49", "fd00::/47", "fd00::/8"])
+    func aLargeReservationIsSteppedOverAtOnce(_ reservation: String) {
+        let pool = IPPool(name: "p", spec: .init(cidr: CIDR("fd00::/48")!, blockSize: 122))
+        let reserved = ReservedRanges([CIDR(reservation)!])
+        for host in 0..<20 {
+            let first = BlockOrder(pool: pool, host: "node-\(host)", seed: 0, reserved: reserved).first { _ in true }
+            #expect((first == nil) == reserved.covers(pool.cidr))
+            if let first { #expect(pool.cidr.contains(first) && !reserved.covers(first)) }
+        }
     }
 }

@@ -24,6 +24,8 @@ import Testing
         ("IPAMConfiguration", "other", "{}", "there is only one"),
         ("IPAMConfiguration", "default", #"{"autoAllocateBlocks":false}"#, "cannot both be false"),
         ("IPAMConfiguration", "default", #"{"maxBlocksPerHost":5}"#, "needs strictAffinity"),
+        ("IPAMConfiguration", "default", #"{"ipCooldownSeconds":1201}"#, "not between 0 and 1200"),
+        ("IPAMConfiguration", "default", #"{"kubeVirtVMAddressPersistence":"Maybe"}"#, "neither Enabled nor Disabled"),
         ("BGPPeer", "x", "{}", "is none of IPPool"),
     ])
     func whatIsWrongIsNamed(_ kind: String, _ name: String, _ spec: String, _ problem: String) {

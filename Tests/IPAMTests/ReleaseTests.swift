@@ -179,7 +179,7 @@ import Testing
         block.unallocated.append(0)
         try await fixture.put(.block(block.cidr), block.json)
         for attempt in [
-            { () async throws -> Void in _ = try await fixture.allocator().assign(request("b")) },
+            { () async throws -> Void in _ = try await fixture.allocator().assign(request("a", "net1")) },
             { () async throws -> Void in _ = try await fixture.allocator().release(handle: "a") },
             { () async throws -> Void in
                 _ = try await fixture.allocator().release([ReleaseOptions(address: address.address)])
@@ -196,7 +196,7 @@ import Testing
 
     @Test func recordsThatAreNoneAreNamed() async throws {
         let cases: [(RecordKey, String)] = [
-            (.handle("a"), "{"), (.ipamConfiguration, "[]"), (.resource(.ipPools, name: "broken"), "{}"),
+            (.handle("a"), "{"), (.ipamConfiguration, "[]"),
             (.resource(.ipReservations, name: "r"), #"{"metadata":{"name":"r"},"spec":{"reservedCIDRs":["x"]}}"#),
             (.blockAffinity(.host("node-a"), CIDR("10.0.0.0/30")!), "7"),
         ]

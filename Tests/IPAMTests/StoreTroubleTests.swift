@@ -65,4 +65,26 @@ import Testing
             #expect(!queries.contains(.collection(.blocks(.ipv4))))
         }
     }
+
+    /// 262,144 blocks, and the first assignment of a node looks at a handful of them.
+    @Test func aLargePoolIsNotWalkedOver() async throws {
+        let store = FaultyDatastore(MemoryDatastore())
+        let fixture = Fixture(store)
+        try await fixture.allocator().ensurePools([fixture.pool("10.0.0.0/8")])
+        var blocks: Set<CIDR> = []
+        for node in 0..<100 {
+            let before = store.operations.count
+            blocks.insert(try await fixture.allocator("node-\(node)").assign(request("\(node)"))[0].block)
+            let operations = store.operations.dropFirst(before)
+            #expect(operations.count <= 4)
+            for operation in operations {
+                switch operation {
+                case .keys: Issue.record("node-\(node) asked for names")
+                case .read(let queries): #expect(!queries.contains(.collection(.blocks(.ipv4))))
+                case .commit: break
+                }
+            }
+        }
+        #expect(blocks.count == 100)
+    }
 }

@@ -114,6 +114,22 @@ import Testing
         #expect(try await first.get(deletion.key)?.revision == again.first)
     }
 
+    /// A block that does not say which it is has a name all the same; the others are listed beside it.
+    @Test func aDamagedBlockHidesNoOther() async throws {
+        let server = try await server()
+        let store = try store(server)
+        let block = Self.deletions[0]
+        _ = try await store.commit([.create(block.key, Data(block.value.utf8))])
+        try server.put(
+            #"""
+            {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPAMBlock", "metadata": {"name": "10-0-0-4-30"}, "spec": {}}
+            """#
+        )
+        let damaged = RecordKey.block(CIDR("10.0.0.4/30")!)
+        #expect(try await store.list(.blocks(.ipv4)).map(\.key) == [block.key, damaged])
+        #expect(try await store.get(damaged) != nil)
+    }
+
     // MARK: Endpoints at Pods (K4, K5)
 
     private func addPod(_ server: TestAPIServer, _ name: String, node: String, labels: String = "{}") throws {

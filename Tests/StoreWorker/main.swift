@@ -7,13 +7,16 @@
 //                                                    assigns one address, killed at its operation STEP on the store
 //   store-worker churn STORE HOST PREFIX             assigns and releases until it is killed
 //
-// STORE is local:DIRECTORY, or etcd:ENDPOINT/PREFIX such as etcd:http://127.0.0.1:2379/calico.
+// STORE is local:DIRECTORY, or etcd:ENDPOINT/PREFIX such as etcd:http://127.0.0.1:2379/calico, or kubernetes:URL of an API
+// server that asks nobody who he is.
 
 import ClusterClient
 import EtcdStore
 import Foundation
 import Glibc
 import IPAM
+import KubernetesClient
+import KubernetesStore
 import Logging
 import NetworkTypes
 import Synchronization
@@ -106,6 +109,14 @@ func store(_ argument: String) throws -> any Datastore {
             prefix: String(parts[1][slash...]),
             logger: Logger(label: "store-worker")
         )
+    case "kubernetes":
+        let client = try KubernetesClient(
+            KubernetesConfiguration.load(kubeconfig: nil, master: parts[1], environment: [:]),
+            userAgent: "store-worker/1",
+            rateLimit: nil,
+            logger: Logger(label: "store-worker")
+        )
+        return KubernetesDatastore(client: client)
     default:
         fail("\(argument) is no store")
     }

@@ -20,9 +20,10 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     var testDescription: String { rawValue }
 
     /// Those that processes can share.
-    static let shared: [StoreUnderTest] = [.local, .etcd]
+    static let shared: [StoreUnderTest] = [.local, .etcd, .kubernetes]
 
-    var isInProcess: Bool { !Self.shared.contains(self) }
+    /// Those that answer without a disk or another process.
+    var isInProcess: Bool { self != .local && self != .etcd }
 
     /// A new, empty store.
     func make() async throws -> StoreInstance {
@@ -44,7 +45,9 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
             }
         case .kubernetes:
             let kubernetes = try await KubernetesUnderTest()
-            return try StoreInstance(nil, keeping: kubernetes) { TravellingValues(base: try kubernetes.store()) }
+            return try StoreInstance("kubernetes:\(kubernetes.server.url)", keeping: kubernetes) {
+                TravellingValues(base: try kubernetes.store())
+            }
         case .memory, .memoryWithoutTransactions:
             let store = MemoryDatastore(commitsAtomically: self == .memory)
             return StoreInstance(nil) { store }

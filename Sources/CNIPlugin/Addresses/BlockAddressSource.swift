@@ -10,7 +10,6 @@ struct BlockAddressSource: AddressSource {
     private let call: Call
     private let allocator: Allocator
     private let wanted: AddressSettings?
-    private let predecessor: WorkloadEndpoint?
     private let request: AssignmentRequest?
     private let pools: [IPPool]
 
@@ -18,17 +17,18 @@ struct BlockAddressSource: AddressSource {
     ///   - wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a configuration whose
     ///     pools are broken (D8).
     ///   - namespaceLabels: what pools select namespaces by.
-    ///   - predecessor: the endpoint of another container that is in this one's place.
     init(
         _ call: Call,
         _ wanted: AddressSettings?,
-        namespaceLabels: [String: String] = [:],
-        predecessor: WorkloadEndpoint? = nil
+        namespaceLabels: [String: String] = [:]
     ) throws(CNIError) {
         self.call = call
         self.wanted = wanted
-        self.predecessor = predecessor
-        allocator = Allocator(datastore: call.store, host: call.node)
+        allocator = Allocator(
+            datastore: call.store,
+            host: call.node,
+            leaveOut: { call.log.warning("did without what cannot be read: \($0)") }
+        )
         guard let wanted else {
             request = nil
             pools = []
@@ -102,17 +102,6 @@ struct BlockAddressSource: AddressSource {
 
     func record(of granted: NetworkResult) -> WorkloadEndpoint.Source { .own }
 
-    /// Takes the addresses that were asked for from the Pod's earlier sandbox, which is no more when it gets a new one
-    /// (1.3, S4): what nobody asked for is left to that one's DEL.
-    private func takeOver() async throws(IPAMError) {
-        guard let wanted, let predecessor, predecessor.node == call.node, predecessor.source == .own,
-            !Set(predecessor.addresses).isDisjoint(with: wanted.requested)
-        else { return }
-        let handle = "\(predecessor.network).\(predecessor.id.containerID)"
-        let released = try await allocator.release(handle: handle, interface: predecessor.id.interfaceName)
-        call.log.info("took over \(listing(released)) from container \(predecessor.id.containerID)")
-    }
-
     func assign() async throws(CNIError) -> NetworkResult {
         guard let request else {
             throw CNIError(.internal, "no addresses are wanted")
@@ -122,7 +111,6 @@ struct BlockAddressSource: AddressSource {
         do throws(IPAMError) {
             // In a cluster pools are Kubernetes objects, which its operator makes.
             if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
-            try await takeOver()
             let assigned = try await allocator.assign(request)
             return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
         } catch {

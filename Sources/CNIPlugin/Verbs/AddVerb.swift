@@ -136,12 +136,7 @@ struct AddVerb {
         if let wanted, !wanted.withoutIPAM.isEmpty {
             return FixedAddressSource(addresses: wanted.withoutIPAM, recorded: own)
         }
-        return try BlockAddressSource(
-            call,
-            wanted,
-            namespaceLabels: facts.namespaceLabels,
-            predecessor: recorded?.id == call.id ? nil : recorded
-        )
+        return try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels)
     }
 
     /// The addresses that the attachment has from before, when they are what is wanted, or else new ones; and whether it

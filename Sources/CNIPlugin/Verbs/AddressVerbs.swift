@@ -33,13 +33,7 @@ struct AddressVerbs {
         }
         try await call.replay.settle(call.id)
         let stored = try await call.records.find(call.endpointKey)
-        let predecessor = stored.flatMap { $0.endpoint.id == call.id ? nil : $0.endpoint }
-        let source = try BlockAddressSource(
-            call,
-            wanted,
-            namespaceLabels: facts.namespaceLabels,
-            predecessor: predecessor
-        )
+        let source = try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels)
         await call.replay.settleInPassing()
         let held = try await source.held()
         var rollback = Rollback(log: call.log)

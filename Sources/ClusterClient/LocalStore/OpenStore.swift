@@ -20,6 +20,8 @@ final class OpenStore {
     var sequence: UInt64
     /// Whether the record files lag behind the journal, or may.
     var needsRecovery: Bool
+    /// The last commit of this generation that was applied, as far as it was noted, be it before the machine stopped.
+    let notedSequence: UInt64
 
     static let lockName = "lock"
     static let journalName = "journal"
@@ -51,6 +53,7 @@ final class OpenStore {
                 "\(journalPath) is of generation \(header.generation), older than generation \(note.generation) that was applied"
             )
         }
+        notedSequence = note.map { $0.generation == header.generation ? $0.sequence : 0 } ?? 0
         if let note, note.bootID == bootID, note.generation == header.generation,
             note.tail >= UInt64(JournalFormat.firstEntry), note.tail < UInt64(Int32.max), note.sequence >= header.base
         {

@@ -9,6 +9,7 @@ extension OpenStore {
         guard needsRecovery else { return }
         var latest = LatestChanges()
         try scan { latest.add($0) }
+        try requireNothingNewer(than: latest)
         // A process that was killed may have written the last entry, or the header of a checkpoint, without having
         // synced it. What is noted as applied, and what is written behind it, must not outlive it on the disk.
         try files.sync(journal, Self.journalName)
@@ -17,6 +18,26 @@ extension OpenStore {
         if JournalEntry.Head(try peek()[...])?.generation == generation { try discardEntryAtTail() }
         try writeNote()
         needsRecovery = false
+    }
+
+    /// A commit is synced before it is applied. So when what was noted, or a record that the entries would overwrite, is
+    /// newer than the last entry that can be read, that one is no commit which was interrupted: the journal is damaged.
+    private func requireNothingNewer(than latest: LatestChanges) throws(DatastoreError) {
+        var newest = notedSequence
+        for path in latest.changes.values.map(\.change.path) {
+            let shown = "\(Self.recordsName)/\(path.description)"
+            guard let directory = try files.openDirectory([Self.recordsName] + path.directory),
+                let text = try files.contents(path.name, in: directory, at: shown),
+                let file = RecordFile(text, at: path)
+            else { continue }
+            newest = max(newest, file.revision)
+        }
+        guard newest <= sequence else {
+            throw DatastoreError(
+                .corrupt,
+                "\(files.path)/\(Self.journalName) ends at commit \(sequence), but commit \(newest) was applied"
+            )
+        }
     }
 
     private func peek() throws(DatastoreError) -> [UInt8] {

@@ -58,13 +58,28 @@ extension IPAMAdministration {
         return count
     }
 
-    /// Writes the record of a handle that addresses of these blocks have, so that a DEL finds them again.
-    public func restore(handle id: String, of blocks: Set<CIDR>) async throws(IPAMError) {
+    /// Writes the record of a handle that addresses of these blocks have, so that a DEL finds them again; deletes it when
+    /// none of them has an address of it.
+    ///
+    /// - Parameter replacingUnreadable: whether a record that cannot be read is replaced, and lost.
+    /// - Throws: ``IPAMError/inconsistent(_:)`` for a record that cannot be read and is not to be replaced; it is left as
+    ///   it is.
+    public func restore(
+        handle id: String,
+        of blocks: Set<CIDR>,
+        replacingUnreadable: Bool = false
+    ) async throws(IPAMError) {
         try await attempting { () async throws(AttemptError) in
             let blocks = blocks.sorted()
             let answers = try await read([.record(.handle(id))] + blocks.map { .record(.block($0)) })
             let change = try deciding { () throws(IPAMError) -> RecordChange? in
-                var stored = try StoredHandle(id: id, answers[0].first)
+                var stored: StoredHandle
+                do throws(IPAMError) {
+                    stored = try StoredHandle(id: id, answers[0].first)
+                } catch {
+                    guard replacingUnreadable else { throw error }
+                    stored = StoredHandle(id: id, revision: answers[0].first?.revision, Handle())
+                }
                 for (cidr, records) in zip(blocks, answers.dropFirst()) {
                     guard let record = records.first else { continue }
                     stored.handle.blocks[cidr] = try Block(record).ordinals(handle: id, interface: nil).count

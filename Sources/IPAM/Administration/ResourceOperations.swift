@@ -21,27 +21,35 @@ extension IPAMAdministration {
     }
 
     /// The resources of a kind by name, or the one with a name.
-    public func resources(_ kind: ManagedResource.Kind, named name: String? = nil) async throws(IPAMError)
-        -> [ManagedResource]
-    {
-        try await attempting { () async throws(AttemptError) in
+    ///
+    /// - Parameter leaveOut: is told of each that cannot be read; without it, and of one by its name, that is an error.
+    public func resources(
+        _ kind: ManagedResource.Kind,
+        named name: String? = nil,
+        leaveOut: ((UnreadableRecord) -> Void)? = nil
+    ) async throws(IPAMError) -> [ManagedResource] {
+        let (found, unreadable) = try await attempting {
+            () async throws(AttemptError) -> ([ManagedResource], [UnreadableRecord]) in
             let query: RecordQuery =
                 if name == nil, let records = kind.records {
                     .collection(.resources(records))
                 } else {
                     .record(ManagedResource.key(kind, name ?? ManagedResource.settingsName))
                 }
-            if kind == .configuration, let name, name != ManagedResource.settingsName { return [] }
+            if kind == .configuration, let name, name != ManagedResource.settingsName { return ([], []) }
             let records = try await read([query]).first ?? []
-            return try deciding { () throws(IPAMError) in
-                var found: [ManagedResource] = []
-                for record in records { found.append(try ManagedResource(kind, record)) }
-                return found.sorted { $0.name < $1.name }
-            }
+            var unreadable: [UnreadableRecord] = []
+            let found = unreadable.readable(records) { (record) throws(IPAMError) in try ManagedResource(kind, record) }
+            return (found.sorted { $0.name < $1.name }, unreadable)
         }
+        for record in unreadable {
+            guard name == nil, let leaveOut else { throw .inconsistent(record.problem) }
+            leaveOut(record)
+        }
+        return found
     }
 
-    /// Creates a resource, or does with the one that exists what is wanted.
+    /// Creates a resource, or does with the one that exists what is wanted. One that cannot be read is replaced as a whole.
     @discardableResult
     public func put(_ resource: ManagedResource, existing: Existing) async throws(IPAMError) -> PutOutcome {
         try await attempting { () async throws(AttemptError) in
@@ -56,8 +64,15 @@ extension IPAMAdministration {
                 case .keep: return .exists
                 case .replace: break
                 }
-                let change = try deciding { () throws(IPAMError) in
-                    try Self.update(record, resource, clock.now())
+                let change: RecordChange?
+                if (try? ManagedResource(resource.kind, record)) != nil {
+                    change = try deciding { () throws(IPAMError) in try Self.update(record, resource) }
+                } else {
+                    // What it was nobody can tell, so that it has to fit as a new one has.
+                    if case .pool(let pool) = resource { try await requireRoom(for: pool, among: answers[1]) }
+                    change = try deciding { () throws(IPAMError) in
+                        .update(record.key, try resource.stamped(clock.now()).record, record.revision)
+                    }
                 }
                 guard let change else { return .unchanged }
                 try await commit([change])
@@ -73,8 +88,10 @@ extension IPAMAdministration {
     }
 
     private func requireRoom(for pool: IPPool, among records: [Record]) async throws(AttemptError) {
+        let others = PoolList(records.filter { $0.key != pool.recordKey })
         try deciding { () throws(IPAMError) in
-            for other in try Self.pools(records) { try Self.requireApart(pool, other) }
+            try others.requireReadable(toCreate: pool.name)
+            for other in others.pools { try Self.requireApart(pool, other) }
         }
         try await requireBlocksFit([pool])
     }
@@ -99,8 +116,7 @@ extension IPAMAdministration {
     /// `nil` when nothing would change.
     private static func update(
         _ record: Record,
-        _ resource: ManagedResource,
-        _ now: Timestamp
+        _ resource: ManagedResource
     ) throws(IPAMError) -> RecordChange? {
         let stored = try ManagedResource(resource.kind, record)
         if case .pool(let old) = stored, case .pool(let new) = resource, let change = new.immutableChange(from: old) {
@@ -115,7 +131,8 @@ extension IPAMAdministration {
     ///
     /// A pool is disabled first, so that nothing more is assigned from it, and its blocks are given up: empty ones are
     /// deleted, those with addresses stay and belong to nobody (1.4). The pool goes last, so that a deletion that was
-    /// cut short can be repeated.
+    /// cut short can be repeated. Of a pool that cannot be read the blocks are not known, and given up by their nodes when
+    /// they are empty.
     public func delete(_ kind: ManagedResource.Kind, named name: String) async throws(IPAMError) -> Bool {
         guard kind != .configuration || name == ManagedResource.settingsName else { return false }
         if kind == .pool, try await !disable(pool: name) { return false }
@@ -132,8 +149,7 @@ extension IPAMAdministration {
     private func disable(pool name: String) async throws(IPAMError) -> Bool {
         try await attempting { () async throws(AttemptError) in
             guard let record = try await read([.record(IPPool.recordKey(name))]).first?.first else { return false }
-            var pool = try deciding { () throws(IPAMError) in try IPPool(record) }
-            guard !pool.spec.isDisabled else { return true }
+            guard var pool = try? IPPool(record), !pool.spec.isDisabled else { return true }
             pool.spec.isDisabled = true
             let json = try deciding { () throws(IPAMError) in try pool.json() }
             try await commit([.update(record.key, json, record.revision)])
@@ -144,16 +160,13 @@ extension IPAMAdministration {
     private func giveUpBlocks(ofPool name: String) async throws(IPAMError) {
         let blocks = try await attempting { () async throws(AttemptError) -> [Block] in
             guard let record = try await read([.record(IPPool.recordKey(name))]).first?.first else { return [] }
-            let pool = try deciding { () throws(IPAMError) in try IPPool(record) }
+            guard let pool = try? IPPool(record) else { return [] }
             let keys = try await keys(.blocks(pool.family)).filter { key in
                 if case .block(let cidr) = key { pool.cidr.contains(cidr) } else { false }
             }
             let records = try await read(keys.map { .record($0) }).flatMap { $0 }
-            return try deciding { () throws(IPAMError) in
-                var blocks: [Block] = []
-                for record in records { blocks.append(try Block(record)) }
-                return blocks
-            }
+            // One that cannot be read stays, and is for a person to mend.
+            return records.compactMap { try? StoredBlock($0).block }
         }
         for block in blocks {
             guard let owner = block.affinity else { continue }

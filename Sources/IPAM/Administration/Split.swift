@@ -85,16 +85,20 @@ extension IPAMAdministration {
             guard information?.spec.datastoreReady == false else {
                 throw .invalidRequest("the datastore is not locked: swiftletctl datastore migrate lock")
             }
-            let pools = try Allocator.pools(answers[0])
+            let stored = PoolList(answers[0])
+            let pools = stored.pools
             guard var pool = pools.first(where: isMeant),
                 let record = answers[0].first(where: { $0.key == pool.recordKey })
-            else { throw .invalidRequest("there is no such IP pool") }
+            else { throw .invalidRequest("there is no such IP pool" + stored.unreadable.note) }
             if let wasDisabled = pool.metadata.annotations?.removeValue(forKey: Self.mark) {
                 pool.spec.isDisabled = wasDisabled == "true"
                 if pool.metadata.annotations?.isEmpty == true { pool.metadata.annotations = nil }
             }
             let split = try PoolSplit(pool, into: count)
             for part in split.parts {
+                if stored.hides(part.name) {
+                    throw .inconsistent("IP pool \(part.name) exists already" + stored.unreadable.note)
+                }
                 guard let other = pools.first(where: { $0.name == part.name }) else { continue }
                 guard other.spec == part.spec else {
                     throw .invalidRequest("IP pool \(part.name) exists already, with \(other.cidr)")

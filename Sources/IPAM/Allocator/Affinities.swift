@@ -28,11 +28,10 @@ extension RecordOperations {
             let (affinity, stored) = try deciding { () throws(IPAMError) in
                 var affinity: StoredAffinity?
                 if let record = answers[0].first { affinity = try StoredAffinity(record) }
-                var configuration = IPAMConfiguration()
-                if let record = answers[2].first { configuration = try IPAMConfiguration(record) }
                 var stored: StoredBlock?
                 if let record = answers[1].first { stored = try StoredBlock(record) }
-                stored?.block.endCooldowns(now: clock.now(), cooldown: configuration.cooldown)
+                let cooldown = IPAMConfiguration.cooldown(answers[2].first)
+                stored?.block.endCooldowns(now: clock.now(), cooldown: cooldown)
                 return (affinity, stored)
             }
             guard var stored, stored.block.affinity == owner else {
@@ -69,7 +68,9 @@ extension RecordOperations {
     func unusableBlocks(_ family: IPFamily, _ snapshot: ClusterSnapshot, _ candidates: [IPPool]) -> [CIDR] {
         (snapshot.affinities[family] ?? []).map(\.cidr).filter { cidr in
             guard !candidates.contains(where: { $0.cidr.contains(cidr) }) else { return false }
-            guard let pool = snapshot.pools.first(where: { $0.cidr.contains(cidr) }) else { return true }
+            guard let pool = snapshot.pools.first(where: { $0.cidr.contains(cidr) }) else {
+                return snapshot.unreadablePools.isEmpty
+            }
             return (try? Selector(pool.spec.nodeSelector)) != .all
         }
     }
@@ -80,10 +81,10 @@ extension RecordOperations {
     func giveUpUnselected(_ cidr: CIDR) async {
         let queries: [RecordQuery] = [.record(.block(cidr)), .collection(.resources(.ipPools))]
         guard let answers = try? await read(queries), let record = answers[0].first, let block = try? Block(record),
-            block.isEmpty, let owner = block.affinity, case .host(let node) = owner,
-            let pools = try? Self.pools(answers[1])
+            block.isEmpty, let owner = block.affinity, case .host(let node) = owner
         else { return }
-        if let pool = pools.first(where: { $0.cidr.contains(cidr) }) {
+        let pools = PoolList(answers[1])
+        if let pool = pools.pools.first(where: { $0.cidr.contains(cidr) }) {
             guard let selector = try? Selector(pool.spec.nodeSelector), selector != .all,
                 let records = try? await read([.record(NodeResource.recordKey(node))]).first
             else { return }
@@ -93,6 +94,8 @@ extension RecordOperations {
                 labels = resource.labels
             }
             guard !selector.matches(labels) else { return }
+        } else if !pools.unreadable.isEmpty {
+            return
         }
         _ = try? await releaseAffinity(
             of: cidr,

@@ -17,6 +17,8 @@ public struct Allocator: RecordOperations {
     public let host: String
     public let timeLimit: Duration
     public let clock: AllocatorClock
+    /// Told of each record that an assignment did without, as it cannot be read.
+    let leaveOut: @Sendable (UnreadableRecord) -> Void
 
     var owner: BlockOwner { .host(host) }
 
@@ -24,16 +26,19 @@ public struct Allocator: RecordOperations {
     ///   - host: the node's name, which blocks become affine to.
     ///   - timeLimit: how long one operation tries again when others get in between or the store is unavailable;
     ///     ``RequestDeadline`` may end it sooner.
+    ///   - leaveOut: is told of each record that an assignment did without, as it cannot be read.
     public init(
         datastore: any Datastore,
         host: String,
         timeLimit: Duration = .seconds(9),
-        clock: AllocatorClock = .system
+        clock: AllocatorClock = .system,
+        leaveOut: @escaping @Sendable (UnreadableRecord) -> Void = { _ in }
     ) {
         self.datastore = datastore
         self.host = host
         self.timeLimit = timeLimit
         self.clock = clock
+        self.leaveOut = leaveOut
     }
 }
 

@@ -13,16 +13,16 @@ extension Allocator {
         if request.ipv6 > 0 { families.insert(.ipv6) }
         var written: [ReleaseOptions] = []
         do throws(IPAMError) {
-            let (result, unusable) = try await attempting {
-                () async throws(AttemptError) -> ([AssignedAddress], [CIDR]) in
+            let (draft, unusable) = try await attempting {
+                () async throws(AttemptError) -> (AssignmentDraft, [CIDR]) in
                 let snapshot = try await snapshot(handle: request.handle, families)
                 var draft = AssignmentDraft(request, snapshot, now: clock.now())
                 var unusable: [CIDR] = []
-                try await load(snapshot.handle.handle.blocks.keys.sorted(), into: &draft)
+                try await loadBlocks(of: snapshot.handle, into: &draft)
                 let existing = draft.existing
                 for address in request.requested { try await assign(address, existing, &draft) }
                 for family in IPFamily.allCases where request.count(family) > 0 {
-                    let candidates = try await candidatePools(request, family, snapshot.pools)
+                    let candidates = try await candidatePools(request, family, snapshot)
                     unusable += unusableBlocks(family, snapshot, candidates)
                     var count = request.count(family)
                     for address in existing where count > 0 && address.family == family {
@@ -35,10 +35,11 @@ extension Allocator {
                     if count > 0 { try await choose(count, family, candidates, &draft) }
                 }
                 try await write(draft, &written)
-                return (draft.result, unusable)
+                return (draft, unusable)
             }
+            for record in draft.leftOut { leaveOut(record) }
             for block in unusable { await giveUpUnselected(block) }
-            return result
+            return draft.result
         } catch {
             // All or nothing: on a store without transactions some of it may have been written.
             await takeBack(written)
@@ -64,12 +65,18 @@ extension Allocator {
         let unknown = blocks.filter { draft.known($0) == nil }
         guard !unknown.isEmpty else { return }
         let answers = try await read(unknown.map { .record(.block($0)) })
-        for index in unknown.indices {
-            do throws(IPAMError) {
-                try draft.add(unknown[index], answers[index].first)
-            } catch {
-                throw .failed(error)
-            }
+        for (cidr, records) in zip(unknown, answers) { draft.add(cidr, records.first) }
+    }
+
+    /// Reads the blocks that the container has addresses in. Without knowing them all it might be given more.
+    private func loadBlocks(
+        of handle: StoredHandle,
+        into draft: inout AssignmentDraft
+    ) async throws(AttemptError) {
+        let blocks = handle.handle.blocks.keys.sorted()
+        try await load(blocks, into: &draft)
+        for cidr in blocks {
+            if case .unreadable(let record) = draft.known(cidr) { throw .failed(.inconsistent(record.problem)) }
         }
     }
 
@@ -84,7 +91,8 @@ extension Allocator {
             return
         }
         guard let pool = draft.snapshot.pool(of: address), pool.isEnabled else {
-            throw .failed(.addressUnavailable(address, "is in no enabled pool"))
+            let note = draft.snapshot.unreadablePools.note
+            throw .failed(.addressUnavailable(address, "is in no enabled pool" + note))
         }
         guard pool.spec.allowedUses.contains(draft.request.use) else {
             throw .failed(
@@ -97,10 +105,12 @@ extension Allocator {
         let cidr = pool.block(of: address)
         try await load([cidr], into: &draft)
         let affinity = draft.snapshot.affinities[address.family]?.first { $0.cidr == cidr }
-        switch draft.known(cidr) ?? nil {
-        case nil:
+        switch draft.known(cidr) {
+        case nil, .absent:
             draft.create(cidr, for: owner, affinity)
-        case let stored?:
+        case .unreadable(let record):
+            throw .failed(.inconsistent(record.problem))
+        case .block(let stored):
             if stored.block.affinity == owner {
                 draft.confirm(cidr, affinity)
             } else if draft.snapshot.configuration.strictAffinity {
@@ -125,6 +135,9 @@ extension Allocator {
                     draft.keep(address)
                     return
                 }
+                if attribute.isSucceeded(by: draft.request.attribute) {
+                    return try await takeOver(ordinal, of: cidr, from: attribute, &draft)
+                }
                 let reason =
                     attribute.releasedAt.map { "was released at \($0) and may not be used again yet" }
                     ?? "is already assigned to handle \(attribute.handle ?? "<none>")"
@@ -134,5 +147,36 @@ extension Allocator {
         guard draft.assign(address, from: cidr) else {
             throw .failed(.inconsistent("block \(cidr): \(address) is neither assigned nor free"))
         }
+    }
+
+    /// Takes an address from the container that was in this one's place and is no more (C16, S4).
+    private func takeOver(
+        _ ordinal: Int,
+        of cidr: CIDR,
+        from attribute: Block.Attribute,
+        _ draft: inout AssignmentDraft
+    ) async throws(AttemptError) {
+        var predecessor: StoredHandle?
+        if let id = attribute.handle, id != draft.request.handle {
+            let record = try await read([.record(.handle(id))]).first?.first
+            // One that cannot be read keeps counting too much, which a handle may.
+            predecessor = record.flatMap { try? StoredHandle(id: id, $0) }
+        }
+        draft.takeOver(ordinal, of: cidr, from: predecessor)
+    }
+}
+
+extension Block.Attribute {
+    /// Whether an address of this owner goes to the other, which is the same interface of the same Pod on the same node,
+    /// in a new sandbox. A Pod has one sandbox at a time, so that the address is nobody's any more; its DEL was never
+    /// made, as the node lost power (projectcalico/calico issue 11358).
+    fileprivate func isSucceeded(by other: Block.Attribute) -> Bool {
+        guard releasedAt == nil, handle != other.handle else { return false }
+        let isSame = ["pod", "namespace", "node"].allSatisfy {
+            secondary[$0] != nil && secondary[$0] == other.secondary[$0]
+        }
+        // Calico notes no interface, as a Pod has only one of its.
+        let interface = secondary[Block.interfaceAttribute]
+        return isSame && (interface == nil || interface == other.secondary[Block.interfaceAttribute])
     }
 }

@@ -4,6 +4,14 @@ import NetworkTypes
 
 /// What one attempt at an assignment will write: nothing is written before all of it is decided.
 struct AssignmentDraft {
+    /// What was found where a block may be.
+    enum Finding {
+        case absent
+        case block(StoredBlock)
+        /// Not to be written to, nor to be made anew.
+        case unreadable(UnreadableRecord)
+    }
+
     /// An affinity that will be ours when the draft is committed.
     struct Claim {
         /// As it was read; `nil` when it is to be created.
@@ -17,12 +25,16 @@ struct AssignmentDraft {
     private(set) var blocks: [CIDR: StoredBlock] = [:]
     /// Blocks that were looked for and do not exist.
     private var absent: Set<CIDR> = []
+    /// Blocks that cannot be read, or contradict themselves.
+    private var unreadable: [CIDR: UnreadableRecord] = [:]
     private(set) var claims: [CIDR: Claim] = [:]
     /// Affinities of other hosts whose empty blocks were taken over.
     private(set) var revoked: [StoredAffinity] = []
     /// The addresses assigned in this attempt, by block.
     private(set) var assigned: [CIDR: [Int]] = [:]
     private(set) var addresses: [IPAddress] = []
+    /// Handles of containers that were in this one's place, with what is left to them.
+    private(set) var predecessors: [String: StoredHandle] = [:]
 
     init(_ request: AssignmentRequest, _ snapshot: ClusterSnapshot, now: Timestamp) {
         self.request = request
@@ -30,22 +42,32 @@ struct AssignmentDraft {
         self.now = now
     }
 
-    /// What is known of a block: `nil` when it was not read yet, an empty answer when it does not exist.
-    func known(_ cidr: CIDR) -> StoredBlock?? {
-        if let block = blocks[cidr] { return .some(block) }
-        return absent.contains(cidr) ? .some(nil) : nil
+    /// What is known of a block: `nil` when it was not read yet.
+    func known(_ cidr: CIDR) -> Finding? {
+        if let block = blocks[cidr] { return .block(block) }
+        if let problem = unreadable[cidr] { return .unreadable(problem) }
+        return absent.contains(cidr) ? .absent : nil
     }
 
     /// Takes note of a block that was read. Addresses that have cooled down become free (R9).
-    mutating func add(_ cidr: CIDR, _ record: Record?) throws(IPAMError) {
+    mutating func add(_ cidr: CIDR, _ record: Record?) {
         guard blocks[cidr] == nil else { return }
         guard let record else {
             absent.insert(cidr)
             return
         }
-        var stored = try StoredBlock(record)
-        stored.block.endCooldowns(now: now, cooldown: snapshot.configuration.cooldown)
-        blocks[cidr] = stored
+        do throws(IPAMError) {
+            var stored = try StoredBlock(record)
+            stored.block.endCooldowns(now: now, cooldown: snapshot.configuration.cooldown)
+            blocks[cidr] = stored
+        } catch {
+            unreadable[cidr] = UnreadableRecord(record.key, error)
+        }
+    }
+
+    /// What was left out because it cannot be read.
+    var leftOut: [UnreadableRecord] {
+        snapshot.unreadablePools + unreadable.values.sorted { $0.key < $1.key }
     }
 
     /// Makes a block that does not exist, for this owner.
@@ -89,6 +111,19 @@ struct AssignmentDraft {
         blocks[cidr] = stored
         take([ordinal], of: stored.block)
         return true
+    }
+
+    /// Takes an address over from the container that was in this one's place (C16); `predecessor` is that one's handle.
+    mutating func takeOver(_ ordinal: Int, of cidr: CIDR, from predecessor: StoredHandle?) {
+        guard var stored = blocks[cidr] else { return }
+        stored.block.reassign(ordinal: ordinal, to: request.attribute)
+        blocks[cidr] = stored
+        take([ordinal], of: stored.block)
+        guard var predecessor = predecessors[predecessor?.id ?? ""] ?? predecessor,
+            let count = predecessor.handle.blocks[cidr]
+        else { return }
+        predecessor.handle.blocks[cidr] = max(0, count - 1)
+        predecessors[predecessor.id] = predecessor
     }
 
     private mutating func take(_ ordinals: [Int], of block: Block) {

@@ -18,16 +18,39 @@ struct BlockSearch {
     fileprivate let pools: [IPPool]
     fileprivate let host: String
     fileprivate let seed: UInt64
+    fileprivate let reserved: ReservedRanges
     /// The names of all blocks of the family, once they were needed.
     fileprivate var taken: Set<CIDR>?
 
-    init(pools: [IPPool], host: String, seed: UInt64) {
+    init(pools: [IPPool], host: String, seed: UInt64, reserved: ReservedRanges) {
         self.pools = pools
         self.host = host
         self.seed = seed
+        self.reserved = reserved
+        walks = []
+        startOver()
+    }
+
+    private mutating func startOver() {
         walks = pools.reversed().map { pool in
-            Walk(pool: pool, candidates: BlockOrder(pool: pool, host: host, seed: seed).makeIterator())
+            let order = BlockOrder(pool: pool, host: host, seed: seed, reserved: reserved)
+            return Walk(pool: pool, candidates: order.makeIterator())
         }
+    }
+
+    /// Starts over, when there were names of blocks that do not exist: of some that are being deleted in two steps (K2), and
+    /// stay so when nobody ends it.
+    mutating func startOver(with existing: [CIDR]) -> Bool {
+        let existing = Set(existing)
+        guard let taken,
+            taken.contains(where: { name in
+                !existing.contains(name)
+                    && pools.contains { $0.cidr.contains(name) && $0.spec.blockSize == name.prefixLength }
+            })
+        else { return false }
+        self.taken = existing
+        startOver()
+        return true
     }
 
     /// How many candidates of a pool are looked at before the names are fetched.
@@ -43,7 +66,7 @@ extension Allocator {
     ) async throws(AttemptError) -> CIDR? {
         while var walk = search.walks.popLast() {
             while let candidate = walk.candidates.next() {
-                guard !draft.snapshot.reserved.covers(candidate), draft.assigned[candidate] == nil else { continue }
+                guard draft.assigned[candidate] == nil else { continue }
                 if let taken = search.taken {
                     guard !taken.contains(candidate) else { continue }
                 } else if draft.known(candidate) == nil {
@@ -62,13 +85,15 @@ extension Allocator {
                     try await load(group, into: &draft)
                 }
                 let affinity = own.first { $0.cidr == candidate }
-                if let stored = draft.known(candidate) ?? nil {
+                switch draft.known(candidate) {
+                case .unreadable: continue
+                case .block(let stored):
                     // Ours without an affinity: someone died between the two writes (A8).
                     guard stored.block.affinity == owner, affinity == nil,
                         stored.block.freeCount(reserved: draft.snapshot.reserved) > 0
                     else { continue }
                     draft.confirm(candidate, nil)
-                } else {
+                case nil, .absent:
                     draft.create(candidate, for: owner, affinity)
                 }
                 search.walks.append(walk)
@@ -78,7 +103,7 @@ extension Allocator {
         return nil
     }
 
-    /// The existing blocks of the pools in the host's order, all of them read.
+    /// The existing blocks of the pools in the host's order, those of them that can be read.
     func listBlocks(
         _ search: inout BlockSearch,
         _ family: IPFamily,
@@ -91,16 +116,11 @@ extension Allocator {
                 search.pools.contains(where: { $0.cidr.contains(cidr) && $0.spec.blockSize == cidr.prefixLength })
             else { continue }
             existing.insert(cidr)
-            do throws(IPAMError) {
-                try draft.add(cidr, record)
-            } catch {
-                throw .failed(error)
-            }
+            draft.add(cidr, record)
         }
         return search.pools.flatMap { pool in
             let ofPool = existing.filter { pool.cidr.contains($0) }
-            let order = BlockOrder(pool: pool, host: search.host, seed: search.seed)
-            return order.sorted(ofPool)
+            return BlockOrder(pool: pool, host: search.host, seed: search.seed).sorted(ofPool)
         }
     }
 
@@ -124,10 +144,10 @@ extension Allocator {
                 return cidr
             }
             if let claimed = stored.block.affinityClaimTime, draft.now - claimed < Self.reclaimAge { continue }
-            let record = try await read([.record(.blockAffinity(holder, cidr))]).first?.first
-            let revoked = try deciding { () throws(IPAMError) -> StoredAffinity? in
-                guard let record else { return nil }
-                return try StoredAffinity(record)
+            var revoked: StoredAffinity?
+            if let record = try await read([.record(.blockAffinity(holder, cidr))]).first?.first {
+                guard let readable = try? StoredAffinity(record) else { continue }
+                revoked = readable
             }
             draft.takeOver(cidr, for: owner, from: revoked, affinity)
             return cidr

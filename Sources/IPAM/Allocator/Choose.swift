@@ -22,34 +22,49 @@ extension Allocator {
             + draft.claims.keys.count { cidr in
                 cidr.family == family && !own.contains { $0.cidr == cidr }
             }
-        try await takeFromOwn(own, &missing, &draft)
+        let staleCount = try await takeFromOwn(own, &missing, &draft)
+        blockCount -= staleCount
+        let limit = configuration.effectiveMaxBlocksPerHost
+        // At the limit a host claims no more, and borrows where that is allowed (P7, C6).
+        var isAtLimit: Bool { configuration.autoAllocateBlocks && blockCount >= limit }
 
         func shortage(_ reasons: [String]) -> IPAMError.Shortage {
-            .init(family: family, requested: count, available: count - missing, reasons: reasons)
+            let leftOut = draft.leftOut.map { "left out, as it cannot be read: \($0)" }
+            return .init(family: family, requested: count, available: count - missing, reasons: reasons + leftOut)
+        }
+        func limitReached() -> AttemptError {
+            let full = "the \(blockCount) \(family) blocks of host \(host) are full: block limit \(limit) reached"
+            return .failed(.blockLimit(shortage([full] + configuration.limitRemedy)))
         }
 
-        var search = BlockSearch(pools: pools, host: host, seed: UInt64(clamping: draft.now.nanoseconds))
-        while missing > 0, configuration.autoAllocateBlocks {
-            guard blockCount < configuration.effectiveMaxBlocksPerHost else {
-                throw .failed(
-                    .blockLimit(
-                        shortage([
-                            "the \(blockCount) \(family) blocks of host \(host) are full: "
-                                + "block limit \(configuration.effectiveMaxBlocksPerHost) reached"
-                        ])
-                    )
-                )
+        var search = BlockSearch(
+            pools: pools,
+            host: host,
+            seed: UInt64(clamping: draft.now.nanoseconds),
+            reserved: draft.snapshot.reserved
+        )
+        func claim() async throws(AttemptError) {
+            while missing > 0, configuration.autoAllocateBlocks, !isAtLimit {
+                guard let found = try await findBlock(&search, own, &draft) else { break }
+                let taken = draft.assign(missing, from: found)
+                guard taken > 0 else { continue }
+                missing -= taken
+                blockCount += 1
             }
-            guard let found = try await findBlock(&search, own, &draft) else { break }
-            let taken = draft.assign(missing, from: found)
-            guard taken > 0 else { continue }
-            missing -= taken
-            blockCount += 1
         }
+        try await claim()
         guard missing > 0 else { return }
+        if isAtLimit, configuration.strictAffinity { throw limitReached() }
 
         let others = try await listBlocks(&search, family, &draft)
-        while missing > 0, configuration.autoAllocateBlocks, blockCount < configuration.effectiveMaxBlocksPerHost,
+        if search.startOver(with: others) { try await claim() }
+        // Ours, though its affinity was never written (A8).
+        for cidr in others where missing > 0 && draft.blocks[cidr]?.block.affinity == owner {
+            let taken = own.contains { $0.cidr == cidr } ? 0 : draft.assign(missing, from: cidr)
+            if taken > 0 { draft.confirm(cidr, nil) }
+            missing -= taken
+        }
+        while missing > 0, configuration.autoAllocateBlocks, !isAtLimit,
             let found = try await reclaimBlock(others, own, &draft)
         {
             missing -= draft.assign(missing, from: found)
@@ -60,6 +75,11 @@ extension Allocator {
             for cidr in foreign where missing > 0 { missing -= draft.assign(missing, from: cidr) }
         }
         guard missing > 0 else { return }
+        // Where every block exists, more of them would not have helped.
+        let areAllClaimed = pools.allSatisfy { pool in
+            UInt64(others.count { pool.cidr.contains($0) }) >= pool.blockCount
+        }
+        if isAtLimit, !areAllClaimed { throw limitReached() }
         let names = pools.map { "\($0.name) (\($0.cidr))" }.joined(separator: ", ")
         let exhausted = "no IPs available in pools [\(names)]"
         let hasRoomElsewhere = foreign.contains { cidr in
@@ -73,33 +93,40 @@ extension Allocator {
         throw .failed(.poolExhausted(shortage([exhausted])))
     }
 
-    /// Takes addresses from the blocks that the host has an affinity for (P8a, A5).
+    /// Takes addresses from the blocks that the host has an affinity for (P8a, A5), and tells how many of them are others'.
     private func takeFromOwn(
         _ own: [StoredAffinity],
         _ missing: inout Int,
         _ draft: inout AssignmentDraft
-    ) async throws(AttemptError) {
+    ) async throws(AttemptError) -> Int {
         // A few at a time: usually the first has room, and a full one costs no round trip of its own.
         var index = 0
+        var staleCount = 0
         while index < own.count, missing > 0 {
             let group = own[index..<min(index + 4, own.count)].filter { !draft.snapshot.reserved.covers($0.cidr) }
             index += 4
             try await load(group.map(\.cidr), into: &draft)
             for affinity in group where missing > 0 {
-                guard let stored = draft.known(affinity.cidr) ?? nil else {
+                switch draft.known(affinity.cidr) {
+                case nil, .absent:
                     draft.create(affinity.cidr, for: owner, affinity)
                     missing -= draft.assign(missing, from: affinity.cidr)
+                case .unreadable:
+                    // The next block will do.
                     continue
+                case .block(let stored):
+                    guard stored.block.affinity == owner else {
+                        // Stale: the block is someone else's now.
+                        _ = try? await commit([.delete(affinity.key, affinity.revision)])
+                        staleCount += 1
+                        continue
+                    }
+                    let taken = draft.assign(missing, from: affinity.cidr)
+                    if taken > 0 { draft.confirm(affinity.cidr, affinity) }
+                    missing -= taken
                 }
-                guard stored.block.affinity == owner else {
-                    // Stale: the block is someone else's now.
-                    _ = try? await commit([.delete(affinity.key, affinity.revision)])
-                    continue
-                }
-                let taken = draft.assign(missing, from: affinity.cidr)
-                if taken > 0 { draft.confirm(affinity.cidr, affinity) }
-                missing -= taken
             }
         }
+        return staleCount
     }
 }

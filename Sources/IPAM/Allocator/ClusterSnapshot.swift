@@ -4,8 +4,9 @@ import NetworkTypes
 /// What an assignment is decided on: settings, pools, the host's affinities and the container's handle, read at once.
 struct ClusterSnapshot {
     let configuration: IPAMConfiguration
-    /// Every pool, by name.
+    /// Every pool that can be read, by name.
     let pools: [IPPool]
+    let unreadablePools: [UnreadableRecord]
     let reserved: ReservedRanges
     let handle: StoredHandle
     /// The host's, by prefix.
@@ -39,10 +40,12 @@ extension Allocator {
                     if let affinity = try StoredAffinity(record) { affinities[family, default: []].append(affinity) }
                 }
             }
+            let pools = PoolList(answers[2])
             return ClusterSnapshot(
                 configuration: try answers[0].first.map { (r) throws(IPAMError) in try IPAMConfiguration(r) }
                     ?? IPAMConfiguration(),
-                pools: try Self.pools(answers[2]),
+                pools: pools.pools,
+                unreadablePools: pools.unreadable,
                 reserved: try ReservedRanges(reservations: answers[3]),
                 handle: try StoredHandle(id: handle, answers[4].first),
                 affinities: affinities
@@ -54,14 +57,19 @@ extension Allocator {
     func candidatePools(
         _ request: AssignmentRequest,
         _ family: IPFamily,
-        _ all: [IPPool]
+        _ snapshot: ClusterSnapshot
     ) async throws(AttemptError) -> [IPPool] {
-        let enabled = all.filter { $0.family == family && $0.isEnabled }
+        let enabled = snapshot.pools.filter { $0.family == family && $0.isEnabled }
+        // A pool that cannot be read might have been the one.
+        func nothing(_ problem: String) -> AttemptError {
+            let unreadable = snapshot.unreadablePools
+            return .failed(unreadable.isEmpty ? .noPool(problem) : .inconsistent(problem + unreadable.note))
+        }
         var candidates: [IPPool] = []
         if !request.pools(family).isEmpty {
             for wanted in request.pools(family) {
                 guard let pool = enabled.first(where: { $0.name == wanted || CIDR(wanted)?.masked == $0.cidr }) else {
-                    throw .failed(.noPool("the \(family) pool \(wanted) does not exist, or is not enabled"))
+                    throw nothing("the \(family) pool \(wanted) does not exist, or is not enabled")
                 }
                 if !candidates.contains(pool) { candidates.append(pool) }
             }
@@ -79,12 +87,12 @@ extension Allocator {
                 return matching
             }
             guard !candidates.isEmpty else {
-                throw .failed(.noPool("no configured \(family) pools for node \(host)"))
+                throw nothing("no configured \(family) pools for node \(host)")
             }
         }
         candidates = candidates.filter { $0.useRefusal(request.use) == nil }
         guard !candidates.isEmpty else {
-            throw .failed(.noPool("no qualified \(family) pool: none allows use \(request.use.rawValue)"))
+            throw nothing("no qualified \(family) pool: none allows use \(request.use.rawValue)")
         }
         return candidates
     }
@@ -98,15 +106,11 @@ extension Allocator {
 }
 
 extension RecordOperations {
-    /// The pools in the order of their names, in which allocation tries them.
+    /// All pools by name, for those to whom one that is missing would be a wrong answer; ``PoolList`` is for the others.
     static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
-        var pools: [IPPool] = []
-        for record in records {
-            let pool = try IPPool(record)
-            if let problem = pool.shapeProblem { throw .inconsistent("\(record.key): \(problem)") }
-            pools.append(pool)
-        }
-        return pools.sorted { $0.name < $1.name }
+        let list = PoolList(records)
+        if let record = list.unreadable.first { throw .inconsistent(record.problem) }
+        return list.pools
     }
 
     static func matches(_ selector: String, _ labels: [String: String], _ pool: IPPool) throws(IPAMError) -> Bool {

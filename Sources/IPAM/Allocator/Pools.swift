@@ -7,7 +7,8 @@ extension Allocator {
     ///
     /// A pool that exists wins over its configuration: its prefix and block size have to be the same, and everything else
     /// stays as it is stored, so that what an operator has changed is not undone by the next container. Throws
-    /// ``IPAMError/invalidPool(name:_:)`` for a pool that cannot be (1.4), overlaps another, or contradicts the stored one.
+    /// ``IPAMError/invalidPool(name:_:)`` for a pool that cannot be (1.4), overlaps another, or contradicts the stored one;
+    /// ``IPAMError/inconsistent(_:)`` when one has to be created and another that is stored cannot be read.
     public func ensurePools(_ pools: [IPPool]) async throws(IPAMError) {
         for (index, pool) in pools.enumerated() {
             if let problem = pool.problem { throw .invalidPool(name: pool.name, problem) }
@@ -17,7 +18,7 @@ extension Allocator {
         try await attempting { () async throws(AttemptError) in
             let information = ClusterInformation.recordKey("default")
             let answers = try await read([.collection(.resources(.ipPools)), .record(information)])
-            let stored = try deciding { () throws(IPAMError) in try Self.pools(answers[0]) }
+            let stored = PoolList(answers[0])
             let missing = try deciding { () throws(IPAMError) in try Self.missing(pools, stored) }
             guard !missing.isEmpty else { return }
             if let record = answers[1].first {
@@ -44,15 +45,18 @@ extension Allocator {
         }
     }
 
-    private static func missing(_ pools: [IPPool], _ stored: [IPPool]) throws(IPAMError) -> [IPPool] {
+    private static func missing(_ pools: [IPPool], _ stored: PoolList) throws(IPAMError) -> [IPPool] {
         var missing: [IPPool] = []
         for pool in pools {
-            if let existing = stored.first(where: { $0.name == pool.name }) {
+            // One that is there and cannot be read is what an assignment does without.
+            if stored.hides(pool.name) { continue }
+            if let existing = stored.pools.first(where: { $0.name == pool.name }) {
                 if let change = pool.immutableChange(from: existing) {
                     throw .invalidPool(name: pool.name, "it exists already, and \(change)")
                 }
             } else {
-                for other in stored { try requireApart(pool, other) }
+                try stored.requireReadable(toCreate: pool.name)
+                for other in stored.pools { try requireApart(pool, other) }
                 missing.append(pool)
             }
         }

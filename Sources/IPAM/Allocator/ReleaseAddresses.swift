@@ -18,21 +18,33 @@ extension RecordOperations {
         let blocks = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
             try await self.blocks(of: options.keys.sorted())
         }
-        var result = ReleaseResult()
+        var released: Set<IPAddress> = []
+        var missing: [IPAddress] = []
         for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
-            let released = try await release(addresses.compactMap { options[$0] }, in: cidr)
-            result.released += released
-            result.unallocated += addresses.filter { !released.contains($0) }
+            if let some = try await release(addresses.compactMap { options[$0] }, in: cidr) {
+                released.formUnion(some)
+            } else {
+                missing += addresses
+            }
         }
-        let found = Set(blocks.values.joined())
-        result.unallocated += options.keys.filter { !found.contains($0) }.sorted()
-        return result
+        if !missing.isEmpty {
+            // Another tool may have made the pool anew with blocks of another size.
+            let others = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
+                try await self.blocks(outsidePools: missing)
+            }
+            for (cidr, addresses) in others.sorted(by: { $0.key < $1.key }) {
+                released.formUnion(try await release(addresses.compactMap { options[$0] }, in: cidr) ?? [])
+            }
+        }
+        return ReleaseResult(
+            released: released.sorted(),
+            unallocated: options.keys.filter { !released.contains($0) }.sorted()
+        )
     }
 
     /// The block each address is in, by the pools and, for addresses outside of all pools, by the blocks that exist.
     private func blocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
-        let records = try await read([.collection(.resources(.ipPools))]).first ?? []
-        let pools = try deciding { () throws(IPAMError) in try Self.pools(records) }
+        let pools = try await poolsThatCanBeRead()
         var blocks: [CIDR: [IPAddress]] = [:]
         var outside: [IPAddress] = []
         for address in addresses {
@@ -42,29 +54,43 @@ extension RecordOperations {
                 outside.append(address)
             }
         }
-        for family in Set(outside.map(\.family)) {
+        return blocks.merging(try await self.blocks(outsidePools: outside)) { $0 + $1 }
+    }
+
+    private func blocks(outsidePools addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+        var blocks: [CIDR: [IPAddress]] = [:]
+        for family in Set(addresses.map(\.family)) {
             for case .block(let cidr) in try await keys(.blocks(family)) {
-                let inside = outside.filter { cidr.contains($0) }
-                if !inside.isEmpty { blocks[cidr, default: []] += inside }
+                let inside = addresses.filter { cidr.contains($0) }
+                if !inside.isEmpty { blocks[cidr] = inside }
             }
         }
         return blocks
     }
 
-    private func release(_ options: [ReleaseOptions], in cidr: CIDR) async throws(IPAMError) -> [IPAddress] {
+    /// A release needs them only to find a block without a look at the names of all.
+    private func poolsThatCanBeRead() async throws(AttemptError) -> [IPPool] {
+        do throws(AttemptError) {
+            return PoolList(try await read([.collection(.resources(.ipPools))]).first ?? []).pools
+        } catch {
+            guard case .failed(.datastore(let cause)) = error, cause.reason == .corrupt else { throw error }
+            return []
+        }
+    }
+
+    /// `nil` when there is no such block.
+    private func release(_ options: [ReleaseOptions], in cidr: CIDR) async throws(IPAMError) -> [IPAddress]? {
         var released: [IPAddress] = []
         var isEmptied = false
+        var exists = false
         try await attempting { () async throws(AttemptError) in
             let answers = try await read([.record(.block(cidr)), .record(IPAMConfiguration.recordKey)])
             guard let record = answers[0].first else { return }
+            exists = true
             let now = clock.now()
-            var (stored, cooldown) = try deciding { () throws(IPAMError) in
-                var configuration = IPAMConfiguration()
-                if let record = answers[1].first { configuration = try IPAMConfiguration(record) }
-                var stored = try StoredBlock(record)
-                stored.block.endCooldowns(now: now, cooldown: configuration.cooldown)
-                return (stored, configuration.cooldown)
-            }
+            let cooldown = IPAMConfiguration.cooldown(answers[1].first)
+            var stored = try deciding { () throws(IPAMError) in try StoredBlock(record) }
+            stored.block.endCooldowns(now: now, cooldown: cooldown)
             let ordinals = try deciding { () throws(IPAMError) in try stored.block.ordinals(toRelease: options) }
             guard !ordinals.isEmpty else { return }
             let addresses = ordinals.map(stored.block.address)
@@ -76,8 +102,7 @@ extension RecordOperations {
             try await commitRelease(changes) { released += addresses }
         }
         if isEmptied { await giveUpUnselected(cidr) }
-        var seen: Set<IPAddress> = []
-        return released.filter { seen.insert($0).inserted }
+        return exists ? released : nil
     }
 
     /// The writes that make handles count what they have left in a block (R5).
@@ -90,8 +115,8 @@ extension RecordOperations {
         guard !ids.isEmpty else { return [] }
         var changes: [RecordChange] = []
         for (id, records) in zip(ids, try await read(ids.map { .record(.handle($0)) })) {
-            guard let record = records.first else { continue }
-            var stored = try deciding { () throws(IPAMError) in try StoredHandle(id: id, record) }
+            // One that cannot be read keeps counting too much, which a handle may.
+            guard let record = records.first, var stored = try? StoredHandle(id: id, record) else { continue }
             let remaining = after.ordinals(handle: id, interface: nil).count
             let released = before.ordinals(handle: id, interface: nil).count - remaining
             stored.handle.blocks[after.cidr] =

@@ -17,9 +17,9 @@ extension Allocator {
             var changes: [RecordChange] = []
             var addresses: [IPAddress] = []
             emptied = []
-            for cidr in handle.handle.blocks.keys.sorted() {
+            for cidr in found.cidrs {
                 guard var stored = found.blocks[cidr] else {
-                    handle.handle.blocks[cidr] = nil
+                    handle?.handle.blocks[cidr] = nil
                     continue
                 }
                 let ordinals = stored.block.ordinals(handle: id, interface: interface)
@@ -28,15 +28,16 @@ extension Allocator {
                 // written, so one interface less is counted down. What is counted for a block that has nothing of it,
                 // or beyond all that is released, was left by a crash (X6).
                 let isLeftOver = ordinals.isEmpty && remaining == 0
-                handle.handle.blocks[cidr] =
+                let counted = handle?.handle.blocks[cidr] ?? 0
+                handle?.handle.blocks[cidr] =
                     datastore.commitsAtomically || isLeftOver || interface == nil
-                    ? remaining : max(remaining, (handle.handle.blocks[cidr] ?? 0) - ordinals.count)
+                    ? remaining : max(remaining, counted - ordinals.count)
                 guard !ordinals.isEmpty else { continue }
                 addresses += ordinals.map(stored.block.address)
-                changes.append(stored.release(ordinals, now: now, cooldown: found.configuration.cooldown))
+                changes.append(stored.release(ordinals, now: now, cooldown: found.cooldown))
                 if stored.block.isEmpty { emptied.append(cidr) }
             }
-            if let change = handle.change, !addresses.isEmpty || handle.handle != found.handle.handle {
+            if let change = handle?.change, !addresses.isEmpty || handle?.handle != found.handle?.handle {
                 changes.append(change)
             }
             guard !changes.isEmpty else { return }
@@ -65,41 +66,50 @@ extension Allocator {
         }
     }
 
+    /// A handle's blocks, and what goes into its record.
     private struct HandleContent {
-        let handle: StoredHandle
+        /// `nil` for a record that cannot be read, and is left as it is.
+        let handle: StoredHandle?
+        /// Those that the handle may have addresses in; some may not exist.
+        let cidrs: [CIDR]
         let blocks: [CIDR: StoredBlock]
         let pools: [IPPool]
-        let configuration: IPAMConfiguration
+        let cooldown: Duration
     }
 
     /// A handle with the blocks it names; `nil` when there is no such handle.
     private func read(handle id: String, withPools: Bool) async throws(AttemptError) -> HandleContent? {
         // Alone: usually there is none, and then nothing else is needed.
         guard let record = try await read([.record(.handle(id))]).first?.first else { return nil }
-        let handle = try deciding { () throws(IPAMError) in try StoredHandle(id: id, record) }
-        let blockQueries = handle.handle.blocks.keys.sorted().map { RecordQuery.record(.block($0)) }
+        // Without its index an address is looked for in all blocks, where the truth is.
+        let handle = try? StoredHandle(id: id, record)
+        let named = handle?.handle.blocks.keys.sorted() ?? []
+        let blockQueries: [RecordQuery] =
+            handle == nil
+            ? [.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))] : named.map { .record(.block($0)) }
         let poolQueries: [RecordQuery] = withPools ? [.collection(.resources(.ipPools))] : []
         let answers = try await read([.record(IPAMConfiguration.recordKey)] + blockQueries + poolQueries)
-        let configuration = try deciding { () throws(IPAMError) -> IPAMConfiguration in
-            guard let record = answers[0].first else { return IPAMConfiguration() }
-            return try IPAMConfiguration(record)
-        }
-        let pools = try deciding { () throws(IPAMError) in
-            withPools ? try Self.pools(answers[blockQueries.count + 1]) : []
-        }
+        let cooldown = IPAMConfiguration.cooldown(answers[0].first)
         let now = clock.now()
         return try deciding { () throws(IPAMError) in
             var blocks: [CIDR: StoredBlock] = [:]
             for record in answers[1..<(1 + blockQueries.count)].joined() {
-                var stored = try StoredBlock(record)
-                stored.block.endCooldowns(now: now, cooldown: configuration.cooldown)
-                blocks[stored.block.cidr] = stored
+                do throws(IPAMError) {
+                    var stored = try StoredBlock(record)
+                    stored.block.endCooldowns(now: now, cooldown: cooldown)
+                    guard handle != nil || !stored.block.ordinals(handle: id, interface: nil).isEmpty else { continue }
+                    blocks[stored.block.cidr] = stored
+                } catch {
+                    // It may be of anyone when all blocks are looked through.
+                    if handle != nil { throw error }
+                }
             }
             return HandleContent(
                 handle: handle,
+                cidrs: handle == nil ? blocks.keys.sorted() : named,
                 blocks: blocks,
-                pools: pools,
-                configuration: configuration
+                pools: withPools ? PoolList(answers[blockQueries.count + 1]).pools : [],
+                cooldown: cooldown
             )
         }
     }

@@ -19,13 +19,11 @@ extension Allocator {
             }
             func hasRoom(_ blocks: [CIDR]) async throws(AttemptError) -> Bool {
                 let records = try await read(blocks.map { .record(.block($0)) })
-                return try deciding { () throws(IPAMError) in
-                    for record in records.joined() {
-                        var block = try Block(record)
-                        block.endCooldowns(now: clock.now(), cooldown: configuration.cooldown)
-                        if block.freeCount(reserved: reserved) > 0 { return true }
-                    }
-                    return false
+                return records.joined().contains { record in
+                    // One that cannot be read gives no address.
+                    guard var block = try? StoredBlock(record).block else { return false }
+                    block.endCooldowns(now: clock.now(), cooldown: configuration.cooldown)
+                    return block.freeCount(reserved: reserved) > 0
                 }
             }
 
@@ -35,7 +33,8 @@ extension Allocator {
                 own.append(cidr)
             }
             if try await hasRoom(own) { return true }
-            if configuration.autoAllocateBlocks, own.count >= configuration.effectiveMaxBlocksPerHost { return false }
+            let isAtLimit = own.count >= configuration.effectiveMaxBlocksPerHost
+            if configuration.autoAllocateBlocks, isAtLimit, configuration.strictAffinity { return false }
 
             var others: [CIDR] = []
             for case .block(let cidr) in try await keys(.blocks(family))
@@ -45,7 +44,7 @@ extension Allocator {
             let claimable = pools.contains { pool in
                 UInt64(others.count { pool.cidr.contains($0) }) < pool.blockCount
             }
-            if configuration.autoAllocateBlocks, claimable { return true }
+            if configuration.autoAllocateBlocks, claimable, !isAtLimit { return true }
             return configuration.strictAffinity ? false : try await hasRoom(others)
         }
     }

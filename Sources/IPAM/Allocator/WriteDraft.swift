@@ -13,6 +13,7 @@ extension Allocator {
         }
         var changes: [RecordChange] = []
         if let handle = draft.handle(exactly: true).change { changes.append(handle) }
+        changes += draft.predecessors.values.compactMap(\.change)
         changes += draft.changedBlocks.map { $0.change() }
         for (cidr, claim) in draft.usedClaims {
             let value = BlockAffinity(.confirmed).json
@@ -77,6 +78,8 @@ extension Allocator {
             }
         }
         for change in revoked { _ = try? await commit([change]) }
+        // Counting what they have lost, which a handle may (R5).
+        for change in draft.predecessors.values.compactMap(\.change) { _ = try? await commit([change]) }
     }
 
     private func revision(of revisions: [Revision?]) throws(AttemptError) -> Revision {

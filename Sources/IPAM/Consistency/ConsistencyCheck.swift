@@ -76,7 +76,9 @@ public struct ConsistencyCheck: Sendable {
     public let matchedHandleCount: Int
     /// Handles of addresses that have no record, so that a DEL would not find them.
     public let missingHandles: [String]
-    public let unreadable: [IPAMRecords.Unreadable]
+    /// Handles whose records are there and cannot be read. They are among ``unreadable`` too, and no others' problem.
+    public let unreadableHandles: [String]
+    public let unreadable: [UnreadableRecord]
     /// How many addresses each node has, the most first.
     public let allocationsPerNode: [(node: String, count: Int)]
     public let information: ClusterInformation?
@@ -127,7 +129,11 @@ public struct ConsistencyCheck: Sendable {
             records.hidesBlocks
             ? []
             : unmatched.map { LeakedHandle(id: $0.key, revision: $0.value.revision) }.sorted { $0.id < $1.id }
-        missingHandles = usedHandles.filter { records.handles[$0] == nil }.sorted()
+        let unreadableHandles = Set(
+            records.unreadable.compactMap { if case .handle(let id) = $0.key { id } else { nil } }
+        )
+        self.unreadableHandles = unreadableHandles.sorted()
+        missingHandles = usedHandles.filter { records.handles[$0] == nil && !unreadableHandles.contains($0) }.sorted()
         unreadable = records.unreadable
         hidesBlocks = records.hidesBlocks
         self.usedHandles = usedHandles

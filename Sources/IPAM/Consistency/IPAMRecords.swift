@@ -7,12 +7,6 @@ import NetworkTypes
 /// All that a store has of IPAM, as it was read at one time. What cannot be read is kept as such, so that one bad record
 /// hides nothing.
 public struct IPAMRecords: Sendable {
-    /// A record that is not what its key says.
-    public struct Unreadable: Hashable, Sendable {
-        public let key: RecordKey
-        public let problem: String
-    }
-
     struct IndexedHandle: Sendable {
         let handle: Handle
         let revision: Revision
@@ -33,7 +27,7 @@ public struct IPAMRecords: Sendable {
     let configuration: IPAMConfiguration?
     let information: ClusterInformation?
     let informationRevision: Revision?
-    let unreadable: [Unreadable]
+    let unreadable: [UnreadableRecord]
 
     public static func read(from datastore: any Datastore) async throws(DatastoreError) -> IPAMRecords {
         // Blocks before endpoints: an ADD that ends in between is then seen with its endpoint, or not at all. Handles
@@ -64,18 +58,12 @@ public struct IPAMRecords: Sendable {
     }
 
     init(settings: [[Record]], blocks: [Record], handles: [Record], endpoints: [Record]) {
-        var unreadable: [Unreadable] = []
+        let poolList = PoolList(settings[0])
+        pools = poolList.pools
+        var unreadable = poolList.unreadable
         func readable<Value>(_ records: [Record], _ read: (Record) throws(IPAMError) -> Value) -> [Value] {
-            records.compactMap { record in
-                do throws(IPAMError) {
-                    return try read(record)
-                } catch {
-                    unreadable.append(Unreadable(key: record.key, problem: error.description))
-                    return nil
-                }
-            }
+            unreadable.readable(records, read)
         }
-        pools = readable(settings[0]) { (record) throws(IPAMError) in try IPPool(record) }.sorted { $0.name < $1.name }
         nodes = Set(
             settings[1].compactMap { record in
                 if case .resource(_, _, let name) = record.key { name } else { nil }

@@ -7,6 +7,8 @@ public struct AssignmentExplanation: Hashable, Sendable {
     public let nodeLabels: [String: String]
     public let namespaceLabels: [String: String]
     public let families: [Family]
+    /// What is left out, as it cannot be read.
+    public let unreadable: [UnreadableRecord]
 
     /// One family of addresses.
     public struct Family: Hashable, Sendable {

@@ -16,24 +16,26 @@ extension Allocator {
                 return try NodeResource(record).labels
             }
             var families: [AssignmentExplanation.Family] = []
+            var unreadable = snapshot.unreadablePools
             for family in IPFamily.allCases {
                 guard snapshot.pools.contains(where: { $0.family == family }) || !request.pools(family).isEmpty else {
                     continue
                 }
                 let records = try await read([.collection(.blocks(family))]).first ?? []
+                let blocks = unreadable.readable(records) { (record) throws(IPAMError) in
+                    var block = try StoredBlock(record).block
+                    block.endCooldowns(now: clock.now(), cooldown: snapshot.configuration.cooldown)
+                    return block
+                }
+                let broken = Set(unreadable.compactMap { if case .block(let cidr) = $0.key { cidr } else { nil } })
                 families.append(
                     try deciding { () throws(IPAMError) in
-                        var blocks: [Block] = []
-                        for record in records {
-                            var block = try Block(record)
-                            block.endCooldowns(now: clock.now(), cooldown: snapshot.configuration.cooldown)
-                            blocks.append(block)
-                        }
-                        return try Explainer(
+                        try Explainer(
                             request: request,
                             family: family,
                             snapshot: snapshot,
                             blocks: blocks,
+                            broken: broken,
                             host: host,
                             nodeLabels: labels,
                             now: clock.now()
@@ -45,7 +47,8 @@ extension Allocator {
                 node: host,
                 nodeLabels: labels,
                 namespaceLabels: request.namespaceLabels,
-                families: families
+                families: families,
+                unreadable: unreadable
             )
         }
     }
@@ -57,6 +60,8 @@ private struct Explainer {
     let family: IPFamily
     let snapshot: ClusterSnapshot
     let blocks: [Block]
+    /// Blocks that cannot be read.
+    let broken: Set<CIDR>
     let host: String
     let nodeLabels: [String: String]
     let now: Timestamp
@@ -139,12 +144,14 @@ private struct Explainer {
                 room.freeElsewhere += free(block)
             }
         }
-        let taken = Set(existing.map(\.cidr))
-        let order = BlockOrder(pool: pool, host: host, seed: UInt64(clamping: now.nanoseconds))
-        // Reserved blocks are stepped over; a pool of which more than this many in a row are reserved has none for us.
-        room.nextBlock = order.prefix(existing.count + 100_000).first {
-            !taken.contains($0) && !snapshot.reserved.covers($0)
-        }
+        let taken = broken.union(existing.map(\.cidr))
+        let order = BlockOrder(
+            pool: pool,
+            host: host,
+            seed: UInt64(clamping: now.nanoseconds),
+            reserved: snapshot.reserved
+        )
+        room.nextBlock = order.prefix(taken.count + 1).first { !taken.contains($0) }
         return room
     }
 
@@ -155,8 +162,12 @@ private struct Explainer {
     ) -> PoolRefusal? {
         if room.ownFree > 0 { return nil }
         if snapshot.reserved.covers(pool.cidr) { return .reserved }
-        if isAtLimit { return .blockLimit(configuration.effectiveMaxBlocksPerHost) }
-        if configuration.autoAllocateBlocks, room.nextBlock != nil || reclaimable([pool]) != nil { return nil }
+        if isAtLimit, configuration.strictAffinity || room.freeElsewhere == 0 {
+            return .blockLimit(configuration.effectiveMaxBlocksPerHost)
+        }
+        if configuration.autoAllocateBlocks, !isAtLimit, room.nextBlock != nil || reclaimable([pool]) != nil {
+            return nil
+        }
         guard room.freeElsewhere > 0 else { return .full }
         return configuration.strictAffinity ? .strictAffinity(freeElsewhere: room.freeElsewhere) : nil
     }
@@ -180,16 +191,17 @@ private struct Explainer {
         unknown: [String]
     ) -> AssignmentExplanation.Source {
         func pool(_ cidr: CIDR) -> String { candidates.first { $0.cidr.contains(cidr) }?.name ?? "" }
-        if let name = unknown.first { return .none("the \(family) pool \(name) does not exist") }
-        guard !candidates.isEmpty else { return .none("no \(family) pool is for this pod") }
-        for cidr in own {
+        if let name = unknown.first {
+            return .none("the \(family) pool \(name) does not exist" + snapshot.unreadablePools.note)
+        }
+        guard !candidates.isEmpty else {
+            return .none("no \(family) pool is for this pod" + snapshot.unreadablePools.note)
+        }
+        for cidr in own where !broken.contains(cidr) {
             guard let block = blocks.first(where: { $0.cidr == cidr }) else { return .newBlock(cidr, pool: pool(cidr)) }
             if free(block) > 0 { return .ownBlock(cidr, pool: pool(cidr)) }
         }
-        if isAtLimit {
-            return .none("the \(own.count) \(family) blocks of the node are full, and it may have no more")
-        }
-        if configuration.autoAllocateBlocks {
+        if configuration.autoAllocateBlocks, !isAtLimit {
             for candidate in candidates {
                 guard let next = pools.first(where: { $0.name == candidate.name })?.room.nextBlock else { continue }
                 return .newBlock(next, pool: candidate.name)
@@ -205,6 +217,11 @@ private struct Explainer {
                 return .borrowed(lender.cidr, owner: lender.affinity, pool: candidate.name)
             }
         }
-        return .none("no address is left for the node in the pools that are for this pod")
+        guard !isAtLimit else {
+            return .none("the \(own.count) \(family) blocks of the node are full, and it may have no more")
+        }
+        return .none(
+            "no address is left for the node in the pools that are for this pod" + snapshot.unreadablePools.note
+        )
     }
 }

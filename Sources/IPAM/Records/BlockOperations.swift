@@ -36,6 +36,13 @@ extension Block {
         return true
     }
 
+    /// Gives an address that is assigned to another owner, as a new assignment.
+    mutating func reassign(ordinal: Int, to attribute: Attribute) {
+        guard self.attribute(ordinal) != nil else { return }
+        record([ordinal], attribute)
+        removeUnusedAttributes()
+    }
+
     /// How many addresses may be assigned now.
     public func freeCount(reserved: ReservedRanges = .none) -> Int {
         guard reserved.intersects(cidr) else { return unallocated.count }

@@ -42,7 +42,13 @@ public struct ReservedRanges: Hashable, Sendable {
 
     /// Whether all of its addresses are.
     public func covers(_ prefix: CIDR) -> Bool {
-        overlaps(prefix).contains { $0.first <= prefix.address.number && $0.last >= prefix.lastAddress.number }
+        end(covering: prefix) != nil
+    }
+
+    /// The last address of the range that has all addresses of the prefix; `nil` when there is none.
+    func end(covering prefix: CIDR) -> IPAddress? {
+        overlaps(prefix).first { $0.first <= prefix.address.number && $0.last >= prefix.lastAddress.number }
+            .map { IPAddress(number: $0.last, prefix.family) }
     }
 
     /// How many of its addresses are; all of IPv6 counts as one less than it has.

@@ -22,16 +22,38 @@ public struct IPAMConfiguration: Hashable, Sendable {
     public var cooldown: Duration { .seconds(ipCooldownSeconds) }
 
     /// What ``maxBlocksPerHost`` comes to.
-    public var effectiveMaxBlocksPerHost: Int { maxBlocksPerHost == 0 ? 20 : maxBlocksPerHost }
+    public var effectiveMaxBlocksPerHost: Int { maxBlocksPerHost <= 0 ? 20 : maxBlocksPerHost }
+
+    /// What to do about ``effectiveMaxBlocksPerHost`` being reached, after what was tried besides.
+    var limitRemedy: [String] {
+        let command = "swiftletctl ipam configure --max-blocks-per-host raises it"
+        return strictAffinity
+            ? ["strict affinity forbids to borrow", command]
+            : ["other hosts have no address to lend", command + ", which takes strict affinity"]
+    }
+
+    /// How long an address rests that is released now. When the settings cannot be read it is as long as they may say:
+    /// a release does not wait for them to be mended, and is not followed by a use that comes too early.
+    static func cooldown(_ record: Record?) -> Duration {
+        guard let record else { return IPAMConfiguration().cooldown }
+        return (try? IPAMConfiguration(record))?.cooldown ?? .seconds(longestCooldown)
+    }
+
+    private static let longestCooldown = 1200
 
     /// Why these settings are refused; `nil` when they are not.
     public var problem: String? {
         if !(0...1_000_000).contains(maxBlocksPerHost) { return "maxBlocksPerHost is not between 0 and 1000000" }
-        if !(0...1200).contains(ipCooldownSeconds) { return "ipCooldownSeconds is not between 0 and 1200" }
+        if !(0...Self.longestCooldown).contains(ipCooldownSeconds) {
+            return "ipCooldownSeconds is not between 0 and \(Self.longestCooldown)"
+        }
         if !strictAffinity, !autoAllocateBlocks {
             return "strictAffinity and autoAllocateBlocks cannot both be false"
         }
         if maxBlocksPerHost > 0, !strictAffinity { return "maxBlocksPerHost needs strictAffinity" }
+        if let word = kubeVirtVMAddressPersistence, !["Enabled", "Disabled", ""].contains(word) {
+            return "kubeVirtVMAddressPersistence is \"\(word)\", which is neither Enabled nor Disabled"
+        }
         return nil
     }
 }

@@ -87,10 +87,10 @@ public struct IPPool: Resource {
         CIDR(address, prefixLength: spec.blockSize)?.masked ?? address.hostPrefix
     }
 
-    /// The block with this number, from 0 up to ``blockCount``.
-    func block(number: UInt64) -> CIDR {
+    /// The block with this number, counted from 0.
+    func block(number: UInt128) -> CIDR {
         let shift = spec.cidr.family.addressBits - spec.blockSize
-        let address = IPAddress(number: spec.cidr.address.number + UInt128(number) << UInt128(shift), spec.cidr.family)
+        let address = IPAddress(number: spec.cidr.address.number + number << UInt128(shift), spec.cidr.family)
         return block(of: address)
     }
 }

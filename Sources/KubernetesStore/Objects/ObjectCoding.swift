@@ -62,7 +62,8 @@ extension CustomObject {
     func key(_ kind: CalicoKind) throws(MalformedObject) -> RecordKey {
         switch kind {
         case .block:
-            guard let cidr = spec.string("cidr").flatMap({ CIDR($0) }) else {
+            // One that does not say so is named after its prefix all the same, and keeps no other from being listed.
+            guard let cidr = spec.string("cidr").flatMap({ CIDR($0) }) ?? ObjectNames.block(named: name) else {
                 throw MalformedObject(reason: "spec.cidr is no prefix")
             }
             return .block(cidr)
