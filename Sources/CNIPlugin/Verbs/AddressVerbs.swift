@@ -84,6 +84,7 @@ struct AddressVerbs {
         do throws(CNIError) {
             var stored = try StoredRelease(call)
             await stored.look()
+            TrackedConnections.forget(of: stored.addresses, call.log)
             try await stored.carryOut()
             call.log.info("released \(listing(stored.addresses))")
         } catch {
@@ -94,6 +95,10 @@ struct AddressVerbs {
 
     /// Whether the attachment has an address, and, as far as the main plugin tells which, those.
     func check() async throws(CNIError) {
+        try await RequestDeadline.within(CheckVerb.limit) { () async throws(CNIError) in try await compare() }
+    }
+
+    private func compare() async throws(CNIError) {
         let held = try await BlockAddressSource(call, nil).held()
         guard !held.isEmpty else {
             throw CNIError(.unknownContainer, "container \(call.id.containerID) has no address on this network")
