@@ -50,6 +50,13 @@ struct Call: Sendable {
     /// The handle of all the container's addresses on this network (2.3).
     var handle: String { "\(configuration.name).\(id.containerID)" }
 
+    /// Records the attachment's endpoint, at the Pod that the runtime means.
+    func record(_ endpoint: WorkloadEndpoint, replacing stored: EndpointRecords.Stored?) async throws(CNIError) {
+        try await records.put(endpoint, replacing: stored) { () async throws(CNIError) in
+            try await checkIncarnation()
+        }
+    }
+
     func endpoint(
         _ addresses: [IPAddress],
         link: WorkloadEndpoint.Link?,

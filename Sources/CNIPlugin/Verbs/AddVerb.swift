@@ -83,7 +83,7 @@ struct AddVerb {
                     if isRepeated, let recorded { return try await call.records.restore(recorded) }
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint, replacing: stored)
+                try await call.record(endpoint, replacing: stored)
             }
             var result = self.result(granted, interfaces)
             if !runtime.dns.isEmpty { result.dns = runtime.dns }

@@ -61,7 +61,7 @@ struct AddressVerbs {
                     if let former { return try await call.records.restore(former) }
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint, replacing: stored)
+                try await call.record(endpoint, replacing: stored)
             }
             // Other main plugins set the routes that the IPAM plugin answers with, and hand on its resolver.
             let routes = try RouteSettings(configuration)
