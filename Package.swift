@@ -95,7 +95,7 @@ let package = Package(
             "CNIPlugin",
             [
                 "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "JSON", "KubernetesAPI", "Netlink",
-                "NetworkTypes", "Stores", "Subprocesses", "Version",
+                "NetworkTypes", "ServerTransport", "Stores", "Subprocesses", "Version", logging,
             ],
             testDependencies: ["TestAPIServer"]
         ),

@@ -30,11 +30,15 @@ struct AddVerb {
         let runtime = try configuration.runtimeConfiguration()
         let previous = try configuration.previousResult()
         let routes = try RouteSettings(configuration)
+        let gates = try ReadinessGates(configuration.reader)
+        let policy = try PolicySetup(configuration.reader)
         if let mac = runtime.mac, mac.isMulticast {
             throw CNIError(.invalidConfiguration, "\"runtimeConfig.mac\" is \(mac), which is a group's")
         }
         let link = try PodLink(call, prefixes: prefixes)
         let likely = try likelyFamilies(runtime)
+        // A DEL of the same pod does not have to wait for them.
+        try await gates.wait(call.log)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
         let facts = try await call.readForAdd(likely)
@@ -84,6 +88,9 @@ struct AddVerb {
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
                 try await call.record(endpoint, replacing: stored)
+            }
+            if !policy.isDone(for: endpoint) {
+                call.log.warning("the agent has not told in \(policy.directory) that the pod's policy is in place")
             }
             var result = self.result(granted, interfaces)
             if !runtime.dns.isEmpty { result.dns = runtime.dns }

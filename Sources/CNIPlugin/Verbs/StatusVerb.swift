@@ -36,6 +36,8 @@ struct StatusVerb {
         let settings = try StoreSettings(reader)
         let node = try NodeSettings(reader).resolve()
         _ = try LogSettings(reader)
+        _ = try (PolicySetup(reader), TimeSettings(reader), DeleteMode(reader))
+        try await ReadinessGates(reader).check(by: .now + .milliseconds(1000))
         if let path, let delegate = try IPAMDelegate(required: configuration, path: path) {
             // ST2: whether there are addresses is for the other to say.
             _ = try LinkSettings(reader, mtuFile: settings.mtuFile, hasIPv6: false)
