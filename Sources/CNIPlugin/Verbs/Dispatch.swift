@@ -21,7 +21,7 @@ extension Program {
             if role == .plugin { try Privileges.require() }
             Watchdog.startForChanges(after: CollectVerb.limit)
             let delegate = role == .plugin ? try IPAMDelegate(configuration, path: path) : nil
-            try await CollectVerb(configuration, delegate).run()
+            try await CollectVerb(configuration, delegate, ownsLinks: role == .plugin, prefixes: prefixes).run()
         case (.add(let attachment, let namespacePath), .plugin):
             try Privileges.require()
             try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
