@@ -15,7 +15,7 @@ struct Call: Sendable {
     let node: String
     /// Reads once what the steps of a verb ask for one after the other.
     let store: ReadAheadDatastore
-    /// The cluster's Pods, where the store lies beside them.
+    /// The cluster's Pods, where the store lies beside them, or, for an ADD, where the configuration says how to ask.
     let objects: (any WorkloadObjects)?
     let log: PluginLog
 
@@ -36,7 +36,11 @@ struct Call: Sendable {
         }
         self.store = ReadAheadDatastore(store)
         // Only asked where the answer is known: a cast to a protocol looks through all types of the program.
-        if case .kubernetes = settings.selection { objects = store as? any WorkloadObjects } else { objects = nil }
+        if case .kubernetes = settings.selection {
+            objects = store as? any WorkloadObjects
+        } else {
+            objects = command == .add ? try settings.openObjects(node: node) : nil
+        }
         log = PluginLog(
             settings: try LogSettings(configuration.reader),
             subject: "\(command.rawValue) \(attachment.id.containerID) \(attachment.id.interfaceName)"

@@ -50,8 +50,8 @@ extension Call {
     /// Reads the Pod, unless it was just read, and sees to it that it is the one that the runtime means (1.2): the next of
     /// its name has other annotations, and gets a record of its own.
     ///
-    /// Throws code 11 for another one, as the API server may lag behind, and so may the runtime.
-    /// - Returns: `nil` when there is no such Pod, or none at all.
+    /// Throws code 11 for another one, and for none, as the API server may lag behind, and so may the runtime.
+    /// - Returns: `nil` when no Pod is named, or nobody can be asked.
     @discardableResult
     func checkIncarnation() async throws(CNIError) -> ObjectMetadata? {
         guard let objects, case .pod(let pod) = workload else { return nil }
@@ -61,9 +61,14 @@ extension Call {
         } catch {
             throw CNIError(error)
         }
-        guard let stored, let meant = attachment.arguments.pod?.uid, !stored.isPod(withUID: meant) else {
-            return stored
+        guard let stored else {
+            throw CNIError(
+                .tryAgainLater,
+                "the API server has no Pod \(pod.namespace)/\(pod.name), or not yet",
+                details: "CNI_ARGS names it"
+            )
         }
+        guard let meant = attachment.arguments.pod?.uid, !stored.isPod(withUID: meant) else { return stored }
         throw CNIError(
             .tryAgainLater,
             "the API server has another Pod \(pod.namespace)/\(pod.name) than the runtime means",

@@ -201,6 +201,40 @@ struct AnnotationTests {
         #expect(refused.output.contains("cni.projectcalico.org/ipAddrs"))
     }
 
+    /// 1.1: with `policy.type` `k8s` also where the records are kept elsewhere.
+    @Test func fromTheAPIBesideAnotherStore() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let bench = cluster.bench
+        try put(cluster, pod: "a", ["hwAddr": "0a:58:00:00:00:09"], namespace: ["ipv4pools": #"["other"]"#])
+        func call(_ command: String, _ pod: String, _ members: String) async throws -> Bench.Outcome {
+            try await bench.call(
+                command,
+                "c-\(pod)",
+                namespace: command == "ADD" ? bench.pod() : nil,
+                arguments: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=\(pod)",
+                bench.configuration(pools: Self.two, extra: members)
+            )
+        }
+        let access = #", "kubernetes": {"kubeconfig": "\#(bench.directory)/kubeconfig"}"#
+        let asking = access + #", "policy": {"type": "k8s"}"#
+        let added = try await call("ADD", "a", asking)
+        #expect(added.addresses.first?.hasPrefix("10.81.0.") == true, "\(added.output) \(added.log)")
+        #expect(added.output.contains("0a:58:00:00:00:09"))
+        #expect(try await bench.recordedAddresses() == added.addresses)
+        let missing = try await call("ADD", "b", asking)
+        #expect(missing.code == 11 && missing.output.contains("shop/b"), "\(missing.output)")
+        // Without that word nobody is asked.
+        let unasked = try await call("ADD", "b", access)
+        #expect(unasked.addresses.count == 1, "\(unasked.output) \(unasked.log)")
+        try cluster.lose(hanging: false)
+        let away = try await call("ADD", "d", asking)
+        #expect(away.code == 11, "\(away.output)")
+        // What ends a pod does not depend on the API.
+        let deleted = try await call("DEL", "a", asking)
+        #expect(deleted.status == 0, "\(deleted.output)")
+        #expect(try await bench.assignedAddresses() == unasked.addresses)
+    }
+
     /// P4: a pool that selects namespaces serves those.
     @Test func aPoolSelectsNamespaces() async throws {
         let cluster = try await ClusterBench(.kubernetes)
