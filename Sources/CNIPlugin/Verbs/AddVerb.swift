@@ -61,20 +61,22 @@ struct AddVerb {
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
-            let (granted, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
-            let addresses = granted.addresses.map(\.address.address)
-            let families = Set(addresses.map(\.family))
-            if delegate != nil { settings = try link.settings(call, hasIPv6: families.contains(.ipv6)) }
-            try deadline.check(before: "the link was made")
-            let interfaces = try attach(
-                link.request(
+            let (found, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
+            var granted = found
+            let interfaces = try await connect(&granted, from: isRepeated ? nil : source, deadline) {
+                (granted) throws(CNIError) in
+                let addresses = granted.addresses.map(\.address.address)
+                let families = Set(addresses.map(\.family))
+                if delegate != nil { settings = try link.settings(call, hasIPv6: families.contains(.ipv6)) }
+                return link.request(
                     namespacePath: namespacePath,
                     addresses: addresses,
                     settings,
                     mac: runtime.mac ?? facts.annotations.mac,
                     routes: routes.routes(granted: granted.routes, families)
                 )
-            )
+            }
+            let addresses = granted.addresses.map(\.address.address)
             let endpoint = call.endpoint(
                 addresses,
                 link: .init(hostInterfaceName: interfaces.host.name, mac: interfaces.container.mac),
@@ -183,13 +185,36 @@ struct AddVerb {
         return (try await source.assign(), false)
     }
 
-    private func attach(_ request: PodNetworkRequest) throws(CNIError) -> PodInterfaces {
-        do throws(PodNetworkError) {
-            let interfaces = try PodNetwork.attach(request)
-            for warning in interfaces.warnings { call.log.warning(warning) }
-            return interfaces
-        } catch {
-            throw CNIError(error)
+    private static let exchanges = 3
+
+    /// Puts the link in place. An address that the host has a route for to elsewhere is exchanged where any other will do
+    /// as well (4.3, C8).
+    ///
+    /// - Parameter source: gives others; `nil` for addresses that are in use.
+    private func connect(
+        _ granted: inout NetworkResult,
+        from source: (any AddressSource)?,
+        _ deadline: Deadline,
+        _ request: (NetworkResult) throws(CNIError) -> PodNetworkRequest
+    ) async throws(CNIError) -> PodInterfaces {
+        var exchanges = 0
+        while true {
+            try deadline.check(before: "the link was made")
+            let request = try request(granted)
+            do throws(PodNetworkError) {
+                let interfaces = try PodNetwork.attach(request)
+                for warning in interfaces.warnings { call.log.warning(warning) }
+                return interfaces
+            } catch {
+                guard case .routeConflict = error, let source, source.givesOthers, exchanges < Self.exchanges else {
+                    throw CNIError(error)
+                }
+                call.log.warning("\(error); another address is taken")
+            }
+            exchanges += 1
+            // It goes to the end of those that are free.
+            try await source?.release()
+            granted = try await source?.assign() ?? granted
         }
     }
 
