@@ -132,6 +132,8 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
         #expect(try StoreSettings(older).selection == StoreSettings(current).selection)
         let both = try reader(#"{"etcd_authority":"y:1","etcd_scheme":"https","etcd_endpoints":"http://x:2379"}"#)
         #expect(try StoreSettings(both).selection == StoreSettings(current).selection)
+        let half = try reader(#"{"policy":{"k8s_client_certificate":"/c"}}"#)
+        #expect(code { () throws(CNIError) in try StoreSettings(half) } == .invalidConfiguration)
         let nowhere = try reader(#"{"datastore_type":"etcdv3"}"#)
         #expect(code { () throws(CNIError) in try StoreSettings(nowhere) } == .invalidConfiguration)
         let relative = try reader(#"{"data_dir":"x"}"#)

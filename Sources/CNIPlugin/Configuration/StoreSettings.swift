@@ -39,20 +39,49 @@ struct StoreSettings {
             // Calico's older way to say it (1.1).
             settings[endpoints] = "\(try configuration.nonEmptyString("etcd_scheme") ?? "http")://\(authority)"
         }
-        selection = try Self.select(settings)
-        let isAsked = try configuration.object("policy")?.nonEmptyString("type") == "k8s"
+        let policy = try configuration.object("policy")
+        if settings[StoreSetting.apiRoot.key] == nil {
+            settings[StoreSetting.apiRoot.key] = try policy?.nonEmptyString("k8s_api_root")
+        }
+        let credentials = try Self.credentials(policy)
+        selection = try Self.select(settings, credentials)
+        let isAsked = try policy?.nonEmptyString("type") == "k8s"
         let isKnown = settings[StoreSetting.kubeconfig.key] != nil || settings[StoreSetting.apiRoot.key] != nil
         guard selection.type != .kubernetes, isAsked, isKnown else {
             cluster = nil
             return
         }
         settings[StoreSetting.type.key] = StoreSelection.StoreType.kubernetes.rawValue
-        cluster = try Self.select(settings)
+        cluster = try Self.select(settings, credentials)
     }
 
-    private static func select(_ settings: [String: String]) throws(CNIError) -> StoreSelection {
+    /// Calico's older place for them (1.1). Throws code 7 for a certificate without its key.
+    private static func credentials(_ policy: ObjectReader?) throws(CNIError) -> InlineCredentials {
+        let certificate = try policy?.absolutePath("k8s_client_certificate")
+        let key = try policy?.absolutePath("k8s_client_key")
+        guard (certificate == nil) == (key == nil) else {
+            throw CNIError(
+                .invalidConfiguration,
+                "\"policy.k8s_client_certificate\" and \"policy.k8s_client_key\" go together"
+            )
+        }
+        return InlineCredentials(
+            token: try policy?.nonEmptyString("k8s_auth_token"),
+            certificateFile: certificate,
+            keyFile: key,
+            authorityFile: try policy?.absolutePath("k8s_certificate_authority")
+        )
+    }
+
+    private static func select(
+        _ settings: [String: String],
+        _ credentials: InlineCredentials
+    ) throws(CNIError) -> StoreSelection {
         do throws(StoreSelection.Problem) {
-            return try StoreSelection(configuration: settings)
+            let selection = try StoreSelection(configuration: settings)
+            guard case .kubernetes(var access) = selection else { return selection }
+            access.credentials = credentials
+            return .kubernetes(access)
         } catch {
             throw CNIError(
                 error.kind == .unsupported ? .unsupportedField : .invalidConfiguration,

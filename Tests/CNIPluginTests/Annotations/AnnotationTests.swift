@@ -235,6 +235,35 @@ struct AnnotationTests {
         #expect(try await bench.assignedAddresses() == unasked.addresses)
     }
 
+    /// 1.1: the way to the API, and who we are there, in the configuration itself.
+    @Test func credentialsInTheConfiguration() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let bench = cluster.bench
+        try put(cluster, pod: "a", ["ipAddrs": #"["10.80.0.77"]"#])
+        try cluster.server.setToken("inline-token", user: User("plugin"))
+        try cluster.server.setRules([AccessRule("plugin", verbs: ["get"], resources: ["pods", "namespaces"])])
+        let authority = bench.directory + "/ca.crt"
+        try cluster.server.certificateAuthorityPEM.write(toFile: authority, atomically: true, encoding: .utf8)
+        func add(_ token: String) async throws -> Bench.Outcome {
+            let policy =
+                #"{"type": "k8s", "k8s_api_root": "\#(try cluster.server.url)", "k8s_auth_token": "\#(token)","#
+                + #""k8s_certificate_authority": "\#(authority)"}"#
+            return try await bench.call(
+                "ADD",
+                "c1",
+                namespace: bench.pod(),
+                arguments: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a",
+                bench.configuration(extra: #", "policy": \#(policy), "log_level": "debug""#)
+            )
+        }
+        let refused = try await add("wrong-token")
+        #expect(refused.status == 1 && [5, 11].contains(refused.code), "\(refused.output)")
+        #expect(!(refused.output + refused.log).contains("wrong-token"))
+        let added = try await add("inline-token")
+        #expect(added.addresses == ["10.80.0.77"], "\(added.output) \(added.log)")
+        #expect(!added.log.contains("inline-token"))
+    }
+
     /// P4: a pool that selects namespaces serves those.
     @Test func aPoolSelectsNamespaces() async throws {
         let cluster = try await ClusterBench(.kubernetes)
