@@ -42,6 +42,7 @@ struct AddVerb {
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
         let facts = try await call.readForAdd(likely)
+        try facts.annotations.checkFloatingAddresses(configuration.reader)
         // D6: what an earlier DEL of this attachment left to be released is none of the addresses that it gets now.
         try await call.replay.settle(call.id)
         let wanted =
@@ -77,11 +78,11 @@ struct AddVerb {
                 )
             }
             let addresses = granted.addresses.map(\.address.address)
-            let endpoint = call.endpoint(
+            let endpoint = try call.endpoint(
                 addresses,
                 link: .init(hostInterfaceName: interfaces.host.name, mac: interfaces.container.mac),
-                from: try source.record(of: granted)
-            )
+                from: source.record(of: granted)
+            ).adding(facts.annotations)
             if recorded != endpoint {
                 try deadline.check(before: "the endpoint was recorded")
                 rollback.add("take back the record of the endpoint") { [call] () async throws(CNIError) in

@@ -108,11 +108,32 @@ struct AnnotationTests {
         #expect(try await bench.recordedAddresses() == [])
     }
 
+    /// 1.3: they are for the agent, which reads the record; a gate has to be open for the first.
+    @Test func floatingAddressesAndSources() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        let annotations = ["floatingIPs": #"["192.0.2.7"]"#, "allowedSourcePrefixes": #"["198.51.100.0/24"]"#]
+        let members = try Self.members(annotations)
+        let closed = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(extra: members))
+        #expect(closed.code == 7 && closed.output.contains("feature_control.floating_ips"), "\(closed.output)")
+        let open = members + #", "feature_control": {"floating_ips": true}"#
+        let added = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(extra: open))
+        #expect(added.status == 0, "\(added.output)")
+        let record = try #require(try await bench.store.list(.resources(.workloadEndpoints)).first)
+        let text = String(decoding: record.value, as: UTF8.self)
+        #expect(text.contains(#""externalIP":"192.0.2.7""#) && text.contains("198.51.100.0"), "\(text)")
+        // A repeated ADD has nothing to write.
+        let again = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(extra: open))
+        #expect(again.output == added.output)
+        #expect(try await bench.store.list(.resources(.workloadEndpoints)).map(\.revision) == [record.revision])
+    }
+
     /// What cannot be done is refused with its code, and nothing is left of it.
     @Test(arguments: [
         (["ipAddrs": #"["10.80.0.9""#], 6), (["ipAddrs": #"["192.0.2.1"]"#], 101), (["ipv4pools": #"["nowhere"]"#], 7),
         (["hwAddr": "zz"], 6), (["ipFamilies": #"["IPv5"]"#], 7), (["ipAddrs": #"["0.0.0.0"]"#], 7),
-        (["ipAddrs": #"["10.80.0.9"]"#, "ipAddrsNoIpam": #"["10.80.0.9"]"#], 7),
+        (["ipAddrs": #"["10.80.0.9"]"#, "ipAddrsNoIpam": #"["10.80.0.9"]"#], 7), (["floatingIPs": #"["x"]"#], 6),
+        (["allowedSourcePrefixes": #"["10.0.0.0/33"]"#], 6), (["floatingIPs": #"["192.0.2.7"]"#], 7),
     ])
     func refusalsLeaveNothing(_ annotations: [String: String], _ code: Int) async throws {
         let bench = try Bench()
