@@ -95,7 +95,7 @@ let package = Package(
             "CNIPlugin",
             [
                 "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "JSON", "KubernetesAPI", "Netlink",
-                "NetworkTypes", "Stores", "Version",
+                "NetworkTypes", "ServerTransport", "Stores", "Subprocesses", "Version", logging,
             ],
             testDependencies: ["TestAPIServer"]
         ),
@@ -166,6 +166,7 @@ let package = Package(
         library("PrometheusText"),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
+        library("Subprocesses"),
         library("YAML", ["CYAML", "JSON"]),
         library("JSON"),
         library("NetworkTypes"),
@@ -177,7 +178,6 @@ let package = Package(
                 swiftSettings: strict
             ),
             .target(name: "Digests", swiftSettings: module),
-            .target(name: "Subprocesses", swiftSettings: module),
             .target(name: "Version", swiftSettings: module),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),

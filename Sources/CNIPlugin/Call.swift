@@ -15,7 +15,7 @@ struct Call: Sendable {
     let node: String
     /// Reads once what the steps of a verb ask for one after the other.
     let store: ReadAheadDatastore
-    /// The cluster's Pods, where the store lies beside them.
+    /// The cluster's Pods, where the store lies beside them, or, for an ADD, where the configuration says how to ask.
     let objects: (any WorkloadObjects)?
     let log: PluginLog
 
@@ -36,7 +36,11 @@ struct Call: Sendable {
         }
         self.store = ReadAheadDatastore(store)
         // Only asked where the answer is known: a cast to a protocol looks through all types of the program.
-        if case .kubernetes = settings.selection { objects = store as? any WorkloadObjects } else { objects = nil }
+        if case .kubernetes = settings.selection {
+            objects = store as? any WorkloadObjects
+        } else {
+            objects = command == .add ? try settings.openObjects(node: node) : nil
+        }
         log = PluginLog(
             settings: try LogSettings(configuration.reader),
             subject: "\(command.rawValue) \(attachment.id.containerID) \(attachment.id.interfaceName)"
@@ -49,6 +53,13 @@ struct Call: Sendable {
 
     /// The handle of all the container's addresses on this network (2.3).
     var handle: String { "\(configuration.name).\(id.containerID)" }
+
+    /// Records the attachment's endpoint, at the Pod that the runtime means.
+    func record(_ endpoint: WorkloadEndpoint, replacing stored: EndpointRecords.Stored?) async throws(CNIError) {
+        try await records.put(endpoint, replacing: stored) { () async throws(CNIError) in
+            try await checkIncarnation()
+        }
+    }
 
     func endpoint(
         _ addresses: [IPAddress],

@@ -64,6 +64,17 @@ struct PluginLog: Sendable {
             rename("\(path).\(number - 1)", "\(path).\(number)")
         }
         rename(path, "\(path).1")
+        removeOld(path)
+    }
+
+    /// Removes the files that were put aside too long ago.
+    private func removeOld(_ path: String) {
+        let now = time(nil)
+        for number in 1...settings.maximumCount {
+            var status = stat()
+            guard lstat("\(path).\(number)", &status) == 0 else { continue }
+            if now - status.st_mtim.tv_sec > settings.maximumAge { unlink("\(path).\(number)") }
+        }
     }
 
     /// The time in UTC, as `2026-11-21T04:05:11Z`.

@@ -8,16 +8,20 @@ struct PodLink: Sendable {
     private let hostInterfaceName: String
     private let alternateName: String?
 
-    /// - Parameter prefixes: the value of FELIX_INTERFACEPREFIX, which Calico's agent shares with its plugin.
     init(_ call: Call, prefixes: String?) throws(CNIError) {
-        id = call.id
+        try self.init(call.id, of: call.workload, prefixes: prefixes)
+    }
+
+    /// - Parameter prefixes: the value of FELIX_INTERFACEPREFIX, which Calico's agent shares with its plugin.
+    init(_ id: AttachmentID, of workload: Workload, prefixes: String?) throws(CNIError) {
+        self.id = id
         let prefix: String
         do throws(PodNetworkError) {
             prefix = try HostInterfaceName.prefixes(from: prefixes).first ?? HostInterfaceName.defaultPrefix
         } catch {
             throw CNIError(.invalidEnvironment, "\(error)")
         }
-        switch call.workload {
+        switch workload {
         case .pod(let pod):
             hostInterfaceName = HostInterfaceName.derive(
                 prefix: prefix,

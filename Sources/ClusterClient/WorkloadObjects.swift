@@ -18,8 +18,11 @@ public protocol WorkloadObjects: Sendable {
 public struct ObjectMetadata: Hashable, Sendable {
     public var labels: [String: String]
     public var annotations: [String: String]
+    /// What tells an object from another that has its name later; empty when it is not known.
+    public var uid: String
 
-    public init(labels: [String: String] = [:], annotations: [String: String] = [:]) {
+    public init(labels: [String: String] = [:], annotations: [String: String] = [:], uid: String = "") {
+        self.uid = uid
         self.labels = labels
         self.annotations = annotations
     }

@@ -19,7 +19,7 @@ extension StoreSelection.KubernetesAccess {
         program: String,
         logger: Logger
     ) throws(DatastoreError) -> KubernetesClient {
-        let configuration: KubernetesConfiguration
+        var configuration: KubernetesConfiguration
         do throws(ConfigurationError) {
             configuration = try KubernetesConfiguration.load(
                 kubeconfig: kubeconfig,
@@ -29,6 +29,7 @@ extension StoreSelection.KubernetesAccess {
         } catch {
             throw DatastoreError(.failed, error.description)
         }
+        credentials.apply(to: &configuration)
         do throws(KubernetesError) {
             return try KubernetesClient(configuration, userAgent: program, rateLimit: nil, logger: logger)
         } catch {

@@ -23,6 +23,8 @@ public enum StoreSelection: Hashable, Sendable {
         /// The server's URL, in the place of the kubeconfig's.
         public var apiRoot: String?
         public var api: CalicoAPI
+        /// In the place of the kubeconfig's.
+        public var credentials = InlineCredentials()
 
         public init(kubeconfig: String? = nil, apiRoot: String? = nil, api: CalicoAPI = .customResources) {
             self.kubeconfig = kubeconfig

@@ -193,6 +193,26 @@ struct AttachmentTests {
         #expect(try bench.ip("link", "show", "dev", "eth0", in: pod).first?["mtu"] as? Int == 1234)
     }
 
+    /// 1.1: `num_queues` and `container_settings`, as the kernel tells them; written either way.
+    @Test(arguments: [true, false])
+    func queuesAndForwarding(_ forwards: Bool) async throws {
+        let pod = try bench.pod()
+        for family in ["ipv4.ip_forward", "ipv6.conf.all.forwarding"] {
+            try bench.inside(pod, "sysctl", "-qw", "net.\(family)=\(forwards ? 0 : 1)")
+        }
+        let members = #", "num_queues": 3, "container_settings": {"allow_ip_forwarding": \#(forwards)}"#
+        let added = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(ipv6: true, extra: members))
+        #expect(added.status == 0, "\(added.output)")
+        let host = try #require(try bench.hostLinks().first)
+        for link in [try bench.ip("link", "show", "dev", "eth0", in: pod), try bench.ip("link", "show", "dev", host)] {
+            #expect(link.first?["num_tx_queues"] as? Int == 3)
+            #expect(link.first?["num_rx_queues"] as? Int == 3)
+        }
+        for family in ["ipv4.ip_forward", "ipv6.conf.all.forwarding"] {
+            #expect(try bench.inside(pod, "sysctl", "-n", "net.\(family)") == (forwards ? "1\n" : "0\n"))
+        }
+    }
+
     /// With its own IPAM the plugin starts no other program: none of those that lie in its way is touched.
     @Test func startsNoOtherProgram() async throws {
         let traps = bench.directory + "/traps"

@@ -132,12 +132,12 @@ final class ClusterBench: Sendable {
     func schedule(_ name: String, container: String) throws -> String {
         try api?.put(
             #"""
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "\#(name)"},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "\#(name)", "uid": "uid-of-\#(name)"},
              "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]}}
             """#
         )
         return "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=\(name);K8S_POD_INFRA_CONTAINER_ID=\(container)"
-            + ";K8S_POD_UID=\(UUID().uuidString.lowercased())"
+            + ";K8S_POD_UID=uid-of-\(name)"
     }
 
     func call(

@@ -94,6 +94,8 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
         MTU(json: #"{"require_mtu_file":true}"#, file: "1450", mtu: 1450),
         MTU(json: #"{"device_type":"tap"}"#, file: nil, code: .unsupportedField),
         MTU(json: #"{"num_queues":0}"#, file: nil, code: .invalidConfiguration),
+        MTU(json: #"{"dataplane_options":{"type":"linux"}}"#, file: nil),
+        MTU(json: #"{"dataplane_options":{"type":"grpc"}}"#, file: nil, code: .unsupportedField),
     ])
     func link(_ c: MTU) throws {
         let path = directory.path + "/mtu"
@@ -125,6 +127,13 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
         #expect(try StoreSettings(kubernetes).selection == .kubernetes(.init(kubeconfig: "/k")))
         let unknown = try reader(#"{"datastore_type":"Local"}"#)
         #expect(code { () throws(CNIError) in try StoreSettings(unknown) } == .unsupportedField)
+        let older = try reader(#"{"etcd_authority":"x:2379"}"#)
+        let current = try reader(#"{"etcd_endpoints":"http://x:2379"}"#)
+        #expect(try StoreSettings(older).selection == StoreSettings(current).selection)
+        let both = try reader(#"{"etcd_authority":"y:1","etcd_scheme":"https","etcd_endpoints":"http://x:2379"}"#)
+        #expect(try StoreSettings(both).selection == StoreSettings(current).selection)
+        let half = try reader(#"{"policy":{"k8s_client_certificate":"/c"}}"#)
+        #expect(code { () throws(CNIError) in try StoreSettings(half) } == .invalidConfiguration)
         let nowhere = try reader(#"{"datastore_type":"etcdv3"}"#)
         #expect(code { () throws(CNIError) in try StoreSettings(nowhere) } == .invalidConfiguration)
         let relative = try reader(#"{"data_dir":"x"}"#)
@@ -207,6 +216,13 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
         #expect(try String(contentsOfFile: path, encoding: .utf8).hasSuffix("error test: after the first\n"))
         #expect(try FileManager.default.attributesOfItem(atPath: path + ".1")[.size] as? Int == 1100 * 1001)
         #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+        // What was put aside longer ago than a month goes with the next.
+        let old = try #require(DateComponents(calendar: .current, year: 2020).date)
+        try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: path + ".1")
+        try String(repeating: line + "\n", count: 1100).write(toFile: path, atomically: true, encoding: .utf8)
+        log.error("once more")
+        #expect(FileManager.default.fileExists(atPath: path + ".1"))
+        #expect(!FileManager.default.fileExists(atPath: path + ".2"))
         log.debug("not logged")
         #expect(try !String(contentsOfFile: path, encoding: .utf8).contains("not logged"))
     }

@@ -56,6 +56,34 @@ struct GarbageTests {
         #expect(try await bench.recordedAddresses() == [])
     }
 
+    /// An ADD was killed between its link and its record: its pod must not go on with an address that is given to another.
+    @Test func theLinkOfAKilledAddGoes() async throws {
+        let names = "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a"
+        for arguments in [names, ""] {
+            let pod = try bench.pod()
+            #expect(try await bench.call("ADD", "c1", namespace: pod, arguments: arguments).status == 0)
+            let records = try await bench.store.list(.resources(.workloadEndpoints))
+            _ = try await bench.store.commit(records.map { .delete($0.key, $0.revision) })
+            #expect(try await collect(#", "cni.dev/valid-attachments": []"#).status == 0)
+            #expect(try bench.hostLinks() == [])
+            #expect(try bench.ip("link", in: pod).count == 1)
+            #expect(try await bench.assignedAddresses() == [])
+        }
+    }
+
+    /// Nor does the next sandbox of the same Pod lose its link, which has the same name, to what the last one left.
+    @Test func theNextSandboxKeepsItsLink() async throws {
+        let names = "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a"
+        let (old, new) = (try bench.pod(), try bench.pod())
+        #expect(try await bench.call("ADD", "old", namespace: old, arguments: names).status == 0)
+        let added = try await bench.call("ADD", "new", namespace: new, arguments: names)
+        let valid = #", "cni.dev/valid-attachments": [{"containerID": "new", "ifname": "eth0"}]"#
+        #expect(try await collect(valid).status == 0)
+        #expect(try bench.podAddresses(new) == added.addresses)
+        #expect(try bench.hostRoutes() == added.addresses)
+        #expect(try await bench.assignedAddresses() == added.addresses)
+    }
+
     @Test func needsVersionOneOne() async throws {
         let outcome = try await bench.run(["CNI_COMMAND": "GC"], stdin: bench.configuration(version: "1.0.0"))
         #expect(outcome.code == 1)

@@ -1,5 +1,7 @@
 import CNI
+import ClusterClient
 import Foundation
+import IPAM
 import Testing
 
 /// What does not need a pod: VERSION, STATUS, the person at the keyboard.
@@ -75,6 +77,10 @@ struct ProgramTests {
             let outcome = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
             #expect(outcome.code == 50, "\(configuration): \(outcome.output)")
         }
+        // A pool that does not select the node.
+        let selecting = #"{"name": "four", "cidr": "10.80.0.0/24", "nodeSelector": "zone == 'a'"}"#
+        let elsewhere = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(pools: selecting))
+        #expect(elsewhere.code == 50, "\(elsewhere.output)")
         let tiny = bench.configuration(pools: #"{"name": "tiny", "cidr": "10.81.0.0/32", "blockSize": 32}"#)
         #expect(try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny).status == 0)
         #expect(try await bench.call("ADD", "c1", namespace: bench.pod(), tiny).status == 0)
@@ -83,5 +89,23 @@ struct ProgramTests {
         #expect(full.json["msg"] as? String == "the IP pools are exhausted")
         let old = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(version: "1.0.0"))
         #expect(old.code == 1)
+    }
+
+    /// ST1: a pool selects the node once it has the label; and while the store is locked nothing is assigned.
+    @Test func statusLooksAtTheNodeAndTheLock() async throws {
+        let pool = #"{"name": "four", "cidr": "10.80.0.0/24", "nodeSelector": "zone == 'a'"}"#
+        let configuration = bench.configuration(pools: pool)
+        let node = NodeResource(name: "node-1", labels: ["zone": "a"])
+        _ = try await bench.store.commit([.create(node.recordKey, try node.json())])
+        #expect(try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration).status == 0)
+        #expect(try await bench.call("ADD", "c1", namespace: bench.pod(), configuration).status == 0)
+        let record = try #require(try await bench.store.get(ClusterInformation.recordKey("default")))
+        var information = try ClusterInformation(record)
+        information.spec.datastoreReady = false
+        _ = try await bench.store.commit([.update(record.key, try information.json(), record.revision)])
+        let locked = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
+        #expect(locked.code == 50 && locked.output.contains("locked"), "\(locked.output)")
+        let refused = try await bench.call("ADD", "c2", namespace: bench.pod(), configuration)
+        #expect(refused.code == 11, "\(refused.output)")
     }
 }

@@ -39,6 +39,30 @@ struct ReleaseTests {
         withExtendedLifetime([socket, stays]) {}
     }
 
+    /// The same where another main plugin has made the link.
+    @Test func connectionsOfAnAddressForAnotherPluginGoWithIt() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        let host = try NetworkNamespace(path: "/run/netns/\(bench.name)")
+        try host.nft("add table ip t")
+        try host.nft("add chain ip t out { type filter hook output priority 0; }")
+        try host.nft("add rule ip t out ct state new counter")
+        let added = try await bench.call("ADD", "c1", namespace: pod, plugin: "swiftlet-ipam")
+        let address = try #require(added.addresses.first.flatMap { IPAddress($0) }, "\(added.output)")
+        // The packets of a pod, as the host sees them.
+        try Bench.run("ip", "-n", bench.name, "addr", "add", "\(address)/32", "dev", "lo")
+        let socket = try TestSocket(.udp, in: host, bound: address, port: 40_000)
+        try socket.send("?", to: address, port: 40_000)
+        func count() throws -> Int {
+            try NetlinkSocket(.netfilter, in: host).conntrackEntries(.ipv4, .udp) { _ in true }.count
+        }
+        #expect(try count() == 1)
+        let deleted = try await bench.call("DEL", "c1", namespace: pod, plugin: "swiftlet-ipam")
+        #expect(deleted.status == 0, "\(deleted.output)")
+        #expect(try count() == 0)
+        withExtendedLifetime(socket) {}
+    }
+
     /// After a reboot links and namespaces are gone and records are not. GC takes back what the runtime does not know any
     /// more, and nothing that it knows, whatever is left of it on the node.
     @Test func aReboot() async throws {

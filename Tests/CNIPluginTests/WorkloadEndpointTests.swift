@@ -51,6 +51,31 @@ import Testing
         }
     }
 
+    /// What is for Calico's agent is where it looks, and comes back.
+    @Test func annotationsForTheAgent() async throws {
+        let annotations = try PodAnnotations(
+            pod: [
+                "cni.projectcalico.org/floatingIPs": #"["192.0.2.1", "2001:db8::1", "192.0.2.2"]"#,
+                "cni.projectcalico.org/allowedSourcePrefixes": #"["198.51.100.0/24", "2001:db8:1::/48"]"#,
+            ],
+            namespace: [:]
+        )
+        let endpoint = try Self.endpoint().adding(annotations)
+        let text = endpoint.json(uid: "u", created: "t").text()
+        #expect(
+            text.contains(
+                #""ipNATs":[{"internalIP":"10.80.0.1","externalIP":"192.0.2.1"},"#
+                    + #"{"internalIP":"fd80::1","externalIP":"2001:db8::1"},"#
+                    + #"{"internalIP":"10.80.0.1","externalIP":"192.0.2.2"}],"#
+                    + #""allowSpoofedSourcePrefixes":["198.51.100.0/24","2001:db8:1::/48"]"#
+            ),
+            "\(text)"
+        )
+        let records = EndpointRecords(store: MemoryDatastore())
+        try await records.put(endpoint)
+        #expect(try await records.find(endpoint.key)?.endpoint == endpoint)
+    }
+
     @Test func newSandboxTakesTheRecordOver() async throws {
         let records = EndpointRecords(store: MemoryDatastore())
         let (old, new) = (try Self.endpoint("old"), try Self.endpoint("new"))

@@ -56,7 +56,8 @@ def make_node():
         }
         if name == "two":
             plugin["capabilities"] = {"io.kubernetes.cri.pod-annotations": True}
-        conflist = {"cniVersion": "1.0.0", "name": name, "plugins": [plugin]}
+        # As in the configurations that are installed: a runtime that knows no list of versions passes over it.
+        conflist = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", "1.1.0"], "name": name, "plugins": [plugin]}
         write(f"{STATE}/net.d/{number}0-{name}.conflist", json.dumps(conflist))
 
 

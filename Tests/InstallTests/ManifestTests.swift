@@ -181,6 +181,7 @@ struct ManifestTests {
         let url = URL(fileURLWithPath: Command.repository + "/cni-conf/" + name)
         let conflist = try JSONValue(parsing: Array(Data(contentsOf: url)).span)
         #expect(conflist["cniVersion"] == "1.0.0")
+        #expect(conflist["cniVersions"] == ["1.0.0", "1.1.0"])
         #expect(conflist["plugins"].array.first?["type"] == "swiftlet")
     }
 }

@@ -13,6 +13,9 @@ protocol AddressSource: Sendable {
     /// and may have routes and resolver settings, but no interfaces (C8).
     func assign() async throws(CNIError) -> NetworkResult
 
+    /// Whether ``assign()`` may give other addresses than it gave before.
+    var givesOthers: Bool { get }
+
     /// Gives back all that the attachment has. Succeeds when it has nothing.
     func release() async throws(CNIError)
 

@@ -100,6 +100,8 @@ struct BlockAddressSource: AddressSource {
         return NetworkResult(addresses: held.map { .init($0.hostPrefix) })
     }
 
+    var givesOthers: Bool { wanted?.requested.isEmpty ?? false }
+
     func record(of granted: NetworkResult) -> WorkloadEndpoint.Source { .own }
 
     func assign() async throws(CNIError) -> NetworkResult {

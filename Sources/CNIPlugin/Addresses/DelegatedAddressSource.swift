@@ -26,6 +26,8 @@ struct DelegatedAddressSource: AddressSource {
         return try NetworkResult(text: text)
     }
 
+    var givesOthers: Bool { true }
+
     func assign() throws(CNIError) -> NetworkResult {
         let start = ContinuousClock.now
         do throws(CNIError) {

@@ -8,6 +8,8 @@ struct FixedAddressSource: AddressSource {
     /// This attachment's endpoint, when there is one.
     let recorded: WorkloadEndpoint?
 
+    var givesOthers: Bool { false }
+
     func held() -> [IPAddress] { recorded?.source == .nobody ? recorded?.addresses ?? [] : [] }
 
     func granting(_ held: [IPAddress]) -> NetworkResult? { Set(held) == Set(addresses) ? assign() : nil }

@@ -4,7 +4,7 @@ import NetworkTypes
 
 /// What the annotations of a Pod and of its Namespace ask for (1.3).
 ///
-/// Those that an agent acts upon (bandwidth, floating addresses, anti-spoofing) are none of the plugin's business.
+/// Those that only an agent acts upon (bandwidth) are none of the plugin's business.
 struct PodAnnotations: Hashable, Sendable {
     /// `ipAddrs`: addresses that IPAM is to assign.
     var addresses: [IPAddress] = []
@@ -16,6 +16,10 @@ struct PodAnnotations: Hashable, Sendable {
     var families: Set<IPFamily>?
     /// `hwAddr`
     var mac: MACAddress?
+    /// `floatingIPs`: addresses that the agent translates to the Pod's; recorded for it.
+    var floatingAddresses: [IPAddress] = []
+    /// `allowedSourcePrefixes`: what the Pod may send from besides its addresses; recorded for the agent.
+    var allowedSources: [CIDR] = []
 
     static let none = PodAnnotations()
 
@@ -49,6 +53,8 @@ struct PodAnnotations: Hashable, Sendable {
             if let asked = try Annotation.families.families(in: annotations) { families = asked }
         }
         mac = try Annotation.hardwareAddress.mac(in: pod)
+        floatingAddresses = try Annotation.floatingAddresses.values(in: pod)
+        allowedSources = try Annotation.allowedSources.values(in: pod)
     }
 }
 
@@ -60,6 +66,8 @@ enum Annotation: String, CustomStringConvertible {
     case ipv6Pools = "ipv6pools"
     case families = "ipFamilies"
     case hardwareAddress = "hwAddr"
+    case floatingAddresses = "floatingIPs"
+    case allowedSources = "allowedSourcePrefixes"
 
     /// Written out, as reflection takes long.
     var description: String { "cni.projectcalico.org/" + rawValue }
@@ -75,6 +83,16 @@ enum Annotation: String, CustomStringConvertible {
             throw error(.decodingFailure, "must be a JSON array of strings", text)
         }
         return strings
+    }
+
+    /// A list of addresses or prefixes, none twice.
+    func values<Value: NetworkValue & Hashable>(in annotations: [String: String]) throws(CNIError) -> [Value] {
+        var values: [Value] = []
+        for text in try strings(in: annotations) ?? [] {
+            guard let value = Value(text) else { throw error(.decodingFailure, "must have \(Value.noun)", text) }
+            if !values.contains(value) { values.append(value) }
+        }
+        return values
     }
 
     /// At most one address of each family.

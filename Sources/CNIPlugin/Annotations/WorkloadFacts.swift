@@ -9,6 +9,15 @@ struct WorkloadFacts: Sendable {
     var namespaceLabels: [String: String] = [:]
 }
 
+extension ObjectMetadata {
+    /// Whether a kubelet calls this Pod by a UID. A static Pod has one of its own, which the object in the API, its mirror,
+    /// has in an annotation.
+    func isPod(withUID uid: String) -> Bool {
+        self.uid == uid || annotations["kubernetes.io/config.mirror"] == uid
+            || annotations["kubernetes.io/config.hash"] == uid
+    }
+}
+
 extension Call {
     /// Reads in one go what an ADD is going to ask for: what an assignment is decided on, the endpoint, and what the
     /// Pod and its Namespace are annotated with.
@@ -25,19 +34,45 @@ extension Call {
         async let reading = Self.namespace(pod.namespace, objects)
         try await readAhead(families)
         let namespace = await reading
+        let stored = try await checkIncarnation()
         let known: ObjectMetadata
-        var annotations = given
         do throws(DatastoreError) {
             known = try namespace.get() ?? ObjectMetadata()
-            if annotations == nil {
-                annotations = try await objects.podMetadata(namespace: pod.namespace, name: pod.name)?.annotations
-            }
         } catch {
             throw CNIError(error)
         }
         return WorkloadFacts(
-            annotations: try PodAnnotations(pod: annotations ?? [:], namespace: known.annotations),
+            annotations: try PodAnnotations(pod: given ?? stored?.annotations ?? [:], namespace: known.annotations),
             namespaceLabels: known.labels
+        )
+    }
+
+    /// Reads the Pod, unless it was just read, and sees to it that it is the one that the runtime means (1.2): the next of
+    /// its name has other annotations, and gets a record of its own.
+    ///
+    /// Throws code 11 for another one, and for none, as the API server may lag behind, and so may the runtime.
+    /// - Returns: `nil` when no Pod is named, or nobody can be asked.
+    @discardableResult
+    func checkIncarnation() async throws(CNIError) -> ObjectMetadata? {
+        guard let objects, case .pod(let pod) = workload else { return nil }
+        let stored: ObjectMetadata?
+        do throws(DatastoreError) {
+            stored = try await objects.podMetadata(namespace: pod.namespace, name: pod.name)
+        } catch {
+            throw CNIError(error)
+        }
+        guard let stored else {
+            throw CNIError(
+                .tryAgainLater,
+                "the API server has no Pod \(pod.namespace)/\(pod.name), or not yet",
+                details: "CNI_ARGS names it"
+            )
+        }
+        guard let meant = attachment.arguments.pod?.uid, !stored.isPod(withUID: meant) else { return stored }
+        throw CNIError(
+            .tryAgainLater,
+            "the API server has another Pod \(pod.namespace)/\(pod.name) than the runtime means",
+            details: "its UID is \(stored.uid), that of K8S_POD_UID is \(meant); one of them is of the past"
         )
     }
 

@@ -41,6 +41,13 @@ struct LinkSettings {
         guard ["veth", "netkit"].contains(device) else {
             throw CNIError(.unsupportedField, "\"device_type\" must be \"veth\", not \(device.quoted)")
         }
+        let dataplane = try configuration.object("dataplane_options")?.nonEmptyString("type") ?? "linux"
+        guard dataplane == "linux" else {
+            throw CNIError(
+                .unsupportedField,
+                "\"dataplane_options.type\" must be \"linux\", not \(dataplane.quoted)"
+            )
+        }
         allowsForwarding = try configuration.object("container_settings")?.bool("allow_ip_forwarding") ?? false
     }
 

@@ -27,11 +27,13 @@ struct LogSettings: Sendable {
     let maximumSize: Int
     /// How many files that were put aside are kept.
     let maximumCount: Int
+    /// How many seconds they are kept.
+    let maximumAge: Int
 
     static let standard = LogSettings()
 
     private init() {
-        (level, file, maximumSize, maximumCount) = (.info, nil, 0, 0)
+        (level, file, maximumSize, maximumCount, maximumAge) = (.info, nil, 0, 0, 0)
     }
 
     init(_ configuration: ObjectReader) throws(CNIError) {
@@ -50,6 +52,11 @@ struct LogSettings: Sendable {
         guard (0...1000).contains(maximumCount) else {
             throw CNIError(.invalidConfiguration, "\"log_file_max_count\" must be 0 to 1000, not \(maximumCount)")
         }
+        let days = try configuration.int("log_file_max_age") ?? 30
+        guard (1...36_500).contains(days) else {
+            throw CNIError(.invalidConfiguration, "\"log_file_max_age\" must be 1 to 36500 days, not \(days)")
+        }
+        maximumAge = days * 86_400
         maximumSize = megabytes << 20
     }
 }

@@ -14,6 +14,8 @@ struct StoreSettings {
     /// The file that serializes the IPAM of all plugins of this host (2.12), or `nil` for none: the local store has a
     /// lock of its own.
     let lockFile: String?
+    /// Where Pods are looked at when records are kept elsewhere; `nil` for nowhere.
+    private let cluster: StoreSelection?
 
     var mtuFile: String { dataDirectory + "/mtu" }
 
@@ -32,14 +34,70 @@ struct StoreSettings {
                 path.count == 1
                 ? try configuration.nonEmptyString(path[0]) : try kubernetes?.nonEmptyString(path[path.count - 1])
         }
+        let endpoints = StoreSetting.etcd(.endpoints).key
+        if settings[endpoints] == nil, let authority = try configuration.nonEmptyString("etcd_authority") {
+            // Calico's older way to say it (1.1).
+            settings[endpoints] = "\(try configuration.nonEmptyString("etcd_scheme") ?? "http")://\(authority)"
+        }
+        let policy = try configuration.object("policy")
+        if settings[StoreSetting.apiRoot.key] == nil {
+            settings[StoreSetting.apiRoot.key] = try policy?.nonEmptyString("k8s_api_root")
+        }
+        let credentials = try Self.credentials(policy)
+        selection = try Self.select(settings, credentials)
+        let isAsked = try policy?.nonEmptyString("type") == "k8s"
+        let isKnown = settings[StoreSetting.kubeconfig.key] != nil || settings[StoreSetting.apiRoot.key] != nil
+        guard selection.type != .kubernetes, isAsked, isKnown else {
+            cluster = nil
+            return
+        }
+        settings[StoreSetting.type.key] = StoreSelection.StoreType.kubernetes.rawValue
+        cluster = try Self.select(settings, credentials)
+    }
+
+    /// Calico's older place for them (1.1). Throws code 7 for a certificate without its key.
+    private static func credentials(_ policy: ObjectReader?) throws(CNIError) -> InlineCredentials {
+        let certificate = try policy?.absolutePath("k8s_client_certificate")
+        let key = try policy?.absolutePath("k8s_client_key")
+        guard (certificate == nil) == (key == nil) else {
+            throw CNIError(
+                .invalidConfiguration,
+                "\"policy.k8s_client_certificate\" and \"policy.k8s_client_key\" go together"
+            )
+        }
+        return InlineCredentials(
+            token: try policy?.nonEmptyString("k8s_auth_token"),
+            certificateFile: certificate,
+            keyFile: key,
+            authorityFile: try policy?.absolutePath("k8s_certificate_authority")
+        )
+    }
+
+    private static func select(
+        _ settings: [String: String],
+        _ credentials: InlineCredentials
+    ) throws(CNIError) -> StoreSelection {
         do throws(StoreSelection.Problem) {
-            selection = try StoreSelection(configuration: settings)
+            let selection = try StoreSelection(configuration: settings)
+            guard case .kubernetes(var access) = selection else { return selection }
+            access.credentials = credentials
+            return .kubernetes(access)
         } catch {
             throw CNIError(
                 error.kind == .unsupported ? .unsupportedField : .invalidConfiguration,
                 error.description,
                 details: ""
             )
+        }
+    }
+
+    /// The cluster's Pods beside a store that is elsewhere: with `policy.type` `k8s` and a way to the API (1.1).
+    func openObjects(node: String) throws(CNIError) -> (any WorkloadObjects)? {
+        guard let cluster else { return nil }
+        do throws(DatastoreError) {
+            return try cluster.open(node: node, program: "swiftlet/\(swiftletVersion)") as? any WorkloadObjects
+        } catch {
+            throw CNIError(.invalidConfiguration, "the Kubernetes API cannot be asked", details: error.message)
         }
     }
 

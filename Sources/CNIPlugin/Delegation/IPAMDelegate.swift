@@ -3,6 +3,7 @@ import ClusterClient
 import Glibc
 import JSON
 import NetworkTypes
+import Subprocesses
 
 /// The IPAM plugin that `ipam.type` names, when it is not our own: a program in one of the absolute directories of
 /// CNI_PATH, which is called as the runtime calls us.
@@ -103,32 +104,66 @@ struct IPAMDelegate: Sendable {
             let arguments = variables["CNI_ARGS"].map { $0.isEmpty ? "" : ";" + $0 } ?? ""
             variables["CNI_ARGS"] = "IgnoreUnknown=1" + arguments
         }
-        let latest = ContinuousClock.now + Self.limit
-        let outcome = try PluginProcess(file: file, name: type).run(
+        let left = RequestDeadline.current.map { ContinuousClock.now.duration(to: $0) }
+        let program = Subprocess(
+            command: file,
             environment: variables,
             input: Array(JSONValue.object(try ranges.filled(in: configuration.reader.object)).text().utf8),
-            until: min(latest, RequestDeadline.current ?? latest)
+            timeout: min(Self.limit, left ?? Self.limit),
+            outputLimit: Self.maximumOutput,
+            errors: .inherited
         )
-        guard outcome.status == 0 else { throw CNIError(answer: outcome, of: type) }
-        return outcome.output
+        let ending: Subprocess.Ending
+        do throws(Subprocess.Failure) {
+            ending = try program.endOnCallingThread()
+        } catch {
+            throw CNIError(error, of: type, file)
+        }
+        guard ending.status == 0 else { throw CNIError(answer: ending, of: type) }
+        return ending.output
     }
+
+    /// No result is longer.
+    fileprivate static let maximumOutput = 4 << 20
 }
 
 extension CNIError {
     /// What another plugin said went wrong, in its words and with its code.
-    init(answer outcome: PluginProcess.Outcome, of type: String) {
-        if case .object(let object)? = try? JSONValue(parsing: outcome.output.span) {
+    init(answer ending: Subprocess.Ending, of type: String) {
+        if case .object(let object)? = try? JSONValue(parsing: ending.output.span) {
             let reader = ObjectReader(object)
             if let code = try? reader.int("code"), code > 0, let message = try? reader.string("msg") {
                 self.init(Code(rawValue: code), message, details: (try? reader.string("details")) ?? "")
                 return
             }
         }
-        let text = String(decoding: outcome.output.prefix(200), as: UTF8.self)
+        let text = String(decoding: ending.output.prefix(200), as: UTF8.self)
+        self.init(silence: "exit status \(ending.status)" + (text.isEmpty ? "" : ", output \(text.quoted)"), of: type)
+    }
+
+    /// Code 11 for one that has not ended in time, 6 for one that says too much, 5 for one that cannot be run.
+    init(_ failure: Subprocess.Failure, of type: String, _ file: String) {
+        switch failure {
+        case .timeout: self.init(.tryAgainLater, "the plugin \(type.quoted) did not answer in time", details: file)
+        case .tooMuchOutput:
+            let limit = IPAMDelegate.maximumOutput
+            self.init(
+                .decodingFailure,
+                "the IPAM plugin \(type.quoted) answers more than \(limit) bytes",
+                details: file
+            )
+        case .notFound: self = .systemCall("start", file, ENOENT)
+        case .notStarted(let reason): self.init(.ioFailure, "cannot start \(file): \(reason)")
+        case .status(let status): self.init(silence: "exit status \(status)", of: type)
+        case .signal(let signal): self.init(silence: "signal \(signal)", of: type)
+        }
+    }
+
+    private init(silence details: String, of type: String) {
         self.init(
             .ioFailure,
             "the IPAM plugin \(type.quoted) failed without saying why",
-            details: "exit status \(outcome.status)" + (text.isEmpty ? "" : ", output \(text.quoted)")
+            details: details
         )
     }
 }

@@ -26,21 +26,33 @@ struct EndpointRecords: Sendable {
 
     /// Records an endpoint, in the place of whatever has its name.
     ///
-    /// - Parameter stored: what ``find(_:)`` found; when that is there no more, whatever is there instead is replaced.
-    func put(_ endpoint: WorkloadEndpoint, replacing stored: Stored? = nil) async throws(CNIError) {
+    /// - Parameters:
+    ///   - stored: what ``find(_:)`` found; when that is there no more, whatever is there instead is replaced.
+    ///   - check: Is called whenever that has to be looked at again; what it throws ends the attempt.
+    func put(
+        _ endpoint: WorkloadEndpoint,
+        replacing stored: Stored? = nil,
+        check: () async throws(CNIError) -> Void = { () throws(CNIError) in }
+    ) async throws(CNIError) {
         let json = endpoint.json(uid: UUID().uuidString.lowercased(), created: PluginLog.timestamp())
         let data = Data(Array(json.text().utf8))
         var revision = stored?.revision
         var isKnown = true
+        var obstacle: CNIError?
         try await retrying { () async throws(DatastoreError) in
-            if !isKnown { revision = try await store.get(endpoint.key)?.revision }
+            if !isKnown {
+                revision = try await store.get(endpoint.key)?.revision
+                do throws(CNIError) { try await check() } catch { obstacle = error }
+            }
             isKnown = false
+            guard obstacle == nil else { return }
             if let revision {
                 _ = try await store.commit([.update(endpoint.key, data, revision)])
             } else {
                 _ = try await store.commit([.create(endpoint.key, data)])
             }
         }
+        if let obstacle { throw obstacle }
     }
 
     /// Records what an attachment's endpoint was before; a record that is another container's by now, or none, is left as

@@ -18,6 +18,10 @@ struct WorkloadEndpoint: Hashable, Sendable {
     let link: Link?
     let addresses: [IPAddress]
     let source: Source
+    /// What the agent translates to the pod's addresses (1.3).
+    var translations: [Translation] = []
+    /// What the pod may send from besides its addresses.
+    var allowedSources: [CIDR] = []
 
     /// Who gave the addresses.
     enum Source: Hashable, Sendable {
@@ -27,6 +31,11 @@ struct WorkloadEndpoint: Hashable, Sendable {
         case nobody
         /// Another IPAM plugin, which answered with this result, as JSON of the latest version.
         case plugin(String, result: String)
+    }
+
+    struct Translation: Hashable, Sendable {
+        let external: IPAddress
+        let own: IPAddress
     }
 
     struct Link: Hashable, Sendable {
@@ -80,6 +89,16 @@ struct WorkloadEndpoint: Hashable, Sendable {
         if let link {
             spec["interfaceName"] = .string(link.hostInterfaceName)
             spec["mac"] = .string(link.mac.description)
+        }
+        if !translations.isEmpty {
+            spec["ipNATs"] = .array(
+                translations.map {
+                    ["internalIP": .string($0.own.description), "externalIP": .string($0.external.description)]
+                }
+            )
+        }
+        if !allowedSources.isEmpty {
+            spec["allowSpoofedSourcePrefixes"] = .array(allowedSources.map { .string($0.description) })
         }
         return [
             "kind": "WorkloadEndpoint", "apiVersion": "projectcalico.org/v3", "metadata": .object(metadata),
@@ -154,6 +173,18 @@ struct WorkloadEndpoint: Hashable, Sendable {
             addresses.append(address)
         }
         self.addresses = addresses
+        for entry in try spec.objects("ipNATs") ?? [] {
+            guard let own = try entry.value("internalIP", as: IPAddress.self),
+                let external = try entry.value("externalIP", as: IPAddress.self)
+            else { throw CNIError(.decodingFailure, "\"\(entry.path)\" needs two addresses") }
+            translations.append(Translation(external: external, own: own))
+        }
+        for text in try spec.strings("allowSpoofedSourcePrefixes") ?? [] {
+            guard let prefix = CIDR(text) else {
+                throw CNIError(.decodingFailure, "\"spec.allowSpoofedSourcePrefixes\" has \(text.quoted)")
+            }
+            allowedSources.append(prefix)
+        }
     }
 
     init(

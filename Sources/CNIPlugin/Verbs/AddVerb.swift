@@ -30,14 +30,19 @@ struct AddVerb {
         let runtime = try configuration.runtimeConfiguration()
         let previous = try configuration.previousResult()
         let routes = try RouteSettings(configuration)
+        let gates = try ReadinessGates(configuration.reader)
+        let policy = try PolicySetup(configuration.reader)
         if let mac = runtime.mac, mac.isMulticast {
             throw CNIError(.invalidConfiguration, "\"runtimeConfig.mac\" is \(mac), which is a group's")
         }
         let link = try PodLink(call, prefixes: prefixes)
         let likely = try likelyFamilies(runtime)
+        // A DEL of the same pod does not have to wait for them.
+        try await gates.wait(call.log)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
         let facts = try await call.readForAdd(likely)
+        try facts.annotations.checkFloatingAddresses(configuration.reader)
         // D6: what an earlier DEL of this attachment left to be released is none of the addresses that it gets now.
         try await call.replay.settle(call.id)
         let wanted =
@@ -57,25 +62,27 @@ struct AddVerb {
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
-            let (granted, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
-            let addresses = granted.addresses.map(\.address.address)
-            let families = Set(addresses.map(\.family))
-            if delegate != nil { settings = try link.settings(call, hasIPv6: families.contains(.ipv6)) }
-            try deadline.check(before: "the link was made")
-            let interfaces = try attach(
-                link.request(
+            let (found, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
+            var granted = found
+            let interfaces = try await connect(&granted, from: isRepeated ? nil : source, deadline) {
+                (granted) throws(CNIError) in
+                let addresses = granted.addresses.map(\.address.address)
+                let families = Set(addresses.map(\.family))
+                if delegate != nil { settings = try link.settings(call, hasIPv6: families.contains(.ipv6)) }
+                return link.request(
                     namespacePath: namespacePath,
                     addresses: addresses,
                     settings,
                     mac: runtime.mac ?? facts.annotations.mac,
                     routes: routes.routes(granted: granted.routes, families)
                 )
-            )
-            let endpoint = call.endpoint(
+            }
+            let addresses = granted.addresses.map(\.address.address)
+            let endpoint = try call.endpoint(
                 addresses,
                 link: .init(hostInterfaceName: interfaces.host.name, mac: interfaces.container.mac),
-                from: try source.record(of: granted)
-            )
+                from: source.record(of: granted)
+            ).adding(facts.annotations)
             if recorded != endpoint {
                 try deadline.check(before: "the endpoint was recorded")
                 rollback.add("take back the record of the endpoint") { [call] () async throws(CNIError) in
@@ -83,7 +90,10 @@ struct AddVerb {
                     if isRepeated, let recorded { return try await call.records.restore(recorded) }
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint, replacing: stored)
+                try await call.record(endpoint, replacing: stored)
+            }
+            if !policy.isDone(for: endpoint) {
+                call.log.warning("the agent has not told in \(policy.directory) that the pod's policy is in place")
             }
             var result = self.result(granted, interfaces)
             if !runtime.dns.isEmpty { result.dns = runtime.dns }
@@ -171,13 +181,36 @@ struct AddVerb {
         return (try await source.assign(), false)
     }
 
-    private func attach(_ request: PodNetworkRequest) throws(CNIError) -> PodInterfaces {
-        do throws(PodNetworkError) {
-            let interfaces = try PodNetwork.attach(request)
-            for warning in interfaces.warnings { call.log.warning(warning) }
-            return interfaces
-        } catch {
-            throw CNIError(error)
+    private static let exchanges = 3
+
+    /// Puts the link in place. An address that the host has a route for to elsewhere is exchanged where any other will do
+    /// as well (4.3, C8).
+    ///
+    /// - Parameter source: gives others; `nil` for addresses that are in use.
+    private func connect(
+        _ granted: inout NetworkResult,
+        from source: (any AddressSource)?,
+        _ deadline: Deadline,
+        _ request: (NetworkResult) throws(CNIError) -> PodNetworkRequest
+    ) async throws(CNIError) -> PodInterfaces {
+        var exchanges = 0
+        while true {
+            try deadline.check(before: "the link was made")
+            let request = try request(granted)
+            do throws(PodNetworkError) {
+                let interfaces = try PodNetwork.attach(request)
+                for warning in interfaces.warnings { call.log.warning(warning) }
+                return interfaces
+            } catch {
+                guard case .routeConflict = error, let source, source.givesOthers, exchanges < Self.exchanges else {
+                    throw CNIError(error)
+                }
+                call.log.warning("\(error); another address is taken")
+            }
+            exchanges += 1
+            // It goes to the end of those that are free.
+            try await source?.release()
+            granted = try await source?.assign() ?? granted
         }
     }
 

@@ -55,7 +55,7 @@ struct AddressVerbs {
                     if let former { return try await call.records.restore(former) }
                     try await call.records.remove(endpoint.key, of: endpoint.id)
                 }
-                try await call.records.put(endpoint, replacing: stored)
+                try await call.record(endpoint, replacing: stored)
             }
             // Other main plugins set the routes that the IPAM plugin answers with, and hand on its resolver.
             let routes = try RouteSettings(configuration)
@@ -78,6 +78,7 @@ struct AddressVerbs {
         do throws(CNIError) {
             var stored = try StoredRelease(call)
             await stored.look()
+            TrackedConnections.forget(of: stored.addresses, call.log)
             try await stored.carryOut()
             call.log.info("released \(listing(stored.addresses))")
         } catch {
@@ -88,6 +89,10 @@ struct AddressVerbs {
 
     /// Whether the attachment has an address, and, as far as the main plugin tells which, those.
     func check() async throws(CNIError) {
+        try await RequestDeadline.within(CheckVerb.limit) { () async throws(CNIError) in try await compare() }
+    }
+
+    private func compare() async throws(CNIError) {
         let held = try await BlockAddressSource(call, nil).held()
         guard !held.isEmpty else {
             throw CNIError(.unknownContainer, "container \(call.id.containerID) has no address on this network")

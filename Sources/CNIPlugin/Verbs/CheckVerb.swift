@@ -1,4 +1,5 @@
 import CNI
+import ClusterClient
 import NetworkTypes
 import PodNetwork
 
@@ -9,9 +10,16 @@ struct CheckVerb {
     let namespacePath: String
     let delegate: IPAMDelegate?
 
+    /// Some runtimes call it whenever they are asked how a pod is.
+    static let limit = Duration.seconds(10)
+
     /// Throws code 3 for an attachment that nobody knows, 7 without a previous result, 104 for whatever is not as it
-    /// was.
+    /// was, 11 when that cannot be told in time.
     func run() async throws(CNIError) {
+        try await RequestDeadline.within(Self.limit) { () async throws(CNIError) in try await compare() }
+    }
+
+    private func compare() async throws(CNIError) {
         guard let previous = try call.configuration.previousResult() else {
             throw CNIError(.invalidConfiguration, "CHECK needs \"prevResult\"")
         }

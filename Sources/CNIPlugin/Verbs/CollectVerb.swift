@@ -14,14 +14,26 @@ struct CollectVerb {
     private let store: any Datastore
     private let allocator: Allocator
     private let delegate: IPAMDelegate?
+    private let ownsLinks: Bool
+    private let prefixes: String?
     private let log: PluginLog
 
     /// Runtimes call it when nothing else is going on.
     static let limit = Duration.seconds(100)
 
-    init(_ configuration: NetworkConfiguration, _ delegate: IPAMDelegate?) throws(CNIError) {
+    /// - Parameters:
+    ///   - ownsLinks: whether the links of the network are ours, as those under another main plugin are not.
+    ///   - prefixes: the value of FELIX_INTERFACEPREFIX.
+    init(
+        _ configuration: NetworkConfiguration,
+        _ delegate: IPAMDelegate?,
+        ownsLinks: Bool,
+        prefixes: String?
+    ) throws(CNIError) {
         self.configuration = configuration
         self.delegate = delegate
+        self.ownsLinks = ownsLinks
+        self.prefixes = prefixes
         node = try NodeSettings(configuration.reader).resolve()
         settings = try StoreSettings(configuration.reader)
         store = try settings.open(node: node)
@@ -62,7 +74,8 @@ struct CollectVerb {
         let owners = Set(endpoints.map(\.id))
         for (id, held) in assignments where !valid.contains(id) && !owners.contains(id) {
             do throws(CNIError) {
-                TrackedConnections.forget(of: held, log)
+                try removeLink(of: id, held)
+                TrackedConnections.forget(of: held.map(\.address), log)
                 let handle = "\(configuration.name).\(id.containerID)"
                 let released = try await release(handle, id)
                 if !released.isEmpty {
@@ -98,7 +111,7 @@ struct CollectVerb {
         await replay.settleAll(limit: ReleaseJournal.capacity, within: Self.limit / 2)
     }
 
-    private typealias Leftovers = (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: [IPAddress]])
+    private typealias Leftovers = (endpoints: [WorkloadEndpoint], assignments: [AttachmentID: [AssignedAddress]])
 
     /// The endpoints and the holders of addresses of this node and network.
     private func found(
@@ -114,7 +127,7 @@ struct CollectVerb {
                     failures.append(error)
                 }
             }
-            var assignments: [AttachmentID: [IPAddress]] = [:]
+            var assignments: [AttachmentID: [AssignedAddress]] = [:]
             let prefix = configuration.name + "."
             for case .handle(let handle) in try await store.keys(.handles) where handle.hasPrefix(prefix) {
                 for assigned in try await allocator.addresses(ofHandle: handle) {
@@ -126,13 +139,21 @@ struct CollectVerb {
                         containerID: String(handle.dropFirst(prefix.count)),
                         interfaceName: interfaceName
                     )
-                    assignments[id, default: []].append(assigned.address)
+                    assignments[id, default: []].append(assigned)
                 }
             }
             return (endpoints, assignments)
         } catch {
             throw CNIError(any: error)
         }
+    }
+
+    /// Removes the link of an attachment without an endpoint, if it had come that far: its pod answers to the addresses.
+    private func removeLink(of id: AttachmentID, _ held: [AssignedAddress]) throws(CNIError) {
+        guard ownsLinks else { return }
+        let workload = held.lazy.compactMap { Workload(attributes: $0.attributes) }.first
+        try PodLink(id, of: workload ?? .container(id: id.containerID), prefixes: prefixes)
+            .remove(namespacePath: nil, addresses: held.map(\.address))
     }
 
     /// In the order of DEL: an address that some pod still answers to is not given to another.

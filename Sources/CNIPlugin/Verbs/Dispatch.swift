@@ -21,7 +21,7 @@ extension Program {
             if role == .plugin { try Privileges.require() }
             Watchdog.startForChanges(after: CollectVerb.limit)
             let delegate = role == .plugin ? try IPAMDelegate(configuration, path: path) : nil
-            try await CollectVerb(configuration, delegate).run()
+            try await CollectVerb(configuration, delegate, ownsLinks: role == .plugin, prefixes: prefixes).run()
         case (.add(let attachment, let namespacePath), .plugin):
             try Privileges.require()
             try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
@@ -40,7 +40,7 @@ extension Program {
             try Privileges.require()
             try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
             let delegate = try IPAMDelegate(required: configuration, path: attachment.path)
-            Watchdog.startForChanges()
+            Watchdog.startForChanges(after: CheckVerb.limit)
             let call = try Call(.check, attachment, configuration)
             let link = try PodLink(call, prefixes: prefixes)
             try await CheckVerb(call: call, link: link, namespacePath: namespacePath, delegate: delegate).run()
@@ -51,7 +51,7 @@ extension Program {
             Watchdog.startForChanges()
             try await AddressVerbs(call: Call(.delete, attachment, configuration)).delete()
         case (.check(let attachment, _), .ipam):
-            Watchdog.startForChanges()
+            Watchdog.startForChanges(after: CheckVerb.limit)
             try await AddressVerbs(call: Call(.check, attachment, configuration)).check()
         }
     }

@@ -36,6 +36,8 @@ struct StatusVerb {
         let settings = try StoreSettings(reader)
         let node = try NodeSettings(reader).resolve()
         _ = try LogSettings(reader)
+        _ = try (PolicySetup(reader), TimeSettings(reader), DeleteMode(reader))
+        try await ReadinessGates(reader).check(by: .now + .milliseconds(1000))
         if let path, let delegate = try IPAMDelegate(required: configuration, path: path) {
             // ST2: whether there are addresses is for the other to say.
             _ = try LinkSettings(reader, mtuFile: settings.mtuFile, hasIPv6: false)
@@ -49,10 +51,20 @@ struct StatusVerb {
         var configured = try BlockAddressSource.configuredPools(configuration)
         if case .kubernetes = settings.selection { configured = [] }
         do {
+            if let record = try await store.get(ClusterInformation.recordKey("default")),
+                try ClusterInformation(record).spec.datastoreReady == false
+            {
+                throw CNIError(
+                    .pluginNotAvailable,
+                    "the store is locked",
+                    details: "ClusterInformation.datastoreReady is false"
+                )
+            }
             let stored = try await store.list(.resources(.ipPools)).map { try IPPool($0) }
+            let labels = try await Self.labels(of: node, neededFor: stored + configured, store)
             let allocator = Allocator(datastore: store, host: node, timeLimit: .milliseconds(1500))
             for family in IPFamily.allCases where wanted.families.contains(family) {
-                try await checkRoom(family, wanted.pools[family] ?? [], configured, stored, allocator)
+                try await checkRoom(family, wanted.pools[family] ?? [], labels, configured, stored, allocator)
             }
         } catch {
             throw CNIError(any: error)
@@ -63,6 +75,7 @@ struct StatusVerb {
     private func checkRoom(
         _ family: IPFamily,
         _ names: [String],
+        _ labels: [String: String],
         _ configured: [IPPool],
         _ stored: [IPPool],
         _ allocator: Allocator
@@ -70,7 +83,7 @@ struct StatusVerb {
         func isUsable(_ pool: IPPool) -> Bool {
             pool.family == family && pool.isEnabled && pool.spec.allowedUses.contains(.workload)
                 && (names.isEmpty
-                    ? pool.spec.assignmentMode == .automatic
+                    ? pool.spec.assignmentMode == .automatic && Self.selects(pool, labels)
                     : names.contains(pool.name)
                         || names.contains(pool.cidr.description))
         }
@@ -90,6 +103,20 @@ struct StatusVerb {
                 details: "no \(family) address is left in \(usable.map(\.name).joined(separator: ", "))"
             )
         }
+    }
+
+    /// The labels of this node; none when no pool asks for any (P4).
+    private static func labels(
+        of node: String,
+        neededFor pools: [IPPool],
+        _ store: any Datastore
+    ) async throws -> [String: String] {
+        guard pools.contains(where: { (try? Selector($0.spec.nodeSelector)) != .all }) else { return [:] }
+        return try await store.get(NodeResource.recordKey(node)).map { try NodeResource($0).labels } ?? [:]
+    }
+
+    private static func selects(_ pool: IPPool, _ labels: [String: String]) -> Bool {
+        (try? Selector(pool.spec.nodeSelector))?.matches(labels) ?? false
     }
 
     /// Whether the directory, or the one that it would be made in, can be written to.

@@ -55,10 +55,15 @@ extension KubernetesDatastore {
         }
         let recentKey = RecordKey.resource(.workloadEndpoints, namespace: namespace, name: place.pod)
         var remembered = recentPods[recentKey]
+        // What was decided on was decided for this Pod, not for a later one of its name.
+        let incarnation = remembered?.uid
         for _ in 0..<Self.patchAttempts {
             let found: CustomObject? = if let remembered { remembered } else { try await pod(namespace, place.pod) }
             guard let found else {
                 throw DatastoreError(.notFound, key, "the Pod \(namespace)/\(place.pod) does not exist")
+            }
+            if let incarnation, found.uid != incarnation {
+                throw DatastoreError(.conflict, key, "the Pod \(namespace)/\(place.pod) was deleted and made again")
             }
             let endpoints = PodEndpoints(pod: found)
             let obstacle = Self.obstacle(to: change, endpoints.record(key))

@@ -26,7 +26,11 @@ extension KubernetesDatastore: WorkloadObjects {
 
 extension ObjectMetadata {
     fileprivate init(_ object: CustomObject) {
-        self.init(labels: Self.pairs(object, "labels"), annotations: Self.pairs(object, "annotations"))
+        self.init(
+            labels: Self.pairs(object, "labels"),
+            annotations: Self.pairs(object, "annotations"),
+            uid: object.uid
+        )
     }
 
     private static func pairs(_ object: CustomObject, _ key: String) -> [String: String] {

@@ -131,7 +131,7 @@ public struct IPTablesTools: Sendable {
                 input: input,
                 timeout: .seconds(lockWait + Self.patience),
                 outputLimit: 512 << 20,
-                keepsErrors: keepsErrors
+                errors: keepsErrors ? .kept : .discarded
             ).end()
         } catch {
             switch error {

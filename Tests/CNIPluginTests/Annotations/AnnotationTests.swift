@@ -108,11 +108,32 @@ struct AnnotationTests {
         #expect(try await bench.recordedAddresses() == [])
     }
 
+    /// 1.3: they are for the agent, which reads the record; a gate has to be open for the first.
+    @Test func floatingAddressesAndSources() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        let annotations = ["floatingIPs": #"["192.0.2.7"]"#, "allowedSourcePrefixes": #"["198.51.100.0/24"]"#]
+        let members = try Self.members(annotations)
+        let closed = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(extra: members))
+        #expect(closed.code == 7 && closed.output.contains("feature_control.floating_ips"), "\(closed.output)")
+        let open = members + #", "feature_control": {"floating_ips": true}"#
+        let added = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(extra: open))
+        #expect(added.status == 0, "\(added.output)")
+        let record = try #require(try await bench.store.list(.resources(.workloadEndpoints)).first)
+        let text = String(decoding: record.value, as: UTF8.self)
+        #expect(text.contains(#""externalIP":"192.0.2.7""#) && text.contains("198.51.100.0"), "\(text)")
+        // A repeated ADD has nothing to write.
+        let again = try await bench.call("ADD", "c1", namespace: pod, bench.configuration(extra: open))
+        #expect(again.output == added.output)
+        #expect(try await bench.store.list(.resources(.workloadEndpoints)).map(\.revision) == [record.revision])
+    }
+
     /// What cannot be done is refused with its code, and nothing is left of it.
     @Test(arguments: [
         (["ipAddrs": #"["10.80.0.9""#], 6), (["ipAddrs": #"["192.0.2.1"]"#], 101), (["ipv4pools": #"["nowhere"]"#], 7),
         (["hwAddr": "zz"], 6), (["ipFamilies": #"["IPv5"]"#], 7), (["ipAddrs": #"["0.0.0.0"]"#], 7),
-        (["ipAddrs": #"["10.80.0.9"]"#, "ipAddrsNoIpam": #"["10.80.0.9"]"#], 7),
+        (["ipAddrs": #"["10.80.0.9"]"#, "ipAddrsNoIpam": #"["10.80.0.9"]"#], 7), (["floatingIPs": #"["x"]"#], 6),
+        (["allowedSourcePrefixes": #"["10.0.0.0/33"]"#], 6), (["floatingIPs": #"["192.0.2.7"]"#], 7),
     ])
     func refusalsLeaveNothing(_ annotations: [String: String], _ code: Int) async throws {
         let bench = try Bench()
@@ -199,6 +220,69 @@ struct AnnotationTests {
         let refused = try await add("e")
         #expect(refused.code == 6, "\(refused.output)")
         #expect(refused.output.contains("cni.projectcalico.org/ipAddrs"))
+    }
+
+    /// 1.1: with `policy.type` `k8s` also where the records are kept elsewhere.
+    @Test func fromTheAPIBesideAnotherStore() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let bench = cluster.bench
+        try put(cluster, pod: "a", ["hwAddr": "0a:58:00:00:00:09"], namespace: ["ipv4pools": #"["other"]"#])
+        func call(_ command: String, _ pod: String, _ members: String) async throws -> Bench.Outcome {
+            try await bench.call(
+                command,
+                "c-\(pod)",
+                namespace: command == "ADD" ? bench.pod() : nil,
+                arguments: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=\(pod)",
+                bench.configuration(pools: Self.two, extra: members)
+            )
+        }
+        let access = #", "kubernetes": {"kubeconfig": "\#(bench.directory)/kubeconfig"}"#
+        let asking = access + #", "policy": {"type": "k8s"}"#
+        let added = try await call("ADD", "a", asking)
+        #expect(added.addresses.first?.hasPrefix("10.81.0.") == true, "\(added.output) \(added.log)")
+        #expect(added.output.contains("0a:58:00:00:00:09"))
+        #expect(try await bench.recordedAddresses() == added.addresses)
+        let missing = try await call("ADD", "b", asking)
+        #expect(missing.code == 11 && missing.output.contains("shop/b"), "\(missing.output)")
+        // Without that word nobody is asked.
+        let unasked = try await call("ADD", "b", access)
+        #expect(unasked.addresses.count == 1, "\(unasked.output) \(unasked.log)")
+        try cluster.lose(hanging: false)
+        let away = try await call("ADD", "d", asking)
+        #expect(away.code == 11, "\(away.output)")
+        // What ends a pod does not depend on the API.
+        let deleted = try await call("DEL", "a", asking)
+        #expect(deleted.status == 0, "\(deleted.output)")
+        #expect(try await bench.assignedAddresses() == unasked.addresses)
+    }
+
+    /// 1.1: the way to the API, and who we are there, in the configuration itself.
+    @Test func credentialsInTheConfiguration() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let bench = cluster.bench
+        try put(cluster, pod: "a", ["ipAddrs": #"["10.80.0.77"]"#])
+        try cluster.server.setToken("inline-token", user: User("plugin"))
+        try cluster.server.setRules([AccessRule("plugin", verbs: ["get"], resources: ["pods", "namespaces"])])
+        let authority = bench.directory + "/ca.crt"
+        try cluster.server.certificateAuthorityPEM.write(toFile: authority, atomically: true, encoding: .utf8)
+        func add(_ token: String) async throws -> Bench.Outcome {
+            let policy =
+                #"{"type": "k8s", "k8s_api_root": "\#(try cluster.server.url)", "k8s_auth_token": "\#(token)","#
+                + #""k8s_certificate_authority": "\#(authority)"}"#
+            return try await bench.call(
+                "ADD",
+                "c1",
+                namespace: bench.pod(),
+                arguments: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a",
+                bench.configuration(extra: #", "policy": \#(policy), "log_level": "debug""#)
+            )
+        }
+        let refused = try await add("wrong-token")
+        #expect(refused.status == 1 && [5, 11].contains(refused.code), "\(refused.output)")
+        #expect(!(refused.output + refused.log).contains("wrong-token"))
+        let added = try await add("inline-token")
+        #expect(added.addresses == ["10.80.0.77"], "\(added.output) \(added.log)")
+        #expect(!added.log.contains("inline-token"))
     }
 
     /// P4: a pool that selects namespaces serves those.

@@ -22,12 +22,14 @@ import Testing
         let read = try Self.read([
             "ipAddrs": #"["10.80.0.7", "fd80::7"]"#, "ipv4pools": #"["four", "10.81.0.0/16"]"#,
             "ipv6pools": #"["six"]"#, "ipFamilies": #"["IPv6", "IPv4"]"#, "hwAddr": "0A:58:00:00:00:01",
-            "floatingIPs": "[nonsense", "podIP": "10.80.0.1/32",
+            "floatingIPs": #"["192.0.2.7"]"#, "allowedSourcePrefixes": #"["198.51.100.0/24"]"#, "podIP": "10.80.0.1/32",
         ])
         #expect(read.addresses.map(\.description) == ["10.80.0.7", "fd80::7"])
         #expect(read.pools == [.ipv4: ["four", "10.81.0.0/16"], .ipv6: ["six"]])
         #expect(read.families == [.ipv4, .ipv6])
         #expect(read.mac == MACAddress("0a:58:00:00:00:01"))
+        #expect(read.floatingAddresses.map(\.description) == ["192.0.2.7"])
+        #expect(read.allowedSources.map(\.description) == ["198.51.100.0/24"])
         #expect(try Self.read([:]) == .none)
         #expect(try Self.read(["ipAddrs": ""]) == .none)
         #expect(try PodAnnotations(pod: ["ipAddrs": "[nonsense", "example.com/ipAddrs": "["], namespace: [:]) == .none)
@@ -53,6 +55,7 @@ import Testing
         ("ipAddrs", #"["10.0.0.1", "10.0.0.2"]"#, 7), ("ipAddrsNoIpam", #"["fd00::1", "fd00::2"]"#, 7),
         ("ipv4pools", "four", 6), ("ipv4pools", "[]", 7), ("ipv6pools", #"[""]"#, 7), ("ipv6pools", "[null]", 6),
         ("ipFamilies", #"["ipv4"]"#, 7), ("ipFamilies", "[]", 7), ("ipFamilies", "IPv4", 6),
+        ("floatingIPs", "[", 6), ("floatingIPs", #"["192.0.2.0/24"]"#, 6), ("allowedSourcePrefixes", #"["x"]"#, 6),
         ("hwAddr", "0a:58", 6), ("hwAddr", "01:00:00:00:00:00", 7), ("hwAddr", #"["0a:58:00:00:00:01"]"#, 6),
     ])
     func refused(_ name: String, _ value: String, _ code: Int) throws {

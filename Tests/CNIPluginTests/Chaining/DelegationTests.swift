@@ -227,6 +227,30 @@ struct DelegationTests {
         #expect(try bench.inside(nil, "sh", "-c", "ps -eo args | grep -c '[s]leep 300' || true") == "0\n")
     }
 
+    /// CHECK has a deadline of its own, as runtimes call it whenever they are asked how a pod is.
+    @Test func aCheckThatHangsIsEnded() async throws {
+        let answer = #"echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.99.0.9/24"}]}'"#
+        let added = try await add(with: #"[ "$CNI_COMMAND" = CHECK ] && sleep 301; "# + answer)
+        #expect(added.status == 0, "\(added.output) \(added.log)")
+        let chain = try PluginChain(bench, bench.plugin(ipam: #"{"type": "odd-ipam"}"#))
+        let start = ContinuousClock.now
+        let checked = try await chain.check("c1", pod, added)
+        #expect(checked?.contains(#""code": 11"#) == true, "\(checked ?? "")")
+        #expect(start.duration(to: .now) < .seconds(30))
+        #expect(try bench.inside(nil, "sh", "-c", "ps -eo args | grep -c '[s]leep 301' || true") == "0\n")
+    }
+
+    /// As shell plugins open what they read.
+    @Test func theConfigurationCanBeOpenedByItsPath() async throws {
+        let seen = bench.directory + "/seen"
+        let answer = #"echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.99.0.9/24"}]}'"#
+        let added = try await add(with: "cat /dev/stdin >\(seen); echo words >&2; " + answer)
+        #expect(added.status == 0, "\(added.output) \(added.log)")
+        #expect(try String(contentsOfFile: seen, encoding: .utf8).contains(#""odd-ipam""#))
+        // What it says for people goes to the runtime's log, as ours does.
+        #expect(added.log.contains("words"), "\(added.log)")
+    }
+
     /// It gets what we got, and does not have to know all of it (1.2).
     @Test func environmentAndConfigurationAreHandedOn() async throws {
         let copy = bench.directory + "/seen"

@@ -19,6 +19,9 @@ import Testing
         {"cniVersion": "1.1.0", "name": "pods", "type": "swiftlet", "mtu": 1450, "num_queues": 2, "nodename": "node-1",
          "data_dir": "/nonexistent/x", "datastore_type": "local", "log_level": "debug", "log_file_max_size": 5,
          "ipam_lock_file": "/nonexistent/lock", "require_mtu_file": false, "del_mode": "journal",
+         "readiness_gates": ["http://127.0.0.1:9099/readiness", "https://[::1]/a?b"], "policy_setup_timeout_seconds": 5,
+         "endpoint_status_dir": "/nonexistent/status", "dataplane_options": {"type": "linux"},
+         "policy": {"type": "k8s", "k8s_api_root": "https://127.0.0.1", "k8s_auth_token": "t"},
          "add_timeout_seconds": 30, "container_settings": {"allow_ip_forwarding": true}, "include_default_routes": true,
          "feature_control": {"ip_addrs_no_ipam": true}, "device_type": "veth",
          "ipam": {"type": "swiftlet-ipam", "assign_ipv4": "true", "assign_ipv6": "false", "ipv4_pools": ["four"],
@@ -28,6 +31,8 @@ import Testing
          "runtimeConfig": {"ips": ["10.80.0.9/32"], "mac": "0a:58:00:00:00:01", "dns": {"servers": ["192.0.2.53"]},
           "io.kubernetes.cri.pod-annotations": {"cni.projectcalico.org/ipAddrs": "[\"10.80.0.9\"]",
            "cni.projectcalico.org/hwAddr": "0a:58:00:00:00:01", "cni.projectcalico.org/ipFamilies": "[\"IPv4\"]",
+           "cni.projectcalico.org/floatingIPs": "[\"192.0.2.9\"]",
+           "cni.projectcalico.org/allowedSourcePrefixes": "[\"192.0.2.0/24\"]",
            "cni.projectcalico.org/ipv4pools": "[\"four\"]"}},
          "cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}
         """#,
@@ -64,6 +69,8 @@ import Testing
         _ = try NodeSettings(reader).resolve()
         _ = try DeleteMode(reader)
         _ = try TimeSettings(reader)
+        _ = try ReadinessGates(reader)
+        _ = try PolicySetup(reader)
         _ = try configuration.validAttachments()
         let previous = try configuration.previousResult()
         for version in SpecVersion.allCases { _ = try? previous?.json(version: version).text(indentation: 4) }

@@ -1,0 +1,80 @@
+import Foundation
+import Testing
+
+/// The host has a route already for an address that a pod gets (4.3, C8).
+@Suite(.enabled(if: geteuid() == 0, "makes network namespaces"))
+struct RouteConflictTests {
+    let bench: Bench
+    let pod: String
+
+    init() throws {
+        bench = try Bench()
+        pod = try bench.pod()
+    }
+
+    /// One block, whose addresses are given in their order.
+    private var block: String {
+        bench.configuration(pools: #"{"name": "four", "cidr": "10.80.0.0/26", "blockSize": 26}"#)
+    }
+
+    private func host(_ words: String...) throws {
+        try Bench.run(arguments: ["ip", "-n", bench.name] + words)
+    }
+
+    /// As of a VPN, which nobody takes away for a pod.
+    private func route(_ addresses: String...) throws {
+        try host("link", "add", "vpn0", "type", "veth", "peer", "name", "vpn1")
+        for end in ["vpn0", "vpn1"] { try host("link", "set", end, "up") }
+        for address in addresses { try host("route", "add", address, "dev", "vpn0") }
+    }
+
+    @Test func anotherAddressIsTaken() async throws {
+        try route("10.80.0.0/32", "10.80.0.1/32")
+        let added = try await bench.call("ADD", "c1", namespace: pod, block)
+        #expect(added.addresses == ["10.80.0.2"], "\(added.output) \(added.log)")
+        #expect(added.log.contains("10.80.0.0/32") && added.log.contains("vpn0"), "\(added.log)")
+        #expect(try await bench.assignedAddresses() == added.addresses)
+        #expect(try await bench.recordedAddresses() == added.addresses)
+        let routes = try bench.ip("route").compactMap { route in
+            (route["dst"] as? String).map { "\($0) \(route["dev"] as? String ?? "")" }
+        }
+        #expect(routes.contains("10.80.0.0 vpn0") && routes.contains("10.80.0.1 vpn0"), "\(routes)")
+        #expect(try await bench.call("DEL", "c1", namespace: pod).status == 0)
+        #expect(try bench.hostRoutes() == ["10.80.0.0", "10.80.0.1"])
+    }
+
+    @Test func anAddressThatWasAskedForIsRefused() async throws {
+        try route("10.80.0.9/32")
+        let refused = try await bench.call("ADD", "c1", namespace: pod, arguments: "IP=10.80.0.9", block)
+        #expect(refused.code == 101, "\(refused.output)")
+        #expect(refused.output.contains("10.80.0.9/32") && refused.output.contains("vpn0"), "\(refused.output)")
+        #expect(try await bench.assignedAddresses() == [])
+        #expect(try bench.hostLinks() == ["vpn0", "vpn1"])
+        #expect(try bench.ip("link", in: pod).count == 1)
+    }
+
+    @Test func whereAllAreTakenItIsRefused() async throws {
+        try route("10.81.0.0/32", "10.81.0.1/32")
+        let configuration = bench.configuration(pools: #"{"name": "tiny", "cidr": "10.81.0.0/31", "blockSize": 31}"#)
+        let refused = try await bench.call("ADD", "c1", namespace: pod, configuration)
+        #expect(refused.code == 101, "\(refused.output)")
+        #expect(try await bench.assignedAddresses() == [])
+        #expect(try bench.hostLinks() == ["vpn0", "vpn1"])
+    }
+
+    /// What a pod that is no more has left is replaced: the other end of its pair is down, or has the address no more.
+    @Test(arguments: [false, true])
+    func aLeftoverIsReplaced(_ isUp: Bool) async throws {
+        let other = try bench.pod()
+        let namespace = Bench.namespace(other)
+        try host("link", "add", "cali0123456789a", "type", "veth", "peer", "name", "eth0", "netns", namespace)
+        try host("link", "set", "cali0123456789a", "up")
+        if isUp { try Bench.run("ip", "-n", namespace, "link", "set", "eth0", "up") }
+        try host("route", "add", "10.80.0.0/32", "dev", "cali0123456789a")
+        let added = try await bench.call("ADD", "c1", namespace: pod, block)
+        #expect(added.addresses == ["10.80.0.0"], "\(added.output) \(added.log)")
+        let route = try #require(try bench.ip("route").first { $0["dst"] as? String == "10.80.0.0" })
+        #expect(route["dev"] as? String != "cali0123456789a")
+        #expect(try bench.ip("route").filter { $0["dst"] as? String == "10.80.0.0" }.count == 1)
+    }
+}
