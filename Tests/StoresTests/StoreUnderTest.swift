@@ -14,15 +14,21 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     case local
     case etcd
     case kubernetes
+    case realKubernetes
     case memory
     case memoryWithoutTransactions
+
+    /// The real API server is among them where one is given, see `KubeAPIServer`.
+    static let allCases: [StoreUnderTest] =
+        [.local, .etcd, .kubernetes, .memory, .memoryWithoutTransactions]
+        + (KubeAPIServer.isGiven ? [.realKubernetes] : [])
 
     var testDescription: String { rawValue }
 
     /// Those that processes can share.
     static let shared: [StoreUnderTest] = [.local, .etcd]
 
-    var isInProcess: Bool { !Self.shared.contains(self) }
+    var isInProcess: Bool { !Self.shared.contains(self) && self != .realKubernetes }
 
     /// A new, empty store.
     func make() async throws -> StoreInstance {
@@ -45,6 +51,9 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
         case .kubernetes:
             let kubernetes = try await KubernetesUnderTest()
             return try StoreInstance(nil, keeping: kubernetes) { TravellingValues(base: try kubernetes.store()) }
+        case .realKubernetes:
+            let kubernetes = try await RealKubernetesUnderTest()
+            return try StoreInstance(nil, keeping: kubernetes) { TravellingValues(base: try kubernetes.store()) }
         case .memory, .memoryWithoutTransactions:
             let store = MemoryDatastore(commitsAtomically: self == .memory)
             return StoreInstance(nil) { store }
@@ -56,7 +65,7 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
         switch self {
         case .local: key.calicoPath.contains("")
         case .etcd: key.calicoPath.contains { $0.isEmpty || $0.contains("/") }
-        case .kubernetes:
+        case .kubernetes, .realKubernetes:
             switch key {
             case .handle(""): true
             case .blockAffinity(.host(let name), _): name.contains("/")
