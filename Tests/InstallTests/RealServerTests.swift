@@ -16,9 +16,10 @@ struct RealServerTests {
     /// A server onto which the manifests were applied.
     private struct Cluster {
         let server: KubeAPIServer
-        let directory = try! TemporaryDirectory()
+        let directory: TemporaryDirectory
 
         init() async throws {
+            directory = try TemporaryDirectory()
             server = try await KubeAPIServer()
             try server.writeKubeconfig(to: directory.path + "/admin", token: server.administratorToken)
         }

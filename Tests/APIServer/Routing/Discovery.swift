@@ -159,9 +159,9 @@ extension APIService {
 
     // Just enough for kubectl to learn that the server validates fields, so that it leaves that to the server.
 
-    /// A kubectl before 1.27 (Debian 12 has 1.20) validates by this itself, and passes over a kind that is not in it.
+    /// A kubectl before 1.27 (Debian 12 has 1.20) validates by this, in protobuf, itself, and passes over a kind that is not in it.
     private static let emptyOpenAPI2 = WholeReply(
-        contentType: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+        contentType: "application/octet-stream",
         body: [0x0a, 3] + Array("2.0".utf8)
     )
 
