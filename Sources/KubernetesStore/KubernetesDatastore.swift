@@ -52,13 +52,7 @@ public struct KubernetesDatastore: Datastore {
                 guard next < queries.count else { return }
                 let (index, query) = (next, queries[next])
                 next += 1
-                group.addTask {
-                    do throws(DatastoreError) {
-                        return (index, .success(try await answer(query)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
+                group.addTask { (index, await result(of: query)) }
             }
             for _ in 0..<Self.requestsAtOnce { start() }
             while let (index, result) = await group.next() {
@@ -70,6 +64,15 @@ public struct KubernetesDatastore: Datastore {
         var answers: [[Record]] = []
         for result in results { answers.append(try result?.get() ?? []) }
         return answers
+    }
+
+    /// A function, since an optimised build by Swift 6.3 loses the index of what such a `do` in the closure above returns.
+    private func result(of query: RecordQuery) async -> Result<[Record], DatastoreError> {
+        do throws(DatastoreError) {
+            return .success(try await answer(query))
+        } catch {
+            return .failure(error)
+        }
     }
 
     private static let requestsAtOnce = 8

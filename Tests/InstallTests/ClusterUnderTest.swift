@@ -58,6 +58,13 @@ struct ClusterUnderTest: Sendable {
         )
     }
 
+    /// The minor version of kubectl 1; Debian 12 has 20.
+    static func kubectlMinor() async throws -> Int {
+        let outcome = try await Command.run("kubectl", ["version", "--client", "-o", "json"])
+        let version = try JSONValue(parsing: Array(outcome.output.utf8).span)["clientVersion"]
+        return try #require(Int(version["minor"].text.prefix { $0.isNumber }), "\(outcome.output)")
+    }
+
     /// All objects of a kind, by name.
     func objects(_ kind: String) async throws -> [String: JSONValue] {
         let listed = try await kubectl("get", kind, "--all-namespaces", "-o", "json")

@@ -163,6 +163,27 @@ import Testing
         #expect(host.read(Self.conflist) == "another plugin has chained itself in")
     }
 
+    /// A runtime would not use the configuration, or could not.
+    @Test func whatOthersLackOrHaveIsSaid() async throws {
+        let host = try Host()
+        let quiet = try await host.install()
+        #expect(quiet.status == 0 && quiet.errors.isEmpty, "\(quiet.errors)")
+        let chained = host.directory.path + "/chained.conflist"
+        try """
+        {"cniVersion": "1.0.0", "name": "swiftlet", "plugins": [
+          {"type": "swiftlet", "policy": {"type": "k8s"}, "ipam": {"type": "swiftlet-ipam"}}, {"type": "portmap"}]}
+        """.write(toFile: chained, atomically: true, encoding: .utf8)
+        try host.write("/etc/cni/net.d/05-other.conf", "{}")
+        // Neither is one that a runtime reads.
+        try host.write("/etc/cni/net.d/00-note.txt", "")
+        let warned = try await host.install("--conflist", chained)
+        #expect(warned.status == 0)
+        let lines = warned.errors.split(separator: "\n")
+        #expect(lines.count == 2, "\(warned.errors)")
+        #expect(lines.first?.contains("/opt/cni/bin/portmap does not exist") == true)
+        #expect(lines.last?.contains("05-other.conf comes before 10-swiftlet.conflist") == true)
+    }
+
     @Test func aConfigurationWithoutItsKubeconfigIsRefused() async throws {
         let host = try Host()
         let refused = try await host.install("--datastore", "kubernetes")

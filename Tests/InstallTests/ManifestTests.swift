@@ -87,6 +87,9 @@ struct ManifestTests {
             default: return original == typed || path.hasSuffix(".image") ? [] : [path]
             }
         }
+        // Of version 1.22, where the manifests need 1.25.
+        let newer =
+            try await ClusterUnderTest.kubectlMinor() < 22 ? [".spec.updateStrategy.rollingUpdate.maxSurge"] : []
         var count = 0
         for kind in ["daemonsets", "deployments", "jobs"] {
             for (name, workload) in try await cluster.objects(kind) {
@@ -104,7 +107,8 @@ struct ManifestTests {
                 )
                 #expect(outcome.status == 0, "\(outcome.errors)")
                 let typed = try JSONValue(parsing: Array(outcome.output.utf8).span)
-                #expect(lost(workload["spec"], typed["spec"], "\(name).spec") == [])
+                let missing = lost(workload["spec"], typed["spec"], "\(name).spec")
+                #expect(missing.filter { path in !newer.contains { path.hasSuffix($0) } } == [])
                 count += 1
             }
         }
@@ -170,6 +174,41 @@ struct ManifestTests {
         #expect(try await asPlugin("get", "ippools.crd.projectcalico.org").status == 0)
         let refused = try await asPlugin("get", "configmaps", "--namespace=kube-system")
         #expect(refused.status != 0 && refused.errors.contains("cannot list resource \"configmaps\""))
+        await cluster.server.stop()
+    }
+
+    /// What takes an installation back from a node, with the command of its manifest: all of it, although another plugin
+    /// has changed the configuration; and it may run again.
+    @Test func theNodesAreGivenBack() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let applied = try await cluster.kubectl("apply", "-f", ClusterUnderTest.manifests + "/uninstall")
+        #expect(applied.status == 0, "\(applied.errors)")
+        let root = cluster.directory.path + "/host"
+        let installed = try await Command.run(
+            Command.repository + "/scripts/install-cni",
+            ["--root=\(root)", "--plugin=\(try ChildProcess.sibling("swiftlet"))", "--node=node-1"]
+        )
+        #expect(installed.status == 0, "\(installed.errors)")
+        let conflist = root + "/etc/cni/net.d/10-swiftlet.conflist"
+        try "{}".write(toFile: conflist, atomically: true, encoding: .utf8)
+
+        let node = try #require(try await cluster.objects("daemonsets")["swiftlet-uninstall"])
+        let pod = node["spec"]["template"]["spec"]
+        let container = pod["initContainers"].array[0]
+        let volumes = Dictionary(
+            uniqueKeysWithValues: pod["volumes"].array.map { ($0["name"].text, $0["hostPath"]["path"].text) }
+        )
+        for mount in container["volumeMounts"].array {
+            #expect(mount["mountPath"].text == "/host" + (volumes[mount["name"].text] ?? ""))
+        }
+        let script = container["args"].array[0].text.replacing("/host", with: root)
+            .replacing("/usr/local/bin/install-cni", with: Command.repository + "/scripts/install-cni")
+        for turn in 1...2 {
+            let outcome = try await Command.run("/bin/bash", ["-c", script])
+            #expect(outcome.status == 0, "\(turn): \(outcome.output) \(outcome.errors)")
+        }
+        let left = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
+        #expect(left.allSatisfy { URL(fileURLWithPath: root + "/" + $0).hasDirectoryPath }, "\(left)")
         await cluster.server.stop()
     }
 

@@ -14,8 +14,14 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     case local
     case etcd
     case kubernetes
+    case realKubernetes
     case memory
     case memoryWithoutTransactions
+
+    /// The real API server is among them where one is given, see `KubeAPIServer`.
+    static let allCases: [StoreUnderTest] =
+        [.local, .etcd, .kubernetes, .memory, .memoryWithoutTransactions]
+        + (KubeAPIServer.isGiven ? [.realKubernetes] : [])
 
     var testDescription: String { rawValue }
 
@@ -23,7 +29,7 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     static let shared: [StoreUnderTest] = [.local, .etcd, .kubernetes]
 
     /// Those that answer without a disk or another process.
-    var isInProcess: Bool { self != .local && self != .etcd }
+    var isInProcess: Bool { self != .local && self != .etcd && self != .realKubernetes }
 
     /// A new, empty store.
     func make() async throws -> StoreInstance {
@@ -48,6 +54,9 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
             return try StoreInstance("kubernetes:\(kubernetes.server.url)", keeping: kubernetes) {
                 TravellingValues(base: try kubernetes.store())
             }
+        case .realKubernetes:
+            let kubernetes = try await RealKubernetesUnderTest()
+            return try StoreInstance(nil, keeping: kubernetes) { TravellingValues(base: try kubernetes.store()) }
         case .memory, .memoryWithoutTransactions:
             let store = MemoryDatastore(commitsAtomically: self == .memory)
             return StoreInstance(nil) { store }
@@ -59,7 +68,7 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
         switch self {
         case .local: key.calicoPath.contains("")
         case .etcd: key.calicoPath.contains { $0.isEmpty || $0.contains("/") }
-        case .kubernetes:
+        case .kubernetes, .realKubernetes:
             switch key {
             case .handle(""): true
             case .blockAffinity(.host(let name), _): name.contains("/")

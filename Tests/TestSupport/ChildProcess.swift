@@ -70,8 +70,13 @@ public final class ChildProcess: Sendable {
         case killed(Int32)
     }
 
-    /// A program of this package, built beside the tests.
+    /// A program of this package: the one in the directory that the environment variable `SWIFTLET_PROGRAMS` names, as that
+    /// of a release build, else the one built beside the tests.
     public static func sibling(_ name: String) throws -> String {
+        if let directory = ProcessInfo.processInfo.environment["SWIFTLET_PROGRAMS"] {
+            let path = URL(fileURLWithPath: directory).appendingPathComponent(name).path
+            if access(path, X_OK) == 0 { return path }
+        }
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent(name).path
     }

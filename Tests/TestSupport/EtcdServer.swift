@@ -21,14 +21,7 @@ public final class EtcdServer: Sendable {
     private let directory: TemporaryDirectory
     private let arguments: [String]
     private let isTLS: Bool
-    private let running = Mutex<Running?>(nil)
-
-    private struct Running {
-        let shell: Process
-        /// etcd is killed when this is closed.
-        let lifeline: Pipe
-        let id: pid_t
-    }
+    private let running = Mutex<ServerProcess?>(nil)
 
     public var endpoint: String { "\(isTLS ? "https" : "http")://127.0.0.1:\(port)" }
     /// What etcd logs.
@@ -57,39 +50,20 @@ public final class EtcdServer: Sendable {
         guard let program = Self.program.first(where: { access($0, X_OK) == 0 }) else {
             throw Failure(description: "etcd is not installed; run scripts/setup test")
         }
-        let script = """
-            program="$1" log="$2"; shift 2
-            "$program" "$@" >"$log" 2>&1 </dev/null &
-            echo $!
-            cat >/dev/null
-            kill -9 $!
-            wait
-            """
         let peer = "http://127.0.0.1:\(peerPort)"
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-        shell.arguments =
+        let process = try ServerProcess(
+            program,
             [
-                "-c", script, "sh", program, directory.path + "/log",
                 "--data-dir=\(directory.path)/data", "--listen-client-urls=\(endpoint)",
                 "--advertise-client-urls=\(endpoint)", "--listen-peer-urls=\(peer)",
                 "--initial-advertise-peer-urls=\(peer)", "--initial-cluster=default=\(peer)", "--unsafe-no-fsync",
-            ] + arguments
-        let lifeline = Pipe()
-        let output = Pipe()
-        // Other children of the test would keep etcd alive.
-        _ = fcntl(lifeline.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        shell.standardInput = lifeline
-        shell.standardOutput = output
-        try shell.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        guard let id = pid_t(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
-            throw Failure(description: "the shell that starts etcd said \(line.debugDescription)")
-        }
-        running.withLock { $0 = Running(shell: shell, lifeline: lifeline, id: id) }
+            ] + arguments,
+            log: directory.path + "/log"
+        )
+        running.withLock { $0 = process }
         let deadline = ContinuousClock.now + .seconds(20)
         while !log.contains("serving ") && !log.contains("ready to serve client requests") {
-            guard ContinuousClock.now < deadline, kill(id, 0) == 0 else {
+            guard ContinuousClock.now < deadline, process.isRunning else {
                 throw Failure(description: "etcd does not start: \(log.suffix(2000))")
             }
             try await Task.sleep(for: .milliseconds(20))
@@ -98,14 +72,11 @@ public final class EtcdServer: Sendable {
 
     /// Kills it (SIGKILL) and waits for the end; the data stay.
     public func stop() {
-        guard
-            let running = running.withLock({ running in
-                defer { running = nil }
-                return running
-            })
-        else { return }
-        try? running.lifeline.fileHandleForWriting.close()
-        running.shell.waitUntilExit()
+        let process = running.withLock { running in
+            defer { running = nil }
+            return running
+        }
+        process?.stop()
     }
 
     /// Sends it a signal, such as SIGSTOP.

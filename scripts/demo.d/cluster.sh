@@ -19,6 +19,35 @@ use_etcd() {
     export DATASTORE_TYPE=etcdv3 ETCD_ENDPOINTS="$etcd_url"
 }
 
+# Makes the network configuration record addresses in the API server.
+use_kubernetes() {
+    local conflist=/etc/cni/net.d/10-swiftlet.conflist pools="$state/pools"
+    jq -c '.plugins[0].ipam.pools[] | {apiVersion: "projectcalico.org/v3", kind: "IPPool", metadata: {name}, spec: del(.name)}' \
+        "$conflist" >"$pools"
+    jq --arg kubeconfig "$state/kubeconfig" --arg node "$node" '.plugins[0] |= (. + {datastore_type: "kubernetes",
+        kubernetes: {kubeconfig: $kubeconfig}, nodename: $node} | del(.ipam.pools))' "$conflist" >"$state/conflist"
+    cp "$state/conflist" "$conflist"
+    export DATASTORE_TYPE=kubernetes KUBECONFIG="$state/kubeconfig"
+    # One document a line is YAML too, with marks between.
+    sed -i '$!s/$/\n---/' "$pools"
+    swiftletctl create -f "$pools"
+}
+
+# make_pod_object POD, remove_pod_object POD: the Pod in the API server, at which an attachment is recorded.
+make_pod_object() {
+    [[ "$DEMO_DATASTORE" == kubernetes ]] || return 0
+    jq -n --arg name "$1" --arg node "$node" '{apiVersion: "v1", kind: "Pod", metadata: {$name},
+        spec: {nodeName: $node, containers: [{name: "web", image: "busybox"}]}}' >"$state/pod"
+    api_request /api/v1/namespaces/default/pods --header 'Content-Type: application/json' --data-binary "@$state/pod" \
+        >>"$state/log/api.log" || fail "the API server does not take the Pod $1"
+}
+
+remove_pod_object() {
+    [[ "$DEMO_DATASTORE" == kubernetes ]] || return 0
+    api_request "/api/v1/namespaces/default/pods/$1?gracePeriodSeconds=0" --request DELETE >>"$state/log/api.log" ||
+        fail "the API server does not delete the Pod $1"
+}
+
 # Starts an API server that knows the objects of examples/.
 start_api() {
     local file objects=()

@@ -78,10 +78,12 @@ readonly serve='name=$1; echo "$name" >/tmp/index.html; exec httpd -f -p 8080 -h
 call_plugin() { # COMMAND POD NETNS
     jq '. as $list | .plugins[0] + {cniVersion: $list.cniVersion, name: $list.name}' /etc/cni/net.d/10-swiftlet.conflist |
         env -i PATH=/usr/bin:/bin CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="$3" CNI_IFNAME=eth0 \
-            CNI_PATH=/opt/cni/bin /opt/cni/bin/swiftlet
+            CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$2" CNI_PATH=/opt/cni/bin \
+            /opt/cni/bin/swiftlet
 }
 
 start_pod() {
+    make_pod_object "$1"
     if $containerd; then
         # Only a `ctr run` that stays in the foreground calls DEL: when the container ends. A detached one never does.
         command ctr --address "$state/containerd.sock" --namespace swiftlet-demo run --snapshotter native --rm --cni \
@@ -111,6 +113,7 @@ stop_pod() {
         wait "${runner[$1]}" 2>/dev/null || true
     fi
     ! grep -i 'failed to remove network' "$state/log/pod-$1.log" || fail "DEL of $1 failed"
+    remove_pod_object "$1"
     unset "runner[$1]"
 }
 

@@ -41,6 +41,7 @@ extension APIService {
             return .json(group)
         case ("api", 2): return try resources("", parts[1])
         case ("apis", 3): return try resources(parts[1], parts[2])
+        case ("openapi", 2) where parts[1] == "v2": return Self.emptyOpenAPI2
         case ("openapi", 2) where parts[1] == "v3": return openAPIRoot
         case ("openapi", _) where parts[1] == "v3":
             return try openAPI(parts.dropFirst(2).joined(separator: "/"))
@@ -157,6 +158,12 @@ extension APIService {
     // MARK: OpenAPI
 
     // Just enough for kubectl to learn that the server validates fields, so that it leaves that to the server.
+
+    /// A kubectl before 1.27 (Debian 12 has 1.20) validates by this, in protobuf, itself, and passes over a kind that is not in it.
+    private static let emptyOpenAPI2 = WholeReply(
+        contentType: "application/octet-stream",
+        body: [0x0a, 3] + Array("2.0".utf8)
+    )
 
     private var openAPIRoot: WholeReply {
         let paths = registry.all.map { $0.group.isEmpty ? "api/\($0.version)" : "apis/\($0.group)/\($0.version)" }
