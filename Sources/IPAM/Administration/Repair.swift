@@ -75,6 +75,21 @@ extension IPAMAdministration {
         }
     }
 
+    /// Assigns the address of an endpoint to it, which IPAM knows nothing of, so that nobody else gets it (C18).
+    ///
+    /// - Throws: ``IPAMError/addressUnavailable(_:_:)`` when somebody has it by now, or it cools down.
+    public func assign(_ item: ConsistencyCheck.UnknownAddress) async throws(IPAMError) {
+        guard let attachment = item.attachment else {
+            throw .invalidRequest("the endpoint of \(item.address) does not say what container it is of")
+        }
+        let request = AssignmentRequest(
+            handle: attachment.handle,
+            attributes: attachment.attributes.merging(["timestamp": clock.now().wholeSecond.description]) { $1 },
+            requested: [item.address]
+        )
+        _ = try await Allocator(datastore: datastore, host: attachment.node).assign(request)
+    }
+
     /// Mends a block's queue and indices (B1 to B5) by what its allocations say; whether there was something to mend.
     @discardableResult
     public func mend(block cidr: CIDR) async throws(IPAMError) -> Bool {
