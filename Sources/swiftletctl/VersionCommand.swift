@@ -27,7 +27,7 @@ struct VersionCommand: AsyncParsableCommand {
     @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
     var output = TextFormat.text
 
-    @OptionGroup(title: "STORE") var store: StoreOptions
+    @OptionGroup var store: StoreOptions
 
     func run() async throws {
         guard !client else { return try print(nil) }

@@ -1,6 +1,9 @@
 import ClusterClient
 import Foundation
+import IPAM
 import JSON
+import NetworkTypes
+import TestAPIServer
 import TestSupport
 import Testing
 
@@ -72,6 +75,52 @@ import Testing
         let away = try await ControlledStore.run(["SWIFTLET_DATA_DIR": "/nowhere"], ["version"])
         #expect(away.status == 5 && withoutCommit(away.output) == "Client Version:    0.1.0\n", "\(away.errors)")
         withExtendedLifetime(place) {}
+    }
+
+    /// As kubectl takes them: several kubeconfigs in a variable, and another context than the current one.
+    @Test func kubeconfigsAndContexts() async throws {
+        let server = try await TestAPIServer()
+        let directory = try TemporaryDirectory()
+        let dead = "https://127.0.0.1:\(try EtcdServer.freePort())"
+        let (alive, two) = (directory.path + "/alive", directory.path + "/two")
+        try server.writeKubeconfig(to: alive)
+        try server.kubeconfig(servers: [dead, server.url])
+            .write(toFile: two, atomically: true, encoding: .utf8)
+        let several = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": "/nowhere:\(alive)"]
+        #expect(try await ControlledStore.run(several, ["ipam", "show"]).status == 0)
+        let current = ["DATASTORE_TYPE": "kubernetes", "KUBECONFIG": two]
+        #expect(try await ControlledStore.run(current, ["ipam", "show"]).status == 5)
+        #expect(try await ControlledStore.run(current, ["ipam", "show", "--context", "test-2"]).status == 0)
+        #expect(try await ControlledStore.run(current, ["ipam", "show", "--kubeconfig", alive]).status == 0)
+        let unknown = try await ControlledStore.run(current, ["ipam", "show", "--context", "third"])
+        #expect(unknown.status == 1 && unknown.errors.contains("third"), "\(unknown.errors)")
+        await server.stop()
+        withExtendedLifetime(directory) {}
+    }
+
+    /// With etcd and the local store a cluster may be asked which addresses Pods have.
+    @Test func aClusterBesideAnotherStore() async throws {
+        let place = try await ControlledStore(.local)
+        try await MigrationTests.fill(place.store())
+        let allocator = Allocator(datastore: try place.store(), host: "node-a")
+        let address = try #require(try await allocator.addresses(ofHandle: "pods.5").first).address
+        let server = try await TestAPIServer()
+        let directory = try TemporaryDirectory()
+        try server.writeKubeconfig(to: directory.path + "/kubeconfig")
+        try server.put(
+            """
+            {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"p5"},
+             "spec":{"nodeName":"node-a","containers":[{"name":"c","image":"i"}]},
+             "status":{"phase":"Running","podIP":"\(address)","podIPs":[{"ip":"\(address)"}]}}
+            """
+        )
+        let cluster = ["--kubeconfig", directory.path + "/kubeconfig"]
+        let release = ["ipam", "release", "--ip", "\(address)"]
+        let refused = try await ControlledStore.run(place.environment, release + cluster)
+        #expect(refused.status == 1 && refused.errors.contains("in use by a Pod"), "\(refused.errors)")
+        #expect(try await ControlledStore.run(place.environment, release).status == 0)
+        await server.stop()
+        withExtendedLifetime((place, directory)) {}
     }
 
     /// What the shells complete: commands, options, the values of our own types.

@@ -57,7 +57,7 @@ extension DatastoreCommand.Migrate {
         )
         var file = "-"
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func run() async throws {
             let type = try store.selection().type.rawValue
@@ -102,7 +102,7 @@ extension DatastoreCommand.Migrate {
         )
         var file = "-"
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func run() async throws {
             try await store.use(creating: true) { store in
@@ -136,7 +136,7 @@ extension DatastoreCommand.Migrate {
                 """
         )
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func run() async throws {
             try await store.use { store in
@@ -159,7 +159,7 @@ extension DatastoreCommand.Migrate {
                 """
         )
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func run() async throws {
             try await store.use { store in

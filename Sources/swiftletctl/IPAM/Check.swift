@@ -55,7 +55,7 @@ extension IPAMCommand {
         @Flag(help: "With --release or --repair: only say what would be done.")
         var dryRun = false
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             if dryRun, !release, !repair { throw ValidationError("--dry-run goes with --release or --repair.") }

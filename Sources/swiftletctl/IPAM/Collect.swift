@@ -44,7 +44,7 @@ extension IPAMCommand {
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = TextFormat.text
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             guard (1...86_400).contains(grace) else { throw ValidationError("--grace is between 1 and 86400 seconds.") }

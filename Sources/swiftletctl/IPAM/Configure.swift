@@ -61,7 +61,7 @@ extension IPAMCommand {
         )
         var ipCooldownSeconds: Int?
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             if strictAffinity == nil, maxBlocksPerHost == nil, persistence == nil, ipCooldownSeconds == nil {

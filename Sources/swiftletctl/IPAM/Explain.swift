@@ -44,7 +44,7 @@ extension IPAMCommand {
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = TextFormat.text
 
-        @OptionGroup(title: "STORE") var storeOptions: StoreOptions
+        @OptionGroup var storeOptions: StoreOptions
 
         func validate() throws {
             guard pod.split(separator: "/", omittingEmptySubsequences: false).filter({ !$0.isEmpty }).count == 2 else {

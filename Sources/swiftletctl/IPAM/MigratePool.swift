@@ -39,7 +39,7 @@ extension IPAMCommand {
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = TextFormat.text
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func run() async throws {
             try await store.administer { administration in

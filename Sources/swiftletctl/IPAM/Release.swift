@@ -45,7 +45,7 @@ extension IPAMCommand {
         @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")
         var force = false
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             guard (ip == nil) != fromReport.isEmpty else {

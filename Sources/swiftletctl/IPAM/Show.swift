@@ -69,7 +69,7 @@ extension IPAMCommand {
         var output = ReportFormat.table
 
         @OptionGroup var watching: WatchOptions
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         private enum Subject {
             case address(IPAddress), usage(showingBlocks: Bool), borrowed, configuration, map

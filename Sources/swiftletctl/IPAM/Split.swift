@@ -38,7 +38,7 @@ extension IPAMCommand {
         @Flag(help: "Only say which pools would be made.")
         var dryRun = false
 
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             guard (cidr == nil) != (name == nil) else { throw ValidationError("Give either --cidr or --name.") }

@@ -36,7 +36,7 @@ extension IPAMCommand {
         var output = ReportFormat.table
 
         @OptionGroup var watching: WatchOptions
-        @OptionGroup(title: "STORE") var store: StoreOptions
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             guard limit >= 0 else { throw ValidationError("--limit is a number of rows.") }

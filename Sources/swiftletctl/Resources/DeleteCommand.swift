@@ -33,7 +33,7 @@ struct DeleteCommand: AsyncParsableCommand {
     )
     var ignoreNotFound = false
 
-    @OptionGroup(title: "STORE") var store: StoreOptions
+    @OptionGroup var store: StoreOptions
 
     func validate() throws {
         let hasFiles = !resources.files.isEmpty

@@ -31,7 +31,7 @@ struct GetCommand: AsyncParsableCommand {
     @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
     var output = ReportFormat.table
 
-    @OptionGroup(title: "STORE") var store: StoreOptions
+    @OptionGroup var store: StoreOptions
 
     func run() async throws {
         let kind = kind.kind

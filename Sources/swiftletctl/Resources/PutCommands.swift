@@ -22,7 +22,7 @@ struct ApplyCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var resources: ResourceFiles
-    @OptionGroup(title: "STORE") var store: StoreOptions
+    @OptionGroup var store: StoreOptions
 
     func validate() throws { try resources.requireSome() }
 
@@ -55,7 +55,7 @@ struct CreateCommand: AsyncParsableCommand {
     )
     var skipExisting = false
 
-    @OptionGroup(title: "STORE") var store: StoreOptions
+    @OptionGroup var store: StoreOptions
 
     func validate() throws { try resources.requireSome() }
 

@@ -20,6 +20,9 @@ struct StoreOptions: ParsableArguments {
     )
     var kubeconfig: String?
 
+    @Option(help: ArgumentHelp("The context of the kubeconfig, in the place of its current one.", valueName: "name"))
+    var context: String?
+
     /// Does something with the store, and says how it failed.
     ///
     /// - Parameter creating: whether a store that is not there yet may be made. Otherwise a data directory that is not
@@ -38,19 +41,20 @@ struct StoreOptions: ParsableArguments {
         try await use(creating: creating) { store in
             var administration = IPAMAdministration(datastore: store)
             let variables = try variables()
-            let cluster: StoreSelection.KubernetesAccess? =
-                if case .kubernetes(let access) = try selection() {
-                    access
-                } else {
-                    kubeconfig.map { StoreSelection.KubernetesAccess(kubeconfig: $0) }
-                }
-            if let cluster {
+            if let cluster = try cluster() {
                 administration.addressesInUseElsewhere = { () async throws(DatastoreError) in
                     try await cluster.podAddresses(environment: variables, program: Self.program)
                 }
             }
             try await body(administration)
         }
+    }
+
+    /// The cluster that knows which addresses Pods have.
+    private func cluster() throws -> StoreSelection.KubernetesAccess? {
+        if case .kubernetes(let access) = try selection() { return access }
+        guard kubeconfig != nil || context != nil else { return nil }
+        return StoreSelection.KubernetesAccess(kubeconfig: kubeconfig, context: context)
     }
 
     /// What servers are told who asks.
@@ -67,7 +71,10 @@ struct StoreOptions: ParsableArguments {
     func selection() throws -> StoreSelection {
         let variables = try variables()
         do throws(StoreSelection.Problem) {
-            return try StoreSelection(environment: variables)
+            let selection = try StoreSelection(environment: variables)
+            guard case .kubernetes(var access) = selection else { return selection }
+            access.context = context
+            return .kubernetes(access)
         } catch {
             let source = config.map { "\($0): " } ?? ""
             throw Failure(status: .error, message: source + error.description)
