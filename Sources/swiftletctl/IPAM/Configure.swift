@@ -84,7 +84,15 @@ extension IPAMCommand {
 
         func run() async throws {
             try await store.administer { administration in
-                try await administration.configure(change)
+                do throws(IPAMError) {
+                    try await administration.configure(change)
+                } catch {
+                    guard case .invalidRequest(let problem) = error else { throw error }
+                    throw Failure(
+                        status: .error,
+                        message: "\(problem); see swiftletctl ipam show --show-configuration, and set both at once"
+                    )
+                }
                 let settings: [(String, String?)] = [
                     ("StrictAffinity", strictAffinity?.rawValue),
                     ("MaxBlocksPerHost", maxBlocksPerHost.map { "\($0)" }),

@@ -27,6 +27,9 @@ enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
 enum TextFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json, yaml
 
+    /// `table` is what other commands call the form for people.
+    init?(argument: String) { self.init(rawValue: argument == "table" ? "text" : argument) }
+
     func text(_ text: @autoclosure () -> String, json: @autoclosure () throws -> String) throws -> String {
         switch self {
         case .text: text()
