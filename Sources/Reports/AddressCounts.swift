@@ -1,10 +1,20 @@
 import Glibc
 import IPAM
+import JSON
 
 extension AddressCounts {
     /// The four cells of a table: total, in use, reserved, free.
-    var cells: [String] {
-        [Self.text(Double(total))] + [inUse, reserved, free].map { Self.text(Double($0), of: Double(total)) }
+    func cells(_ form: TableForm) -> [String] {
+        guard form != .csv else { return [total, inUse, reserved, free].map { "\($0)" } }
+        return [Self.text(Double(total))] + [inUse, reserved, free].map { Self.text(Double($0), of: Double(total)) }
+    }
+
+    /// The same as members of an object.
+    var members: [(String, JSONValue)] {
+        [
+            ("ipsTotal", .count(total)), ("ipsInUse", .count(inUse)), ("ipsReserved", .count(reserved)),
+            ("ipsFree", .count(free)),
+        ]
     }
 
     /// Five significant digits, as `%.5g` of C: `65536`, `1.3107e+05`, `1.2089e+24`.

@@ -1,4 +1,5 @@
 import IPAM
+import JSON
 import NetworkTypes
 
 // `ipam show --ip`: who has an address (7.2 c).
@@ -10,12 +11,16 @@ extension AddressReport {
     }
 
     /// Lines as calicoctl prints them; attributes are sorted by name.
-    public var text: String {
+    ///
+    /// - Parameter form: a wide one tells also in which pool and block the address is. So does every form where that is
+    ///   not as usual, which calicoctl does not see.
+    public func text(_ form: TableForm = .narrow) -> String {
         switch state {
-        case .notAssigned: "\(address) is not assigned\n"
-        case .reserved: "\(address) is not assigned; it is reserved\n"
-        case .coolingDown(let since): "\(address) is not assigned; it has been cooling down since \(since)\n"
-        case .assigned(let assignment): Self.text(address, assignment)
+        case .notAssigned: "\(address) is not assigned\n" + place(form)
+        case .reserved: "\(address) is not assigned; it is reserved\n" + place(form)
+        case .coolingDown(let since):
+            "\(address) is not assigned; it has been cooling down since \(since)\n" + place(form)
+        case .assigned(let assignment): Self.text(address, assignment) + place(form)
         }
     }
 
@@ -37,23 +42,63 @@ extension AddressReport {
         return text.map { $0 + "\n" }.joined()
     }
 
-    /// `handle` is null and `attributes` is empty for an address that nobody has.
-    public func json() throws -> String {
-        guard case .assigned(let assignment) = state else {
-            return try jsonText(JSONAddress(ip: address, handle: JSONNullable(value: nil), attributes: [:]))
+    private func place(_ form: TableForm) -> String {
+        var lines: [String] = []
+        if let pool {
+            if form == .wide || (isAssigned && poolIsDisabled) {
+                lines.append("IP Pool: \(pool)" + (poolIsDisabled ? ", which is disabled" : ""))
+            }
+        } else if form == .wide || isAssigned {
+            lines.append(block == nil ? "IP Pool: <none>" : "IP Pool: <none>, so that its block is an orphan")
         }
-        return try jsonText(
-            JSONAddress(
-                ip: address,
-                handle: JSONNullable(value: assignment.handle),
-                attributes: assignment.attributes
-            )
-        )
+        if form == .wide {
+            lines.append("Block: \(block.map { "\($0)" } ?? "<none>")")
+            lines.append("Block Owner: \(affinity?.description ?? "<none>")")
+        }
+        return lines.map { $0 + "\n" }.joined()
     }
-}
 
-private struct JSONAddress: Encodable {
-    let ip: IPAddress
-    let handle: JSONNullable<String>
-    let attributes: [String: String]
+    /// `handle` is null and `attributes` is empty for an address that nobody has; `state` tells why.
+    public func json() -> String {
+        let assignment: AddressAssignment? = if case .assigned(let assignment) = state { assignment } else { nil }
+        var report = JSONObject([
+            ("ip", .string("\(address)")), ("handle", .optional(assignment?.handle)),
+            ("attributes", .sorted(assignment?.attributes ?? [:])),
+        ])
+        if let assignment, !assignment.alternateOwner.isEmpty {
+            report["alternateOwner"] = .sorted(assignment.alternateOwner)
+        }
+        switch state {
+        case .assigned: report["state"] = "assigned"
+        case .reserved: report["state"] = "reserved"
+        case .notAssigned: report["state"] = "notAssigned"
+        case .coolingDown(let since):
+            report["state"] = "coolingDown"
+            report["releasedAt"] = .string("\(since)")
+        }
+        report["pool"] = .optional(pool)
+        report["block"] = .optional(block.map { "\($0)" })
+        report["affinity"] = .optional(affinity?.description)
+        return JSONValue.object(report).report
+    }
+
+    /// The same in one row.
+    public func csv() -> String {
+        var cells = [
+            "\(address)", "", "", "", "", "", pool ?? "", block.map { "\($0)" } ?? "", affinity?.description ?? "",
+        ]
+        switch state {
+        case .assigned(let assignment):
+            cells[1] = "assigned"
+            cells[2] = assignment.handle ?? ""
+            cells[3] = assignment.attributes["node"] ?? ""
+            cells[4] = assignment.attributes["namespace"] ?? ""
+            cells[5] = assignment.attributes["pod"] ?? ""
+        case .coolingDown: cells[1] = "coolingDown"
+        case .reserved: cells[1] = "reserved"
+        case .notAssigned: cells[1] = "notAssigned"
+        }
+        let titles = ["IP", "STATE", "HANDLE", "NODE", "NAMESPACE", "POD", "POOL", "BLOCK", "BLOCK OWNER"]
+        return commaSeparated([titles, cells])
+    }
 }

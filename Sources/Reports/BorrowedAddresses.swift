@@ -1,5 +1,6 @@
 import ClusterClient
 import IPAM
+import JSON
 import NetworkTypes
 
 /// `ipam show --show-borrowed`: addresses that are used on another node than the one that owns their block (7.2 d).
@@ -23,7 +24,9 @@ public struct BorrowedAddresses: Hashable, Sendable {
     let unknownCount: Int
 
     /// Addresses that cool down are used by nobody and do not count.
-    public init(_ blocks: [Block]) {
+    ///
+    /// - Parameter namespace: only addresses of its pods.
+    public init(_ blocks: [Block], namespace: String? = nil) {
         var entries: [Entry] = []
         var unknownCount = 0
         for block in blocks.sorted(by: { $0.cidr < $1.cidr }) {
@@ -33,7 +36,9 @@ public struct BorrowedAddresses: Hashable, Sendable {
                 case nil: nil
                 }
             for ordinal in block.allocations.indices {
-                guard let attribute = block.attribute(ordinal), attribute.releasedAt == nil else { continue }
+                guard let attribute = block.attribute(ordinal), attribute.releasedAt == nil,
+                    namespace == nil || attribute.secondary["namespace"] == namespace
+                else { continue }
                 guard let node = attribute.secondary["node"], !node.isEmpty else {
                     unknownCount += 1
                     continue
@@ -57,13 +62,14 @@ public struct BorrowedAddresses: Hashable, Sendable {
         self.unknownCount = unknownCount
     }
 
-    /// Reads all blocks of a store.
-    public static func read(from datastore: any Datastore) async throws -> BorrowedAddresses {
-        let records = try await datastore.read([.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))])
-        return BorrowedAddresses(try records.joined().map { try Block($0) })
+    /// Reads all blocks of a store, or those that a filter leaves.
+    public static func read(from datastore: any Datastore, _ filter: UsageFilter = UsageFilter()) async throws
+        -> BorrowedAddresses
+    {
+        BorrowedAddresses(try await filter.blocks(of: datastore), namespace: filter.namespace)
     }
 
-    public var table: String {
+    public func table(_ form: TableForm = .narrow) -> String {
         var table = Table([
             .init("IP"), .init("BORROWING-NODE"), .init("BLOCK"), .init("BLOCK OWNER"), .init("TYPE"),
             .init("ALLOCATED-TO"),
@@ -74,37 +80,22 @@ public struct BorrowedAddresses: Hashable, Sendable {
                 entry.allocatedTo,
             ])
         }
-        guard unknownCount > 0 else { return table.text }
+        guard unknownCount > 0, form != .csv else { return table.text(form) }
         return table.text + "\n\(unknownCount) allocated addresses do not say which node uses them.\n"
     }
 
-    public func json() throws -> String {
-        try jsonText(
-            JSONBorrowed(
-                borrowed: entries.map {
-                    JSONBorrowed.Entry(
-                        ip: $0.address,
-                        borrowingNode: $0.node,
-                        block: $0.block,
-                        blockOwner: JSONNullable(value: $0.owner),
-                        type: $0.type,
-                        allocatedTo: $0.allocatedTo
-                    )
+    public func json() -> String {
+        let report: JSONValue = [
+            "borrowed": .array(
+                entries.map { entry in
+                    [
+                        "ip": .string("\(entry.address)"), "borrowingNode": .string(entry.node),
+                        "block": .string("\(entry.block)"), "blockOwner": .optional(entry.owner),
+                        "type": .string(entry.type), "allocatedTo": .string(entry.allocatedTo),
+                    ]
                 }
             )
-        )
+        ]
+        return report.report
     }
-}
-
-private struct JSONBorrowed: Encodable {
-    struct Entry: Encodable {
-        let ip: IPAddress
-        let borrowingNode: String
-        let block: CIDR
-        let blockOwner: JSONNullable<String>
-        let type: String
-        let allocatedTo: String
-    }
-
-    let borrowed: [Entry]
 }

@@ -59,7 +59,7 @@ public struct CollectionReport: Sendable {
             "skipped": .number(outcome?.skipped ?? 0),
             "errors": .array((outcome?.errors ?? []).map { .string($0) }),
         ]
-        return report.text(indentation: 2) + "\n"
+        return report.report
     }
 
     private func json(_ leak: CollectionPlan.Leak) -> JSONValue {

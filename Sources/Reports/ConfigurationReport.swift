@@ -1,35 +1,30 @@
 import IPAM
+import JSON
 
 // `ipam show --show-configuration`: the settings of IPAM (7.2 e).
 
 extension IPAMConfiguration {
-    public var table: String {
+    /// A wide table tells also what 0 blocks come to.
+    public func table(_ form: TableForm = .narrow) -> String {
         var table = Table([.init("PROPERTY"), .init("VALUE")])
+        let isDefault = form == .wide && maxBlocksPerHost == 0
         table.add(["StrictAffinity", "\(strictAffinity)"])
         table.add(["AutoAllocateBlocks", "\(autoAllocateBlocks)"])
-        table.add(["MaxBlocksPerHost", "\(maxBlocksPerHost)"])
+        table.add([
+            "MaxBlocksPerHost", "\(maxBlocksPerHost)" + (isDefault ? " (effective \(effectiveMaxBlocksPerHost))" : ""),
+        ])
         table.add(["KubeVirtVMAddressPersistence", kubeVirtVMAddressPersistence ?? "<not set>"])
         table.add(["IPCooldownSeconds", "\(ipCooldownSeconds)"])
-        return table.text
+        return table.text(form)
     }
 
-    public func json() throws -> String {
-        try jsonText(
-            JSONConfiguration(
-                strictAffinity: strictAffinity,
-                autoAllocateBlocks: autoAllocateBlocks,
-                maxBlocksPerHost: maxBlocksPerHost,
-                kubeVirtVMAddressPersistence: JSONNullable(value: kubeVirtVMAddressPersistence),
-                ipCooldownSeconds: ipCooldownSeconds
-            )
-        )
+    public func json() -> String {
+        let report: JSONValue = [
+            "strictAffinity": .bool(strictAffinity), "autoAllocateBlocks": .bool(autoAllocateBlocks),
+            "maxBlocksPerHost": .number(maxBlocksPerHost),
+            "kubeVirtVMAddressPersistence": .optional(kubeVirtVMAddressPersistence),
+            "ipCooldownSeconds": .number(ipCooldownSeconds),
+        ]
+        return report.report
     }
-}
-
-private struct JSONConfiguration: Encodable {
-    let strictAffinity: Bool
-    let autoAllocateBlocks: Bool
-    let maxBlocksPerHost: Int
-    let kubeVirtVMAddressPersistence: JSONNullable<String>
-    let ipCooldownSeconds: Int
 }

@@ -43,7 +43,7 @@ public struct ConsistencyReport: Hashable, Sendable {
             "allocations": .object(JSONObject(allocations)),
             "leakedHandles": .array(handles),
         ]
-        return report.text(indentation: 2) + "\n"
+        return report.report
     }
 
     private static func json(_ allocation: ConsistencyCheck.Allocation) -> JSONValue {

@@ -17,7 +17,7 @@ extension ConsistencyCheck {
             "",
             "Loading all service load balancer IPs.",
             "Found \(count { $0 == .loadBalancer }) service load balancer(s).", "",
-            "Loading all workload endpoints.", "Found \(endpointCount) workload IPs.",
+            "Loading all workload endpoints.", "Found \(endpointAddressCount) workload IPs.",
             "Workloads and nodes are using \(usedCount) IPs.", "",
         ]
         lines += nodeLines() + [""]
@@ -60,8 +60,12 @@ extension ConsistencyCheck {
         lines.append("Found \(leaks.count) IPs that are allocated in IPAM but not actually in use.")
         lines.append("Scanning for IPs that are in use by a workload or node but not allocated in IPAM...")
         if showsProblems {
-            lines += usedOutsidePools.map { "  \($0.address) in use by \($0.owner) is not in an active IP pool" }
-            lines += usedWithoutAllocation.map { "  \($0.address) in use by \($0.owner) is not allocated" }
+            lines += usedOutsidePools.map {
+                "  \($0.address) in use by \($0.owner) is not in an active IP pool: \($0.cause.text)"
+            }
+            lines += usedWithoutAllocation.map {
+                "  \($0.address) in use by \($0.owner) is not allocated: \($0.cause.text)"
+            }
         }
         return lines + [
             "Found \(usedOutsidePools.count) in-use IPs that are not in active IP pools.",
@@ -98,6 +102,20 @@ extension ConsistencyCheck.Allocation {
     fileprivate var attributeText: String {
         let extra = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
         return "Main:\(handle ?? "<nil>") Extra:\(extra)"
+    }
+}
+
+extension ConsistencyCheck.UnknownCause {
+    /// A clause, with what can be done about it.
+    fileprivate var text: String {
+        switch self {
+        case .noPool: "no IP pool has it"
+        case .inactivePool(let name): "IP pool \(name) is disabled or being deleted"
+        case .noBlock(let cidr): "there is no block \(cidr)"
+        case .free(let block): "in block \(block) it is free, so that another pod may get it"
+        case .coolingDown(let block, let since): "it was released at \(since), and cools down in block \(block)"
+        case .unreadableBlock(let cidr): "the record of block \(cidr) cannot be read"
+        }
     }
 }
 

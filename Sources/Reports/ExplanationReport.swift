@@ -57,7 +57,7 @@ public struct ExplanationReport: Sendable {
             "addresses": .array(addresses.map { .string("\($0)") }),
             "families": .array(explanation.families.map(json)),
         ]
-        return report.text(indentation: 2) + "\n"
+        return report.report
     }
 
     private func json(_ family: AssignmentExplanation.Family) -> JSONValue {

@@ -1,38 +1,31 @@
 import FoundationEssentials
 import JSON
 
-/// Text of a value as JSON: sorted keys, so that the same value always gives the same text, and a newline at the end.
-func jsonText(_ value: some Encodable) throws -> String {
+extension JSONValue {
+    /// A whole number: in JSON a number up to 2^53, which every reader of JSON keeps exactly, and decimal text beyond.
+    static func count(_ value: UInt128) -> JSONValue {
+        value <= 1 << 53 ? .number(UInt64(value)) : .string("\(value)")
+    }
+
+    /// `null` when there is none.
+    static func optional(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
+
+    /// Strings by name, in the order of the names.
+    static func sorted(_ strings: [String: String]) -> JSONValue {
+        .object(JSONObject(strings.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    }
+
+    /// The text of a report.
+    var report: String { text(indentation: 2) + "\n" }
+}
+
+/// What a value is as JSON, with sorted keys, so that the same value always gives the same text.
+private func jsonValue(_ value: some Encodable) throws -> JSONValue {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return try JSONValue(parsing: Array(try encoder.encode(value)).span)
 }
 
-/// Text of a value as YAML, in the same order.
-func yamlText(_ value: some Encodable) throws -> String {
-    try JSONValue(parsing: Array(jsonText(value).utf8).span).yaml
-}
+func jsonText(_ value: some Encodable) throws -> String { try jsonValue(value).report }
 
-/// A whole number: in JSON a number up to 2^53, which every reader of JSON keeps exactly, and decimal text beyond.
-struct JSONCount: Encodable {
-    let value: UInt128
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        if value <= 1 << 53 {
-            try container.encode(UInt64(value))
-        } else {
-            try container.encode("\(value)")
-        }
-    }
-}
-
-/// A value that is written as null, and not left out, when there is none.
-struct JSONNullable<Value: Encodable>: Encodable {
-    let value: Value?
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        if let value { try container.encode(value) } else { try container.encodeNil() }
-    }
-}
+func yamlText(_ value: some Encodable) throws -> String { try jsonValue(value).yaml }

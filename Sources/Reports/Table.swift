@@ -1,3 +1,13 @@
+/// How a table is written.
+public enum TableForm: Hashable, Sendable {
+    /// As calicoctl prints it.
+    case narrow
+    /// With columns that calicoctl does not have.
+    case wide
+    /// The columns of the wide form as RFC 4180 has them; numbers are whole.
+    case csv
+}
+
 /// A boxed table as calicoctl prints it: a heading, left-aligned, and rows whose columns are aligned each on its own.
 public struct Table: Hashable, Sendable {
     public enum Alignment: Hashable, Sendable {
@@ -44,4 +54,19 @@ public struct Table: Hashable, Sendable {
         let body = rows.map { line($0, columns.map(\.alignment)) }.joined()
         return rule + heading + rule + body + rule
     }
+
+    /// The text in a form; what is in the columns is whoever's who made the table.
+    public func text(_ form: TableForm) -> String {
+        form == .csv ? commaSeparated([columns.map(\.title)] + rows) : text
+    }
+}
+
+/// Rows as RFC 4180 has them, but that lines end as those of every other report do.
+func commaSeparated(_ rows: [[String]]) -> String {
+    rows.map { row in
+        row.map { cell in
+            guard cell.contains(where: { ",\"\n\r".contains($0) }) else { return cell }
+            return "\"" + cell.replacing("\"", with: "\"\"") + "\""
+        }.joined(separator: ",") + "\n"
+    }.joined()
 }

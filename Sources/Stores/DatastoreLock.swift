@@ -27,7 +27,7 @@ public struct DatastoreLock: Sendable {
             do throws(DatastoreError) {
                 return try await attempt(isLocked)
             } catch {
-                guard error.reason == .conflict || error.reason == .notFound else { throw error }
+                guard error.reason == .conflict else { throw error }
             }
         }
         return try await attempt(isLocked)
@@ -36,9 +36,9 @@ public struct DatastoreLock: Sendable {
     private func attempt(_ isLocked: Bool) async throws(DatastoreError) -> Bool {
         guard let record = try await store.get(Self.key) else {
             throw DatastoreError(
-                .failed,
+                .notFound,
                 Self.key,
-                "does not exist: the store has never been used, so that there is nothing to lock"
+                "the store has never been used, so that there is nothing to lock: create a pool first"
             )
         }
         var (object, spec) = try Self.spec(record)

@@ -24,6 +24,7 @@ extension StoreSelection.KubernetesAccess {
             configuration = try KubernetesConfiguration.load(
                 kubeconfig: kubeconfig,
                 master: apiRoot,
+                context: context,
                 environment: environment
             )
         } catch {

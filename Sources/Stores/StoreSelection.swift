@@ -25,11 +25,19 @@ public enum StoreSelection: Hashable, Sendable {
         public var api: CalicoAPI
         /// In the place of the kubeconfig's.
         public var credentials = InlineCredentials()
+        /// Of the kubeconfig; `nil` for the current one.
+        public var context: String?
 
-        public init(kubeconfig: String? = nil, apiRoot: String? = nil, api: CalicoAPI = .customResources) {
+        public init(
+            kubeconfig: String? = nil,
+            apiRoot: String? = nil,
+            api: CalicoAPI = .customResources,
+            context: String? = nil
+        ) {
             self.kubeconfig = kubeconfig
             self.apiRoot = apiRoot
             self.api = api
+            self.context = context
         }
     }
 
@@ -61,6 +69,11 @@ public enum StoreSelection: Hashable, Sendable {
     /// Reads calicoctl's variables, and SWIFTLET_DATA_DIR; empty ones count as unset.
     public init(environment: [String: String]) throws(Problem) {
         try self.init(name: \.environmentName) { environment[$0.environmentName] }
+        // Several files, as kubectl takes them, are found in the environment when the API is asked.
+        if case .kubernetes(var access) = self, access.kubeconfig?.contains(":") == true {
+            access.kubeconfig = nil
+            self = .kubernetes(access)
+        }
     }
 
     /// Reads the settings of a network configuration by their ``StoreSetting/key``; empty ones count as unset.

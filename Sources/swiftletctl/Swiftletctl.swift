@@ -1,9 +1,6 @@
 import ArgumentParser
-import ClusterClient
 import Glibc
-import IPAM
-import Reports
-import Stores
+import Version
 
 /// The command line of `swiftletctl`. What it prints is made by Reports.
 @main
@@ -28,6 +25,10 @@ struct Swiftletctl: AsyncParsableCommand {
               CALICO_API_GROUP   In which form Calico keeps its objects in the cluster:
                                  "crd.projectcalico.org" (the default) or
                                  "projectcalico.org".
+              NO_COLOR           No colours, also on a terminal.
+
+              A settings file of calicoctl says the same: --config FILE. Without that
+              option none is read.
 
             EXIT STATUS
               0  done
@@ -39,8 +40,11 @@ struct Swiftletctl: AsyncParsableCommand {
 
             COMPLETION
               swiftletctl --generate-completion-script bash
-                                 prints a script for the shell: bash, zsh or fish.
+                                 prints a script for the shell: bash, zsh or fish. For
+                                 this shell alone: source <(swiftletctl
+                                 --generate-completion-script bash)
             """,
+        version: swiftletVersion,
         subcommands: [
             IPAMCommand.self, ProxyCommand.self, GetCommand.self, ApplyCommand.self, CreateCommand.self,
             DeleteCommand.self, DatastoreCommand.self, VersionCommand.self,
@@ -62,83 +66,8 @@ struct Swiftletctl: AsyncParsableCommand {
             Output.print(fullMessage(for: error))  // --help
         } catch {
             Output.error(fullMessage(for: error))
-            Glibc.exit(Failure.Status.usage.rawValue)
-        }
-    }
-}
-
-/// Why a command ends otherwise than well.
-struct Failure: Error {
-    enum Status: Int32 {
-        case error = 1
-        case usage = 2
-        case problemsFound = 3
-        case notAssigned = 4
-        /// The store, or the proxy.
-        case storeUnreachable = 5
-    }
-
-    let status: Status
-    /// For stderr; empty when everything has been said.
-    let message: String
-}
-
-extension Failure {
-    init(_ error: DatastoreError) {
-        switch error.reason {
-        case .unavailable, .failed: self.init(status: .storeUnreachable, message: error.description)
-        case .alreadyExists, .conflict, .notFound, .corrupt, .invalidKey:
-            self.init(status: .error, message: error.description)
-        }
-    }
-}
-
-extension Failure {
-    /// Does what a command consists of, with what goes wrong as its end.
-    static func translating(_ body: () async throws -> Void) async throws {
-        do {
-            try await body()
-        } catch let error as DatastoreError {
-            throw Failure(error)
-        } catch IPAMError.datastore(let error) {
-            throw Failure(error)
-        } catch let error as IPAMError {
-            throw Failure(status: .error, message: error.description)
-        } catch let error as ImportRecords.Problem {
-            throw Failure(status: .error, message: error.description)
-        }
-    }
-}
-
-/// Text on the standard streams.
-enum Output {
-    /// Whether stdout is a terminal that shows colours, and its user wants them (https://no-color.org).
-    static var isColoured: Bool {
-        func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
-        return isatty(STDOUT_FILENO) == 1 && variable("NO_COLOR").isEmpty && variable("TERM") != "dumb"
-    }
-
-    /// Prints text that ends with its own newline, or adds one. Throws ``Failure`` when stdout takes no more, as a full
-    /// disk or a reader that went away.
-    static func print(_ text: String) {
-        write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO)
-    }
-
-    static func error(_ text: String) {
-        guard !text.isEmpty else { return }
-        write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
-    }
-
-    private static func write(_ text: String, to descriptor: Int32) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                // Nobody reads any more, which SIGPIPE usually says; or the disk is full.
-                Glibc.exit(Failure.Status.error.rawValue)
-            }
-            rest = rest.dropFirst(count)
+            let isUsage = exitCode(for: error) == .validationFailure
+            Glibc.exit((isUsage ? Failure.Status.usage : .error).rawValue)
         }
     }
 }

@@ -34,6 +34,36 @@ import Testing
         #expect(try await fixture.problems(exact: true) == [])
     }
 
+    /// G5: each is looked at on its own, though those of a block go together.
+    @Test(arguments: StoreKind.allCases)
+    func leaksAreReleasedTogether(_ kind: StoreKind) async throws {
+        let fixture = try Fixture(kind)
+        let allocator = fixture.allocator()
+        try await allocator.ensurePools([fixture.pool("10.0.0.0/23", blockSize: 25)])
+        var leaks: [ReleaseOptions] = []
+        for number in 0..<140 {
+            let assigned = try await allocator.assign(request("leak-\(number)"))[0]
+            leaks.append(
+                ReleaseOptions(
+                    address: assigned.address,
+                    handle: "leak-\(number)",
+                    sequenceNumber: assigned.sequenceNumber
+                )
+            )
+        }
+        // One is free by now, one was assigned anew, and one was never there.
+        try await allocator.release(handle: "leak-3")
+        _ = try await allocator.release([leaks[60]])
+        let again = request("again", ipv4: 0) { $0.requested = [leaks[60].address] }
+        _ = try await allocator.assign(again)
+        leaks.append(ReleaseOptions(address: IPAddress("192.0.2.1")!, handle: "x", sequenceNumber: 1))
+        let count = try await fixture.administration.release(leaks: leaks)
+        #expect(count.done == 138 && count.skipped == 3 && count.errors == [])
+        #expect(try await allocator.addresses(ofHandle: "again").map(\.address) == [leaks[60].address])
+        #expect(try await IPAMUsage.read(from: fixture.store).pools[0].counts.inUse == 1)
+        #expect(try await fixture.problems(exact: true) == [])
+    }
+
     /// R2, X4, X8: a release that names another handle or number than the address has now does nothing.
     @Test(arguments: StoreKind.allCases)
     func aStaleReleaseIsRefused(_ kind: StoreKind) async throws {

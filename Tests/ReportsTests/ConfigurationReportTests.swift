@@ -10,7 +10,7 @@ import Testing
         configuration.maxBlocksPerHost = 7
         let report = configuration
         #expect(
-            report.table == """
+            report.table() == """
                 +------------------------------+---------+
                 | PROPERTY                     | VALUE   |
                 +------------------------------+---------+
@@ -23,6 +23,6 @@ import Testing
 
                 """
         )
-        #expect(try report.json().contains(#""maxBlocksPerHost" : 7"#))
+        #expect(report.json().contains(#""maxBlocksPerHost": 7"#))
     }
 }

@@ -104,18 +104,19 @@ import Testing
             try block("10.80.12.0/26", .host("worker-2"), 1, node: "worker-7"),
             try block("10.80.44.192/26", nil, 2, cooling: 1, node: "worker-2"), try block("10.80.50.0/26", nil, 1),
         ])
-        try expect(borrowed.table, is: "borrowed.txt")
+        try expect(borrowed.table(), is: "borrowed.txt")
         try expect(borrowed.json(), is: "borrowed.json")
     }
 
     @Test func configuration() throws {
         var settings = IPAMConfiguration()
-        try expect(settings.table, is: "configuration.txt")
+        try expect(settings.table(), is: "configuration.txt")
+        try expect(settings.table(.wide), is: "configuration-wide.txt")
         settings.strictAffinity = true
         settings.maxBlocksPerHost = 4
         settings.kubeVirtVMAddressPersistence = "Enabled"
         settings.ipCooldownSeconds = 30
-        try expect(settings.table, is: "configuration-set.txt")
+        try expect(settings.table(), is: "configuration-set.txt")
         try expect(settings.json(), is: "configuration-set.json")
     }
 
@@ -124,7 +125,7 @@ import Testing
             AddressReport(
                 address: try #require(IPAddress("10.80.44.193")),
                 state: state,
-                pool: nil,
+                pool: "default",
                 poolIsDisabled: false,
                 block: nil,
                 affinity: nil
@@ -143,7 +144,7 @@ import Testing
             .assigned(AddressAssignment(handle: nil, attributes: [:], alternateOwner: [:], sequenceNumber: 0)),
             .coolingDown(since: Timestamp(seconds: 1_763_626_443)), .reserved, .notAssigned,
         ]
-        let texts = try states.map { try report($0).text }
+        let texts = try states.map { try report($0).text() }
         try expect(texts.joined(separator: "\n"), is: "addresses.txt")
         try expect(states.map { try report($0).json() }.joined(), is: "addresses.json")
     }
@@ -232,6 +233,48 @@ import Testing
         try expect(report.json(), is: "explain.json")
     }
 
+    // MARK: ipam migrate-pool
+
+    @Test func migration() throws {
+        var old = try pool("default", "10.80.0.0/16")
+        let new = try pool("small", "10.90.0.0/28", 28)
+        let blocks = [
+            try block("10.80.0.0/26", .host("worker-1"), 3, cooling: 1, node: "worker-1"),
+            try block("10.80.15.192/26", nil, 1), try block("10.90.0.0/28", .host("worker-1"), 1),
+        ]
+        let first = try PoolMigration(from: "default", to: "small", pools: [old, new], blocks: blocks)
+        #expect(first.stage == .enabled)
+        old.spec.isDisabled = true
+        old.spec.nodeSelector = "zone == \"edge\""
+        let draining = try PoolMigration(from: "default", to: "small", pools: [old, new], blocks: blocks)
+        #expect(draining.stage == .draining)
+        try expect(draining.json(), is: "migration.json")
+        let drained = try PoolMigration(from: "default", to: "small", pools: [old, new], blocks: [blocks[2]])
+        #expect(drained.stage == .drained)
+        let done = try PoolMigration(from: "default", to: "small", pools: [new], blocks: blocks)
+        #expect(done.stage == .done)
+        try expect([first, draining, drained, done].map(\.text).joined(separator: "\n"), is: "migration.txt")
+    }
+
+    @Test func migrationsThatCannotBe() throws {
+        let old = try pool("default", "10.80.0.0/16")
+        var manual = try pool("manual", "10.90.0.0/16")
+        manual.spec.assignmentMode = .manual
+        var disabled = try pool("off", "10.91.0.0/16")
+        disabled.spec.isDisabled = true
+        let pools = [old, manual, disabled, try pool("v6", "fd00::/48")]
+        for (name, problem) in [
+            ("default", "own place"), ("none", "create it first"), ("off", "disabled"), ("manual", "Manual"),
+            ("v6", "default is of IPv4, and v6 of IPv6"),
+        ] {
+            #expect {
+                try PoolMigration(from: "default", to: name, pools: pools, blocks: [])
+            } throws: {
+                "\($0)".contains(problem)
+            }
+        }
+    }
+
     // MARK: version, get
 
     @Test func version() throws {
@@ -239,16 +282,21 @@ import Testing
         information.spec.clusterGUID = "0123456789abcdef0123456789abcdef"
         information.spec.calicoVersion = "v3.33.0"
         #expect(
-            VersionReport(client: "0.1.0", cluster: information).text == """
+            VersionReport(client: "0.1.0", commit: "abc1234", cluster: information).text == """
                 Client Version:    0.1.0
+                Git commit:        abc1234
                 Cluster Version:   v3.33.0
                 Cluster Type:      swiftlet
 
                 """
         )
-        #expect(VersionReport(client: "0.1.0", cluster: .some(nil)).text.contains("Cluster Version:   unknown\n"))
-        #expect(VersionReport(client: "0.1.0", cluster: nil).text == "Client Version:    0.1.0\n")
-        try expect(VersionReport(client: "0.1.0", cluster: information).json(), is: "version.json")
+        #expect(
+            VersionReport(client: "0.1.0", commit: nil, cluster: .some(nil)).text.contains(
+                "Cluster Version:   unknown\n"
+            )
+        )
+        #expect(VersionReport(client: "0.1.0", commit: nil, cluster: nil).text == "Client Version:    0.1.0\n")
+        try expect(VersionReport(client: "0.1.0", commit: nil, cluster: information).json(), is: "version.json")
     }
 
     @Test func resources() throws {
@@ -268,5 +316,22 @@ import Testing
             )
         text += "\n" + ResourceTable.text(.node, [.node(NodeResource(name: "node-a", labels: ["zone": "core"]))])
         try expect(text, is: "get.txt")
+        try expect(ResourceTable.text(.pool, [.pool(edge)], .wide), is: "get-wide.txt")
+        try expect(ResourceTable.text(.pool, [.pool(edge)], .csv), is: "get.csv")
+    }
+
+    // MARK: ipam top
+
+    @Test func top() throws {
+        let blocks = [
+            try block("10.80.0.0/26", .host("worker-1"), 9, cooling: 2, node: "worker-1"),
+            try block("10.80.15.192/26", nil, 3, node: "worker-3"), try block("10.80.30.0/26", .host("worker-3"), 0),
+            try block("192.0.2.0/26", .host("worker-9"), 1),
+        ]
+        let pools = [try pool("default", "10.80.0.0/16"), try pool("empty", "10.90.0.0/16")]
+        let reports = TopReport.Grouping.allCases.map { TopReport($0, pools: pools, blocks: blocks) }
+        try expect(reports.map { $0.table() }.joined(separator: "\n"), is: "top.txt")
+        try expect(reports.map { $0.table(.csv, limit: 1) }.joined(separator: "\n"), is: "top.csv")
+        try expect(reports.map { $0.json() }.joined(), is: "top.json")
     }
 }

@@ -78,49 +78,45 @@ import Testing
         #expect(
             try services.json() == """
                 {
-                  "node" : "here",
-                  "services" : [
+                  "node": "here",
+                  "services": [
                     {
-                      "externalTrafficPolicy" : "Cluster",
-                      "internalTrafficPolicy" : "Cluster",
-                      "name" : "bare",
-                      "namespace" : "default",
-                      "notServed" : "headless",
-                      "ports" : [
-
-                      ],
-                      "type" : "ClusterIP"
+                      "externalTrafficPolicy": "Cluster",
+                      "internalTrafficPolicy": "Cluster",
+                      "name": "bare",
+                      "namespace": "default",
+                      "notServed": "headless",
+                      "ports": [],
+                      "type": "ClusterIP"
                     },
                     {
-                      "externalTrafficPolicy" : "Cluster",
-                      "internalTrafficPolicy" : "Cluster",
-                      "name" : "dns",
-                      "namespace" : "kube-system",
-                      "ports" : [
+                      "externalTrafficPolicy": "Cluster",
+                      "internalTrafficPolicy": "Cluster",
+                      "name": "dns",
+                      "namespace": "kube-system",
+                      "ports": [
                         {
-                          "frontends" : [
+                          "frontends": [
                             {
-                              "address" : "10.96.0.53",
-                              "ipFamily" : "IPv4",
-                              "kind" : "ClusterIP",
-                              "port" : 53,
-                              "route" : {
-                                "backends" : [
-
-                                ],
-                                "isLocalOnly" : false,
-                                "masquerade" : "Never",
-                                "whenEmpty" : "Reject"
+                              "address": "10.96.0.53",
+                              "ipFamily": "IPv4",
+                              "kind": "ClusterIP",
+                              "port": 53,
+                              "route": {
+                                "backends": [],
+                                "isLocalOnly": false,
+                                "masquerade": "Never",
+                                "whenEmpty": "Reject"
                               },
-                              "state" : "Programmed"
+                              "state": "Programmed"
                             }
                           ],
-                          "name" : "",
-                          "port" : 53,
-                          "protocol" : "UDP"
+                          "name": "",
+                          "port": 53,
+                          "protocol": "UDP"
                         }
                       ],
-                      "type" : "ClusterIP"
+                      "type": "ClusterIP"
                     }
                   ]
                 }
@@ -129,35 +125,35 @@ import Testing
         )
         #expect(
             try services.yaml() == """
-                node: "here"
+                node: here
                 services:
-                - externalTrafficPolicy: "Cluster"
-                  internalTrafficPolicy: "Cluster"
-                  name: "bare"
-                  namespace: "default"
-                  notServed: "headless"
+                - externalTrafficPolicy: Cluster
+                  internalTrafficPolicy: Cluster
+                  name: bare
+                  namespace: default
+                  notServed: headless
                   ports: []
-                  type: "ClusterIP"
-                - externalTrafficPolicy: "Cluster"
-                  internalTrafficPolicy: "Cluster"
-                  name: "dns"
-                  namespace: "kube-system"
+                  type: ClusterIP
+                - externalTrafficPolicy: Cluster
+                  internalTrafficPolicy: Cluster
+                  name: dns
+                  namespace: kube-system
                   ports:
                   - frontends:
-                    - address: "10.96.0.53"
-                      ipFamily: "IPv4"
-                      kind: "ClusterIP"
+                    - address: 10.96.0.53
+                      ipFamily: IPv4
+                      kind: ClusterIP
                       port: 53
                       route:
                         backends: []
                         isLocalOnly: false
-                        masquerade: "Never"
-                        whenEmpty: "Reject"
-                      state: "Programmed"
+                        masquerade: Never
+                        whenEmpty: Reject
+                      state: Programmed
                     name: ""
                     port: 53
-                    protocol: "UDP"
-                  type: "ClusterIP"
+                    protocol: UDP
+                  type: ClusterIP
 
                 """
         )

@@ -116,7 +116,7 @@ import Testing
 
                 """
         )
-        #expect(try trace.json().contains("\"verdict\" : \"Untouched\""))
-        #expect(try trace.yaml().contains("verdict: \"Untouched\"\n"))
+        #expect(try trace.json().contains("\"verdict\": \"Untouched\""))
+        #expect(try trace.yaml().contains("verdict: Untouched\n"))
     }
 }

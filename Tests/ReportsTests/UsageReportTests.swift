@@ -1,5 +1,6 @@
 import ClusterClient
 import IPAM
+import JSON
 import KubernetesAPI
 import NetworkTypes
 import Testing
@@ -63,6 +64,52 @@ import Testing
         )
     }
 
+    /// OWNER, NODE and STATE, which calicoctl does not show, and the same for programs.
+    @Test func wideTablesTellWhoseBlocksAre() throws {
+        let usage = try usage
+        let affinities: [CIDR: BlockAffinity.State] = [
+            try cidr("10.80.12.0/26"): .confirmed, try cidr("172.28.0.8/29"): .pending,
+        ]
+        #expect(
+            usage.table(showingBlocks: true, .wide, affinities: affinities) == """
+                +----------+----------------------------------------+------------+------------+--------------+-------------------+---------+---------------+----------+------------+
+                | GROUPING | CIDR                                   | IPS TOTAL  | IPS IN USE | IPS RESERVED | IPS FREE          | POOL    | OWNER         | NODE     | STATE      |
+                +----------+----------------------------------------+------------+------------+--------------+-------------------+---------+---------------+----------+------------+
+                | IP Pool  | 10.80.0.0/16                           |      65536 |    67 (0%) |     256 (0%) |      65213 (100%) | default |               |          | enabled    |
+                | Block    | 10.80.12.0/26                          |         64 |  64 (100%) |       0 (0%) |            0 (0%) | default | host:worker-2 | worker-2 | confirmed  |
+                | Block    | 10.80.44.192/26                        |         64 |     3 (5%) |       2 (3%) |          59 (92%) | default |               |          | unowned    |
+                | IP Pool  | 172.28.0.0/27                          |         32 |   11 (34%) |       0 (0%) |          21 (66%) | small   |               |          | enabled    |
+                | Block    | 172.28.0.8/29                          |          8 |   8 (100%) |       0 (0%) |            0 (0%) | small   | host:worker-1 | worker-1 | pending    |
+                | Block    | 172.28.0.16/29                         |          8 |    3 (38%) |       0 (0%) |           5 (62%) | small   | host:worker-1 | worker-1 | unrecorded |
+                | IP Pool  | fd00:80::/48                           | 1.2089e+24 |     7 (0%) |       0 (0%) | 1.2089e+24 (100%) | v6      |               |          | enabled    |
+                | Block    | fd00:80:0:1f2e:3d4c:5b6a:7988:9700/122 |         64 |    7 (11%) |       0 (0%) |          57 (89%) | v6      | host:worker-1 | worker-1 | unrecorded |
+                +----------+----------------------------------------+------------+------------+--------------+-------------------+---------+---------------+----------+------------+
+
+                """
+        )
+        #expect(
+            usage.table(showingBlocks: false, .csv) == """
+                GROUPING,CIDR,IPS TOTAL,IPS IN USE,IPS RESERVED,IPS FREE,POOL,OWNER,NODE,STATE
+                IP Pool,10.80.0.0/16,65536,67,256,65213,default,,,enabled
+                IP Pool,172.28.0.0/27,32,11,0,21,small,,,enabled
+                IP Pool,fd00:80::/48,1208925819614629174706176,7,0,1208925819614629174706169,v6,,,enabled
+
+                """
+        )
+    }
+
+    @Test func statesOfPools() throws {
+        var pool = IPPool(name: "old", spec: .init(cidr: try cidr("10.1.0.0/24")))
+        pool.spec.isDisabled = true
+        let usage = IPAMUsage(
+            pools: [pool],
+            blocks: [try block("10.1.0.0/26", .virtual("lb"), inUse: 1)],
+            reserved: .none
+        )
+        let csv = usage.table(showingBlocks: true, .csv)
+        #expect(csv.hasSuffix("old,,,disabled\nBlock,10.1.0.0/26,64,1,0,63,old,virtual:lb,,unrecorded\n"), "\(csv)")
+    }
+
     /// What is in use and reserved counts as both, and never makes the free negative.
     @Test func aFullBlockThatIsReservedAltogether() throws {
         let usage = IPAMUsage(
@@ -80,17 +127,17 @@ import Testing
     @Test func jsonHasWholeNumbersAndTextBeyond2To53() throws {
         let json = try usage.json(showingBlocks: true)
         #expect(json.hasSuffix("}\n"))
-        #expect(json.contains(#""ipsTotal" : "1208925819614629174706176""#))
-        #expect(json.contains(#""ipsFree" : "1208925819614629174706169""#))
-        #expect(json.contains(#""ipsFree" : 65213"#))
-        #expect(json.contains(#""affinity" : "host:worker-2""#))
-        #expect(json.contains(#""affinity" : null"#))
+        #expect(json.contains(#""ipsTotal": "1208925819614629174706176""#))
+        #expect(json.contains(#""ipsFree": "1208925819614629174706169""#))
+        #expect(json.contains(#""ipsFree": 65213"#))
+        #expect(json.contains(#""affinity": "host:worker-2""#))
+        #expect(json.contains(#""affinity": null"#))
         #expect(try usage.json(showingBlocks: false).contains("blocks") == false)
     }
 
     @Test(arguments: [(1 << 53, "9007199254740992"), ((1 << 53) + 1, "\"9007199254740993\"")] as [(UInt128, String)])
     func theBorderOfExactNumbers(_ count: UInt128, _ text: String) throws {
-        #expect(try jsonText(JSONCount(value: count)) == text + "\n")
+        #expect(JSONValue.count(count).report == text + "\n")
     }
 
     /// What gives the numbers of the reference's examples.

@@ -35,7 +35,7 @@ import Testing
             try await store.run("apply", "-f", file).output
                 == "ippool/default unchanged\nipreservation/gateways unchanged\n"
         )
-        #expect(try await store.run("create", "-f", file).errors == "IPPool default exists already\n")
+        #expect(try await store.run("create", "-f", file).errors == "\(file):1: IPPool default exists already\n")
         #expect(try await store.run("get", "ippools").output.contains("default   10.80.0.0/16   26"))
 
         let shown = try await store.run("get", "ippool", "default", "-o", "yaml")
@@ -50,15 +50,31 @@ import Testing
         withExtendedLifetime(store) {}
     }
 
+    /// Nothing has gone wrong with the store itself.
+    @Test func aStoreThatWasNeverUsedHasNothingToLock() async throws {
+        let place = try await ControlledStore(.local)
+        let outcome = try await place.run("datastore", "migrate", "lock")
+        #expect(outcome.status == 1 && outcome.errors.contains("create a pool first"), "\(outcome.errors)")
+        withExtendedLifetime(place) {}
+    }
+
     @Test(arguments: ControlledStore.Kind.allCases)
     func settingsChange(_ kind: ControlledStore.Kind) async throws {
         let store = try await ControlledStore(kind)
         let set = try await store.run("ipam", "configure", "--strictaffinity", "true", "--max-blocks-per-host", "4")
         #expect(set.output == "Successfully set StrictAffinity to: true\nSuccessfully set MaxBlocksPerHost to: 4\n")
-        #expect(try await store.run("ipam", "configure", "--strictaffinity", "false").status == 1)
+        let apart = try await store.run("ipam", "configure", "--strictaffinity", "false")
+        #expect(apart.status == 1 && apart.errors.contains("set both at once"), "\(apart.errors)")
         #expect(try await store.run("ipam", "configure").status == 2)
+        // Seen before the store is asked (7.5).
+        for arguments in [
+            ["--max-blocks-per-host=-5"], ["--ip-cooldown-seconds", "9999"], ["--strictaffinity", "maybe"],
+        ] {
+            let refused = try await ControlledStore.run(store.environment, ["ipam", "configure"] + arguments)
+            #expect(refused.status == 2, "\(refused.errors)")
+        }
         let shown = try await store.run("ipam", "show", "--show-configuration", "-o", "json").output
-        #expect(shown.contains(#""maxBlocksPerHost" : 4"#) && shown.contains(#""strictAffinity" : true"#), "\(shown)")
+        #expect(shown.contains(#""maxBlocksPerHost": 4"#) && shown.contains(#""strictAffinity": true"#), "\(shown)")
         withExtendedLifetime(store) {}
     }
 
@@ -98,11 +114,95 @@ import Testing
         #expect(released.status == 0, "\(released.errors)")
         #expect(released.output.contains("Released \(leaks.count - 1) IPs successfully"), "\(released.output)")
         #expect(released.output.hasSuffix("You may now unlock the data store.\n"))
+        // fill leaves no handle without addresses: no key, no signs.
+        #expect(released.output.contains("Deleting 0 handles...\nReleased 0 handles; 0 skipped; 0 errors.\n"))
         #expect(try await store.run("datastore", "migrate", "unlock").status == 0)
         let repaired = try await store.run("ipam", "check", "--repair")
         let after = try await store.run("ipam", "check")
         #expect(after.output.contains("Found 0 IPs that are allocated"), "\(repaired.output) \(after.output)")
         withExtendedLifetime((store, directory)) {}
+    }
+
+    /// 7.4: a sign for each handle; one that was written since the report is skipped.
+    @Test(arguments: ControlledStore.Kind.allCases)
+    func handlesAreDeletedWithSigns(_ kind: ControlledStore.Kind) async throws {
+        let place = try await ControlledStore(kind)
+        let directory = try TemporaryDirectory()
+        let store = try place.store()
+        try await MigrationTests.fill(store)
+        let block = try #require(CIDR("10.80.0.0/28"))
+        let keys = (0..<3).map { RecordKey.handle("net.orphan-\($0)") }
+        for key in keys { _ = try await store.commit([.create(key, Handle(blocks: [block: 1]).json)]) }
+        let report = directory.path + "/report.json"
+        // Left over by a program that was killed, and to be read by all.
+        _ = FileManager.default.createFile(
+            atPath: report + ".part",
+            contents: nil,
+            attributes: [.posixPermissions: 0o644]
+        )
+        #expect(try await place.run("ipam", "check", "-o", report).status == 3)
+        let mode = try FileManager.default.attributesOfItem(atPath: report)[.posixPermissions]
+        #expect(mode as? Int == 0o600)
+        let record = try #require(try await store.get(keys[0]))
+        _ = try await store.commit([.update(keys[0], Handle(blocks: [block: 2]).json, record.revision)])
+        let released = try await place.run("ipam", "release", "--from-report", report, "--force")
+        let signs = "Deleting 3 handles...\nKey: '.' = Deleted OK; 'x' = skip, handle missing/changed.\nx..\n"
+        #expect(
+            released.output.contains(signs + "Released 2 handles; 1 skipped; 0 errors.\n"),
+            "\(released.output) \(released.errors)"
+        )
+        #expect(released.errors.contains("WARNING: the datastore is not locked"), "\(released.errors)")
+        withExtendedLifetime((place, directory)) {}
+    }
+
+    /// On stdout the report stands alone; names of formats are none of files.
+    @Test func reportsOnStandardOutput() async throws {
+        let place = try await ControlledStore(.local)
+        try await MigrationTests.fill(place.store())
+        for target in ["-", "/dev/stdout"] {
+            let outcome = try await place.run("ipam", "check", "-o", target)
+            let text = target == "-" ? outcome.output : String(outcome.output.drop { $0 != "{" })
+            let json = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            #expect(outcome.status == 3 && json?["allocations"] != nil, "\(outcome.errors)")
+        }
+        for format in ["json", "yaml"] {
+            let outcome = try await place.run("ipam", "check", "-o", format)
+            #expect(outcome.status == 2 && outcome.errors.contains("-o ./\(format)"), "\(outcome.errors)")
+        }
+        let away = try await place.run("ipam", "check", "-o", "/nowhere/report.json")
+        #expect(away.status == 1 && away.errors.hasPrefix("cannot write /nowhere/report.json.part: "), "\(away.errors)")
+        withExtendedLifetime(place) {}
+    }
+
+    /// C18: why, and then it is theirs.
+    @Test(arguments: [ControlledStore.Kind.local, .etcdv3])
+    func whatIsInUseIsAssigned(_ kind: ControlledStore.Kind) async throws {
+        let place = try await ControlledStore(kind)
+        let store = try place.store()
+        let allocator = Allocator(datastore: store, host: "node-a")
+        try await allocator.ensurePools([
+            IPPool(name: "four", spec: .init(cidr: try #require(CIDR("10.80.0.0/24")), blockSize: 28))
+        ])
+        let endpoint = #"""
+            {"kind":"WorkloadEndpoint","metadata":{"name":"e","annotations":{"swiftlet.io/network":"net"}},
+             "spec":{"pod":"cart","node":"node-a","containerID":"c1","endpoint":"eth0","ipNetworks":["10.80.0.9/32"]}}
+            """#
+        let key = RecordKey.resource(.workloadEndpoints, namespace: "shop", name: "node--a-k8s-cart-eth0")
+        _ = try await store.commit([.create(key, Data(endpoint.utf8))])
+        let found = try await place.run("ipam", "check", "--show-problem-ips")
+        #expect(found.status == 3)
+        #expect(
+            found.output.contains(
+                "  10.80.0.9 in use by shop/cart on node-a is not allocated: there is no block 10.80.0.0/28\n"
+            ),
+            "\(found.output)"
+        )
+        let planned = try await place.run("ipam", "check", "--repair", "--dry-run")
+        #expect(planned.output.hasSuffix("would assign 10.80.0.9 to shop/cart on node-a\n"), "\(planned.output)")
+        let repaired = try await place.run("ipam", "check", "--repair")
+        #expect(repaired.status == 0 && repaired.output.hasSuffix("0 problems are left.\n"), "\(repaired.errors)")
+        #expect(try await allocator.addresses(ofHandle: "net.c1").map(\.address) == [IPAddress("10.80.0.9")])
+        withExtendedLifetime(place) {}
     }
 
     /// In a cluster an address is in use when a Pod has it by its status, for check and release too.

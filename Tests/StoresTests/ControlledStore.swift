@@ -50,7 +50,16 @@ struct ControlledStore: Sendable {
         try await Self.run(environment, arguments)
     }
 
-    static func run(_ environment: [String: String], _ arguments: [String]) async throws -> Outcome {
-        try await ProgramOutcome.run(ChildProcess.sibling("swiftletctl"), arguments, environment: environment)
+    static func run(
+        _ environment: [String: String],
+        _ arguments: [String],
+        input: String = ""
+    ) async throws -> Outcome {
+        try await ProgramOutcome.run(
+            ChildProcess.sibling("swiftletctl"),
+            arguments,
+            environment: environment,
+            input: input
+        )
     }
 }

@@ -14,27 +14,41 @@ public struct CleanupCount: Hashable, Sendable {
 }
 
 extension IPAMAdministration {
-    /// Releases addresses that have leaked, each only if it is still the assignment that was looked at (G5).
+    /// Releases addresses that have leaked, each only if it is still the assignment that was looked at (G5). Those of a
+    /// block are released together.
     public func release(
         leaks: [ReleaseOptions],
         progress: (CleanupCount) -> Void = { _ in }
     ) async throws(IPAMError) -> CleanupCount {
         var count = CleanupCount()
-        for leak in leaks {
-            do throws(IPAMError) {
-                let result = try await release([leak])
-                if result.released.isEmpty { count.skipped += 1 } else { count.done += 1 }
-            } catch {
-                switch error {
-                case .staleRelease: count.skipped += 1
-                case .datastore, .deadlineExceeded: throw error
-                default: count.errors.append("\(leak.address): \(error)")
+        let options = Dictionary(leaks.map { ($0.address, $0) }) { first, _ in first }
+        let blocks = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
+            try await self.blocks(of: options.keys.sorted())
+        }
+        count.skipped = options.count - blocks.values.reduce(0) { $0 + $1.count }
+        for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
+            var rest = addresses[...]
+            while !rest.isEmpty {
+                let group = rest.prefix(Self.leaksAtOnce).compactMap { options[$0] }
+                rest = rest.dropFirst(Self.leaksAtOnce)
+                do throws(IPAMError) {
+                    let released = try await release(group, in: cidr, leavesStale: true) ?? []
+                    count.done += released.count
+                    count.skipped += group.count - released.count
+                } catch {
+                    switch error {
+                    case .datastore, .deadlineExceeded: throw error
+                    default: count.errors.append("block \(cidr): \(error)")
+                    }
                 }
+                progress(count)
             }
-            progress(count)
         }
         return count
     }
+
+    /// With a handle each they fit into one transaction of any store (etcd's `--max-txn-ops` is 128).
+    private static let leaksAtOnce = 50
 
     /// Deletes handles that no address has, each only if nobody has written it since it was looked at.
     public func delete(
@@ -88,6 +102,21 @@ extension IPAMAdministration {
             }
             if let change { try await commit([change]) }
         }
+    }
+
+    /// Assigns the address of an endpoint to it, which IPAM knows nothing of, so that nobody else gets it (C18).
+    ///
+    /// - Throws: ``IPAMError/addressUnavailable(_:_:)`` when somebody has it by now, or it cools down.
+    public func assign(_ item: ConsistencyCheck.UnknownAddress) async throws(IPAMError) {
+        guard let attachment = item.attachment else {
+            throw .invalidRequest("the endpoint of \(item.address) does not say what container it is of")
+        }
+        let request = AssignmentRequest(
+            handle: attachment.handle,
+            attributes: attachment.attributes.merging(["timestamp": clock.now().wholeSecond.description]) { $1 },
+            requested: [item.address]
+        )
+        _ = try await Allocator(datastore: datastore, host: attachment.node).assign(request)
     }
 
     /// Mends a block's queue and indices (B1 to B5) by what its allocations say; whether there was something to mend.

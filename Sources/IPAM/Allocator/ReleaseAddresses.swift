@@ -43,7 +43,7 @@ extension RecordOperations {
     }
 
     /// The block each address is in, by the pools and, for addresses outside of all pools, by the blocks that exist.
-    private func blocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+    func blocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
         let pools = try await poolsThatCanBeRead()
         var blocks: [CIDR: [IPAddress]] = [:]
         var outside: [IPAddress] = []
@@ -78,8 +78,15 @@ extension RecordOperations {
         }
     }
 
-    /// `nil` when there is no such block.
-    private func release(_ options: [ReleaseOptions], in cidr: CIDR) async throws(IPAMError) -> [IPAddress]? {
+    /// Takes back addresses of one block.
+    ///
+    /// - Parameter leavesStale: whether one that has another handle or sequence number is left as it is, and is no error.
+    /// - Returns: `nil` when there is no such block.
+    func release(
+        _ options: [ReleaseOptions],
+        in cidr: CIDR,
+        leavesStale: Bool = false
+    ) async throws(IPAMError) -> [IPAddress]? {
         var released: [IPAddress] = []
         var isEmptied = false
         var exists = false
@@ -91,7 +98,9 @@ extension RecordOperations {
             let cooldown = IPAMConfiguration.cooldown(answers[1].first)
             var stored = try deciding { () throws(IPAMError) in try StoredBlock(record) }
             stored.block.endCooldowns(now: now, cooldown: cooldown)
-            let ordinals = try deciding { () throws(IPAMError) in try stored.block.ordinals(toRelease: options) }
+            let ordinals = try deciding { () throws(IPAMError) in
+                try stored.block.ordinals(toRelease: options, leavesStale: leavesStale)
+            }
             guard !ordinals.isEmpty else { return }
             let addresses = ordinals.map(stored.block.address)
             let handles = Set(ordinals.compactMap { stored.block.attribute($0)?.handle })
@@ -130,21 +139,34 @@ extension RecordOperations {
 
 extension Block {
     /// The ordinals to release; throws when one is not what it has to be, leaving out those that are free (R2).
-    fileprivate func ordinals(toRelease options: [ReleaseOptions]) throws(IPAMError) -> [Int] {
+    fileprivate func ordinals(
+        toRelease options: [ReleaseOptions],
+        leavesStale: Bool
+    ) throws(IPAMError) -> [Int] {
         var found: [Int] = []
         for option in options {
             guard let ordinal = ordinal(of: option.address), let attribute = attribute(ordinal),
                 attribute.releasedAt == nil
             else { continue }
-            let number = sequenceNumber(of: ordinal)
-            if let expected = option.sequenceNumber, expected != number {
-                throw .staleRelease(option.address, "its sequence number is \(number), not \(expected)")
-            }
-            if let expected = option.handle, expected != attribute.handle {
-                throw .staleRelease(option.address, "its handle is \(attribute.handle ?? "<none>"), not \(expected)")
+            if let problem = option.staleness(of: attribute, sequenceNumber(of: ordinal)) {
+                if leavesStale { continue }
+                throw .staleRelease(option.address, problem)
             }
             found.append(ordinal)
         }
         return found
+    }
+}
+
+extension ReleaseOptions {
+    /// Why this is not the assignment that was meant; `nil` when it is.
+    fileprivate func staleness(of attribute: Block.Attribute, _ number: UInt64) -> String? {
+        if let sequenceNumber, sequenceNumber != number {
+            return "its sequence number is \(number), not \(sequenceNumber)"
+        }
+        if let handle, handle != attribute.handle {
+            return "its handle is \(attribute.handle ?? "<none>"), not \(handle)"
+        }
+        return nil
     }
 }

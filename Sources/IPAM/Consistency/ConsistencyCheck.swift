@@ -48,6 +48,25 @@ public struct ConsistencyCheck: Sendable {
     public struct UnknownAddress: Hashable, Sendable {
         public let address: IPAddress
         public let owner: String
+        public let cause: UnknownCause
+        /// What it would have to be assigned to; `nil` when nobody can tell.
+        let attachment: EndpointAddresses.Attachment?
+
+        /// Whether ``IPAMAdministration/assign(_:)`` can do something about it.
+        public var canBeAssigned: Bool { attachment != nil }
+    }
+
+    /// Why an address that is in use is not assigned (C18).
+    public enum UnknownCause: Hashable, Sendable {
+        case noPool
+        case inactivePool(String)
+        /// Nobody has ever claimed the block, or it was deleted as an empty one.
+        case noBlock(CIDR)
+        /// It was never assigned, or released while it was in use.
+        case free(block: CIDR)
+        /// Released while it was in use.
+        case coolingDown(block: CIDR, since: Timestamp)
+        case unreadableBlock(CIDR)
     }
 
     public struct LeakedHandle: Hashable, Sendable {
@@ -66,7 +85,8 @@ public struct ConsistencyCheck: Sendable {
     public let allocations: [Allocation]
     /// The pools that addresses are assigned from, by name.
     public let pools: [CIDR]
-    public let endpointCount: Int
+    /// How many addresses endpoints have.
+    public let endpointAddressCount: Int
     /// How many addresses endpoints and nodes use.
     public let usedCount: Int
     public let usedOutsidePools: [UnknownAddress]
@@ -111,12 +131,21 @@ public struct ConsistencyCheck: Sendable {
         }
         let active = records.pools.filter(\.isEnabled)
         pools = active.map(\.cidr)
-        endpointCount = records.endpointCount
+        endpointAddressCount = records.endpointAddressCount
 
         let assigned = Set(allocations.lazy.filter { $0.use != .coolingDown }.map(\.address))
-        let unknown = records.endpoints
+        let unassigned = records.endpoints
             .filter { !assigned.contains($0.key) && !records.assignedElsewhere.contains($0.key) }
-            .map { UnknownAddress(address: $0.key, owner: $0.value) }.sorted { $0.address < $1.address }
+        let byPrefix = unassigned.isEmpty ? [:] : Dictionary(records.blocks.map { ($0.cidr, $0) }) { first, _ in first }
+        let unknown =
+            unassigned.map { address, owner in
+                UnknownAddress(
+                    address: address,
+                    owner: owner,
+                    cause: records.causeOfNotKnowing(address, byPrefix),
+                    attachment: records.attachments[address]
+                )
+            }.sorted { $0.address < $1.address }
         usedOutsidePools = unknown.filter { item in !active.contains { $0.cidr.contains(item.address) } }
         usedWithoutAllocation = unknown.filter { item in active.contains { $0.cidr.contains(item.address) } }
         usedCount =
@@ -151,6 +180,21 @@ public struct ConsistencyCheck: Sendable {
     public var problemCount: Int {
         leaks.count + usedOutsidePools.count + usedWithoutAllocation.count + leakedHandles.count
             + missingHandles.count + invalidBlocks.count + unreadable.count
+    }
+}
+
+extension IPAMRecords {
+    fileprivate func causeOfNotKnowing(
+        _ address: IPAddress,
+        _ blocks: [CIDR: Block]
+    ) -> ConsistencyCheck.UnknownCause {
+        guard let pool = pools.first(where: { $0.cidr.contains(address) }) else { return .noPool }
+        guard pool.isEnabled else { return .inactivePool(pool.name) }
+        let cidr = pool.block(of: address)
+        if unreadable.contains(where: { $0.key == .block(cidr) }) { return .unreadableBlock(cidr) }
+        guard let block = blocks[cidr] else { return .noBlock(cidr) }
+        let releasedAt = block.ordinal(of: address).flatMap { block.attribute($0)?.releasedAt }
+        return releasedAt.map { .coolingDown(block: block.cidr, since: $0) } ?? .free(block: block.cidr)
     }
 }
 

@@ -17,7 +17,10 @@ public struct IPAMRecords: Sendable {
     let handles: [String: IndexedHandle]
     /// The addresses that recorded endpoints have (contract: "in use"), with a name for each owner.
     let endpoints: [IPAddress: String]
-    let endpointCount: Int
+    /// How many addresses endpoints have; one that two have counts twice.
+    let endpointAddressCount: Int
+    /// What each of them would have to be assigned to.
+    let attachments: [IPAddress: EndpointAddresses.Attachment]
     /// Those of them that IPAM is not to know of: another IPAM plugin gave them, or the Pod asked for them so.
     let assignedElsewhere: Set<IPAddress>
     /// Addresses that are in use though no record says so (G3).
@@ -89,14 +92,19 @@ public struct IPAMRecords: Sendable {
         var used: [IPAddress: String] = [:]
         var foreign: Set<IPAddress> = []
         var count = 0
+        var attachments: [IPAddress: EndpointAddresses.Attachment] = [:]
         for endpoint in readable(endpoints, EndpointAddresses.init) {
-            count += 1
-            for address in endpoint.addresses { used[address] = endpoint.owner }
+            count += endpoint.addresses.count
+            for address in endpoint.addresses {
+                used[address] = endpoint.owner
+                attachments[address] = endpoint.attachment
+            }
             if endpoint.isAssignedElsewhere { foreign.formUnion(endpoint.addresses) }
         }
         self.endpoints = used
         assignedElsewhere = foreign
-        endpointCount = count
+        endpointAddressCount = count
+        self.attachments = attachments
         self.unreadable = unreadable
     }
 }
@@ -112,9 +120,20 @@ public struct EndpointAddresses: Hashable, Sendable {
     public let addresses: [IPAddress]
     /// Whether the addresses are none of our IPAM's: from another plugin, or the Pod's own choice (`ipAddrsNoIpam`).
     public let isAssignedElsewhere: Bool
+    /// What IPAM is to know of it; `nil` when the record does not say enough, as Calico's.
+    let attachment: Attachment?
+
+    /// An interface of a container, as an assignment names it.
+    struct Attachment: Hashable, Sendable {
+        let handle: String
+        let node: String
+        let attributes: [String: String]
+    }
 
     /// As the CNI plugin notes it at an endpoint: the other plugin's name, or `none`.
     private static let ipamAnnotation = "swiftlet.io/ipam"
+    /// The network that the endpoint is on.
+    private static let networkAnnotation = "swiftlet.io/network"
 
     public init(_ record: Record) throws(IPAMError) {
         guard case .resource(_, let namespace, let name) = record.key else {
@@ -124,12 +143,18 @@ public struct EndpointAddresses: Hashable, Sendable {
         var workload: String?
         var node: String?
         var otherIPAM: String?
+        var container: String?
+        var interface: String?
+        var network: String?
+        var pod: String?
         do throws(MalformedRecord) {
             try JSONReader.record(record.value) { (reader) throws(JSONReader.Failure) in
                 try reader.members { (member, reader) throws(JSONReader.Failure) in
                     guard member == "spec" || member == "metadata", !reader.null() else { return try reader.skip() }
                     guard member == "spec" else {
-                        otherIPAM = try Self.otherIPAM(inMetadata: &reader) ?? otherIPAM
+                        let annotations = try Self.annotations(inMetadata: &reader)
+                        otherIPAM = annotations[Self.ipamAnnotation] ?? otherIPAM
+                        network = annotations[Self.networkAnnotation] ?? network
                         return
                     }
                     try reader.members { (member, reader) throws(JSONReader.Failure) in
@@ -142,8 +167,13 @@ public struct EndpointAddresses: Hashable, Sendable {
                                 }
                                 addresses.append(address)
                             }
-                        case "pod", "workload": workload = try reader.optionalString() ?? workload
+                        case "pod":
+                            pod = try reader.optionalString()
+                            workload = pod ?? workload
+                        case "workload": workload = try reader.optionalString() ?? workload
                         case "node": node = try reader.optionalString()
+                        case "containerID": container = try reader.optionalString()
+                        case "endpoint": interface = try reader.optionalString()
                         default: try reader.skip()
                         }
                     }
@@ -158,15 +188,24 @@ public struct EndpointAddresses: Hashable, Sendable {
         self.node = node
         isAssignedElsewhere = otherIPAM?.isEmpty == false
         owner = "\(namespace)/\(workload ?? name)" + (node.map { " on \($0)" } ?? "")
+        var attributes = ["node": node, "ifname": interface, "network": network].compactMapValues { $0 }
+        if let pod { attributes.merge(["pod": pod, "namespace": namespace]) { $1 } }
+        if let node, let network, let container, !network.isEmpty, !container.isEmpty, !isAssignedElsewhere {
+            attachment = Attachment(handle: "\(network).\(container)", node: node, attributes: attributes)
+        } else {
+            attachment = nil
+        }
     }
 
-    private static func otherIPAM(inMetadata reader: inout JSONReader) throws(JSONReader.Failure) -> String? {
-        var found: String?
+    private static func annotations(
+        inMetadata reader: inout JSONReader
+    ) throws(JSONReader.Failure) -> [String: String] {
+        var found: [String: String] = [:]
         try reader.members { (member, reader) throws(JSONReader.Failure) in
             guard member == "annotations", !reader.null() else { return try reader.skip() }
             try reader.members { (member, reader) throws(JSONReader.Failure) in
-                guard member == ipamAnnotation else { return try reader.skip() }
-                found = try reader.optionalString()
+                guard member == ipamAnnotation || member == networkAnnotation else { return try reader.skip() }
+                found[member] = try reader.optionalString()
             }
         }
         return found

@@ -7,6 +7,18 @@ import NetworkTypes
 /// A record whose JSON is not what its key promises.
 public struct MalformedRecord: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
+    /// The same without where in the text it is, which says nothing to somebody who wrote another text.
+    let reason: String
+
+    init(description: String) {
+        self.description = description
+        reason = description
+    }
+
+    init(_ failure: JSONReader.Failure) {
+        description = failure.description
+        reason = failure.reason
+    }
 }
 
 extension Block {

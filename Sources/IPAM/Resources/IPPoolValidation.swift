@@ -3,9 +3,7 @@ import NetworkTypes
 extension IPPool {
     /// Why this cannot be a pool (1.4); `nil` when it can.
     public var problem: String? {
-        if !Self.isValidName(name) {
-            return "\"\(name)\" is no valid name: lower-case letters, digits, - and . are, up to 253 of them"
-        }
+        if let nameProblem = Self.problem(ofName: name) { return nameProblem }
         if let shapeProblem { return shapeProblem }
         if let linkLocal = Self.linkLocal.first(where: cidr.overlaps) { return "\(cidr) overlaps \(linkLocal)" }
         if family == .ipv6, spec.ipipMode != .never { return "ipipMode is for IPv4 only" }
@@ -57,6 +55,12 @@ extension IPPool {
         CIDR(.v4(IPv4Address(169, 254, 0, 0)), prefixLength: 16),
         CIDR(.v6(IPv6Address(high: 0xfe80 << 48, low: 0)), prefixLength: 10),
     ].compactMap { $0 }
+
+    /// Why this cannot be the name of a pool or a reservation; `nil` when it can.
+    static func problem(ofName name: String) -> String? {
+        guard !isValidName(name) else { return nil }
+        return "\"\(name)\" is no valid name: lower-case letters, digits, - and . are, up to 253 of them"
+    }
 
     /// A DNS subdomain name, as Kubernetes wants the names of objects.
     private static func isValidName(_ name: String) -> Bool {

@@ -103,7 +103,7 @@ extension ManagedResource {
             case .configuration: self = .configuration(try Self.settings(object["spec"]))
             }
         } catch {
-            throw Malformed(description: "\(kindName) \(name): \(error)")
+            throw Malformed(description: "\(kindName) \(name): \(Self.fieldPath(error.reason))")
         }
         if kind == .configuration, name != Self.settingsName {
             throw Malformed(description: "\(kindName) \(name): there is only one, named \(Self.settingsName)")
@@ -117,18 +117,35 @@ extension ManagedResource {
         }
     }
 
+    /// What is wrong at `spec: cidr: …`, with the field's path as people write it: `spec.cidr: …`.
+    private static func fieldPath(_ problem: String) -> String {
+        let parts = problem.split(separator: ": ", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == "spec" || parts[0] == "metadata", parts[1].allSatisfy(\.isLetter) else {
+            return problem
+        }
+        return "\(parts[0]).\(parts[1]): \(parts[2])"
+    }
+
     /// The settings have other names in a document than in their record.
+    private static let recordNames = [
+        ("strictAffinity", "strict_affinity"), ("autoAllocateBlocks", "auto_allocate_blocks"),
+    ]
+
     private static func settings(_ spec: JSONValue?) throws(MalformedRecord) -> IPAMConfiguration {
         guard case .object(var members)? = spec else { return IPAMConfiguration() }
         // A record that leaves it out means something else, see `IPAMConfiguration.init(json:)`.
         members["autoAllocateBlocks"] = members["autoAllocateBlocks"] ?? true
-        for (name, recordName) in [
-            ("strictAffinity", "strict_affinity"), ("autoAllocateBlocks", "auto_allocate_blocks"),
-        ] {
+        for (name, recordName) in recordNames {
             members[recordName] = members[name]
             members[name] = nil
         }
-        return try IPAMConfiguration(json: Data(Array(JSONValue.object(members).text().utf8)))
+        do throws(MalformedRecord) {
+            return try IPAMConfiguration(json: Data(Array(JSONValue.object(members).text().utf8)))
+        } catch {
+            var problem = error.reason
+            for (name, recordName) in recordNames { problem = problem.replacing(recordName, with: name) }
+            throw MalformedRecord(description: "spec: \(problem)")
+        }
     }
 
     /// Why it cannot be; `nil` when it can.
@@ -136,7 +153,9 @@ extension ManagedResource {
         switch self {
         case .pool(let pool): pool.problem
         case .configuration(let configuration): configuration.problem
-        case .reservation, .node: nil
+        case .reservation(let reservation): IPPool.problem(ofName: reservation.name)
+        case .node(let node):
+            node.name.isEmpty || node.name.contains("/") ? "\"\(node.name)\" is no valid name" : nil
         }
     }
 

@@ -63,7 +63,7 @@ extension JSONReader {
         do throws(Failure) {
             return try read(json.span, value)
         } catch {
-            throw MalformedRecord(description: error.description)
+            throw MalformedRecord(error)
         }
     }
 

@@ -63,8 +63,11 @@ public struct AddressMap: Hashable, Sendable {
         orphanBlocks = known.filter { !placed.contains($0.cidr) }
     }
 
-    /// Reads pools, blocks and reservations of a store.
-    public static func read(from datastore: any Datastore) async throws(IPAMError) -> AddressMap {
+    /// Reads pools, blocks and reservations of a store, or what a filter leaves of them.
+    public static func read(
+        from datastore: any Datastore,
+        _ filter: UsageFilter = UsageFilter()
+    ) async throws(IPAMError) -> AddressMap {
         let answers = try await IPAMUsage.records(
             datastore,
             [
@@ -73,9 +76,17 @@ public struct AddressMap: Hashable, Sendable {
             ]
         )
         var blocks: [IPAM.Block] = []
-        for record in answers[2] + answers[3] { blocks.append(try IPAM.Block(record)) }
+        let pools = try filter.wanted(try Allocator.pools(answers[0]))
+        for record in answers[2] + answers[3] {
+            let block = try IPAM.Block(record)
+            if filter.pools.isEmpty || pools.contains(where: { $0.cidr.contains(block.cidr) }), filter.wants(block) {
+                blocks.append(block)
+            }
+        }
         return AddressMap(
-            pools: try Allocator.pools(answers[0]),
+            pools: pools.filter { pool in
+                !filter.asksForOwners || blocks.contains { pool.cidr.contains($0.cidr) }
+            },
             blocks: blocks,
             reserved: try ReservedRanges(reservations: answers[1])
         )

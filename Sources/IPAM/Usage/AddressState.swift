@@ -43,20 +43,10 @@ extension AddressReport {
         )
         let pool = try Allocator.pools(answers[0]).first { $0.cidr.contains(address) }
         let reserved = try ReservedRanges(reservations: answers[1])
-        var cidr = pool?.block(of: address)
-        if cidr == nil {
-            do throws(DatastoreError) {
-                for case .block(let candidate) in try await datastore.keys(.blocks(address.family))
-                where candidate.contains(address) {
-                    cidr = candidate
-                }
-            } catch {
-                throw .datastore(error)
-            }
-        }
         var block: Block?
-        if let cidr, let record = try await IPAMUsage.records(datastore, [.record(.block(cidr))]).first?.first {
-            block = try Block(record)
+        if let pool { block = try await self.block(pool.block(of: address), from: datastore) }
+        if block == nil, let cidr = try await blockOutsidePools(address, datastore) {
+            block = try await self.block(cidr, from: datastore)
         }
         return AddressReport(
             address: address,
@@ -66,6 +56,28 @@ extension AddressReport {
             block: block?.cidr,
             affinity: block?.affinity
         )
+    }
+
+    private static func block(_ cidr: CIDR, from datastore: any Datastore) async throws(IPAMError) -> Block? {
+        let record = try await IPAMUsage.records(datastore, [.record(.block(cidr))]).first?.first
+        return try record.map { (record) throws(IPAMError) in try Block(record) }
+    }
+
+    /// The block of an address that is not where its pool has blocks: one of a pool that is gone, or that was made anew
+    /// with another block size.
+    private static func blockOutsidePools(
+        _ address: IPAddress,
+        _ datastore: any Datastore
+    ) async throws(IPAMError) -> CIDR? {
+        do throws(DatastoreError) {
+            for case .block(let cidr) in try await datastore.keys(.blocks(address.family)) where cidr.contains(address)
+            {
+                return cidr
+            }
+            return nil
+        } catch {
+            throw .datastore(error)
+        }
     }
 }
 

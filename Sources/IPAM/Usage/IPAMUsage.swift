@@ -35,17 +35,16 @@ public struct AddressCounts: Hashable, Sendable {
 public struct PoolUsage: Hashable, Sendable {
     public let name: String
     public let cidr: CIDR
-    public let isDisabled: Bool
+    /// Why nothing is assigned from it; none when it is enabled.
+    public let refusals: [PoolRefusal]
     public let counts: AddressCounts
     /// By prefix.
     public let blocks: [BlockUsage]
 
-    public init(name: String, cidr: CIDR, isDisabled: Bool, counts: AddressCounts, blocks: [BlockUsage]) {
-        self.name = name
-        self.cidr = cidr
-        self.isDisabled = isDisabled
-        self.counts = counts
-        self.blocks = blocks
+    public var isDisabled: Bool { refusals.contains(.disabled) }
+
+    func with(_ blocks: [BlockUsage]) -> PoolUsage {
+        PoolUsage(name: name, cidr: cidr, refusals: refusals, counts: counts, blocks: blocks)
     }
 }
 
@@ -125,7 +124,7 @@ extension IPAMUsage {
             return PoolUsage(
                 name: pool.name,
                 cidr: pool.cidr,
-                isDisabled: pool.spec.isDisabled,
+                refusals: pool.stateRefusals,
                 counts: AddressCounts(
                     total: total,
                     inUse: inUse,
@@ -138,8 +137,11 @@ extension IPAMUsage {
         orphanBlocks = orphans
     }
 
-    /// Reads the whole of it from a store.
-    public static func read(from datastore: any Datastore) async throws(IPAMError) -> IPAMUsage {
+    /// Reads the whole of it from a store, or what a filter leaves.
+    public static func read(
+        from datastore: any Datastore,
+        _ filter: UsageFilter = UsageFilter()
+    ) async throws(IPAMError) -> IPAMUsage {
         let answers = try await records(
             datastore,
             [
@@ -149,12 +151,20 @@ extension IPAMUsage {
         )
         var blocks: [BlockOutline] = []
         blocks.reserveCapacity(answers[2].count + answers[3].count)
-        for record in answers[2] + answers[3] { blocks.append(try BlockOutline(record)) }
-        return IPAMUsage(
-            pools: try Allocator.pools(answers[0]),
-            outlines: blocks,
-            reserved: try ReservedRanges(reservations: answers[1])
-        )
+        // Who has the addresses is read only when it matters.
+        var wanted: Set<CIDR>? = filter.asksForOwners ? [] : nil
+        for record in answers[2] + answers[3] {
+            guard wanted != nil else {
+                blocks.append(try BlockOutline(record))
+                continue
+            }
+            let block = try Block(record)
+            blocks.append(BlockOutline(block))
+            if filter.wants(block) { wanted?.insert(block.cidr) }
+        }
+        let pools = try Allocator.pools(answers[0])
+        return IPAMUsage(pools: pools, outlines: blocks, reserved: try ReservedRanges(reservations: answers[1]))
+            .filtered(filter, pools: try filter.wanted(pools), blocks: wanted)
     }
 
     static func records(

@@ -22,6 +22,8 @@ extension IPAMCommand {
                   swiftletctl ipam explain --pod shop/cart
                   swiftletctl ipam explain --pod shop/cart --node worker-2 \\
                     --namespace-label tier=front -o json
+
+                \(Manual.ends())
                 """
         )
 
@@ -42,6 +44,8 @@ extension IPAMCommand {
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = TextFormat.text
 
+        @OptionGroup var storeOptions: StoreOptions
+
         func validate() throws {
             guard pod.split(separator: "/", omittingEmptySubsequences: false).filter({ !$0.isEmpty }).count == 2 else {
                 throw ValidationError("--pod is NAMESPACE/NAME, not \"\(pod)\".")
@@ -52,16 +56,14 @@ extension IPAMCommand {
         }
 
         func run() async throws {
-            let selection = try Store.selection()
-            let store = try Store.open()
-            try await Failure.translating {
+            try await storeOptions.use { store in
                 let parts = pod.split(separator: "/").map(String.init)
                 var context = try await PodContext.read(
                     parts[0],
                     parts[1],
                     mayBeMissing: node != nil,
                     store,
-                    selection
+                    storeOptions
                 )
                 context.node = node ?? context.node
                 for label in namespaceLabel {
@@ -84,7 +86,7 @@ extension IPAMCommand {
                     )
                 )
                 let report = ExplanationReport(pod, explanation, addresses: context.addresses)
-                try Output.print(output, text: report.text, json: report.json())
+                Output.print(try output.text(report.text, json: report.json()))
             }
         }
 

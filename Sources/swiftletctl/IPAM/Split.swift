@@ -21,6 +21,8 @@ extension IPAMCommand {
                   swiftletctl datastore migrate lock
                   swiftletctl ipam split 4 --name default
                   swiftletctl datastore migrate unlock
+
+                \(Manual.ends())
                 """
         )
 
@@ -36,6 +38,8 @@ extension IPAMCommand {
         @Flag(help: "Only say which pools would be made.")
         var dryRun = false
 
+        @OptionGroup var store: StoreOptions
+
         func validate() throws {
             guard (cidr == nil) != (name == nil) else { throw ValidationError("Give either --cidr or --name.") }
             guard number > 1, number.nonzeroBitCount == 1 else {
@@ -45,10 +49,8 @@ extension IPAMCommand {
         }
 
         func run() async throws {
-            let store = try Store.open()
             let prefix = cidr.flatMap { CIDR($0)?.masked }
-            try await Failure.translating {
-                let administration = IPAMAdministration(datastore: store)
+            try await store.administer { administration in
                 func isMeant(_ pool: IPPool) -> Bool { name.map { $0 == pool.name } ?? (pool.cidr == prefix) }
                 if dryRun {
                     let pools = try await administration.resources(.pool).compactMap { resource in

@@ -27,6 +27,8 @@ extension IPAMCommand {
                   swiftletctl ipam gc --dry-run
                   swiftletctl ipam gc --grace 120
                   swiftletctl ipam gc --forever -o json >> /var/log/swiftlet-gc.json
+
+                \(Manual.ends())
                 """
         )
 
@@ -42,19 +44,17 @@ extension IPAMCommand {
         @Option(name: [.customShort("o"), .long], help: ArgumentHelp("How to print.", valueName: "format"))
         var output = TextFormat.text
 
+        @OptionGroup var store: StoreOptions
+
         func validate() throws {
             guard (1...86_400).contains(grace) else { throw ValidationError("--grace is between 1 and 86400 seconds.") }
             if dryRun, forever { throw ValidationError("--dry-run and --forever exclude each other.") }
         }
 
         func run() async throws {
-            let selection = try Store.selection()
-            let administration = try Store.administration()
-            try await Failure.translating {
-                var collection = LeakCollection(
-                    grace: .seconds(grace),
-                    knowsAllNodes: selection.type == .kubernetes
-                )
+            let knowsAllNodes = try store.selection().type == .kubernetes
+            try await store.administer { administration in
+                var collection = LeakCollection(grace: .seconds(grace), knowsAllNodes: knowsAllNodes)
                 if dryRun {
                     try print(try await administration.observe(&collection), nil)
                     return
@@ -65,14 +65,25 @@ extension IPAMCommand {
                 }
                 var plan = try await administration.observe(&collection)
                 if plan.hasCandidates {
-                    Progress.end("waiting for \(grace) s, in which what is about to be used will be")
-                    try await Task.sleep(for: .seconds(grace))
+                    try await wait()
                     plan = try await administration.observe(&collection)
                 }
-                let outcome = try await administration.collect(plan)
+                let outcome = try await Progress.during("taking back what nobody uses") {
+                    try await administration.collect(plan)
+                }
                 try print(plan, outcome)
                 if !outcome.errors.isEmpty { throw Failure(status: .error, message: "") }
             }
+        }
+
+        private func wait() async throws {
+            var progress = Progress()
+            progress.end("waiting for \(grace) s, in which what is about to be used will be")
+            for passed in 0..<grace {
+                progress.show("\(grace - passed) s are left")
+                try await Task.sleep(for: .seconds(1))
+            }
+            progress.clear()
         }
 
         private func collectForever(
@@ -96,7 +107,7 @@ extension IPAMCommand {
 
         private func print(_ plan: CollectionPlan, _ outcome: CollectionOutcome?) throws {
             let report = CollectionReport(plan, outcome)
-            try Output.print(output, text: report.text, json: report.json())
+            Output.print(try output.text(report.text, json: report.json()))
             for error in outcome?.errors ?? [] { Output.error(error) }
         }
     }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterClient
-import Glibc
 import Stores
 
 struct DatastoreCommand: ParsableCommand {
@@ -46,6 +45,8 @@ extension DatastoreCommand.Migrate {
                 EXAMPLES
                   swiftletctl datastore migrate export -f node.jsonl
                   swiftletctl datastore migrate export | gzip > node.jsonl.gz
+
+                \(Manual.ends())
                 """
         )
 
@@ -56,20 +57,22 @@ extension DatastoreCommand.Migrate {
         )
         var file = "-"
 
+        @OptionGroup var store: StoreOptions
+
         func run() async throws {
-            let type = try Store.selection().type.rawValue
-            let store = try Store.open()
-            try await Failure.translating {
+            let type = try store.selection().type.rawValue
+            try await store.use { store in
                 if try await !DatastoreLock(store).isLocked() {
                     Output.error("the store is not locked: what changes during the export may be missing from it")
                 }
                 let output = try RecordOutput(file)
+                var progress = Progress()
                 let count = try await ExportRecords(from: store, named: type).run(
                     write: { try output.write($0) },
-                    progress: { Progress.show("exported \($0) records") }
+                    progress: { progress.show("exported \($0) records") }
                 )
                 try output.finish()
-                Progress.end("exported \(count) records")
+                progress.end("exported \(count) records")
             }
         }
     }
@@ -87,6 +90,8 @@ extension DatastoreCommand.Migrate {
                 EXAMPLES
                   swiftletctl datastore migrate import -f node.jsonl
                   zcat node.jsonl.gz | swiftletctl datastore migrate import
+
+                \(Manual.ends())
                 """
         )
 
@@ -97,16 +102,18 @@ extension DatastoreCommand.Migrate {
         )
         var file = "-"
 
+        @OptionGroup var store: StoreOptions
+
         func run() async throws {
-            let store = try Store.open(creating: true)
-            try await Failure.translating {
+            try await store.use(creating: true) { store in
                 let input = try RecordInput(file)
+                var progress = Progress()
                 let summary = try await ImportRecords(into: store).run(
                     lines: { try input.next() },
-                    progress: { Progress.show("imported \($0.created + $0.present + $0.skipped.count) records") }
+                    progress: { progress.show("imported \($0.created + $0.present + $0.skipped.count) records") }
                 )
                 for skipped in summary.skipped { Output.error("left out: \(skipped.key): \(skipped.reason)") }
-                Progress.end(
+                progress.end(
                     "created \(summary.created) records, \(summary.present) were there already, "
                         + "\(summary.skipped.count) were left out"
                 )
@@ -124,12 +131,15 @@ extension DatastoreCommand.Migrate {
 
                 EXAMPLES
                   swiftletctl datastore migrate lock
+
+                \(Manual.ends())
                 """
         )
 
+        @OptionGroup var store: StoreOptions
+
         func run() async throws {
-            let store = try Store.open()
-            try await Failure.translating {
+            try await store.use { store in
                 let isNew = try await DatastoreLock(store).set(true)
                 Output.print(isNew ? "Datastore locked." : "The datastore is locked already.")
             }
@@ -144,32 +154,18 @@ extension DatastoreCommand.Migrate {
 
                 EXAMPLES
                   swiftletctl datastore migrate unlock
+
+                \(Manual.ends())
                 """
         )
 
+        @OptionGroup var store: StoreOptions
+
         func run() async throws {
-            let store = try Store.open()
-            try await Failure.translating {
+            try await store.use { store in
                 let isNew = try await DatastoreLock(store).set(false)
                 Output.print(isNew ? "Datastore unlocked." : "The datastore is not locked.")
             }
         }
-    }
-}
-
-/// A line on stderr that is written over while a person looks on; elsewhere only the last one is printed.
-enum Progress {
-    static func show(_ text: String) {
-        guard isatty(STDERR_FILENO) == 1 else { return }
-        write("\r\(text)")
-    }
-
-    static func end(_ text: String) {
-        write(isatty(STDERR_FILENO) == 1 ? "\r\(text)\n" : "\(text)\n")
-    }
-
-    private static func write(_ text: String) {
-        var text = text
-        text.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

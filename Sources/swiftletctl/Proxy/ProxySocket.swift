@@ -84,7 +84,7 @@ struct ProxySocket {
                 default: ""
                 }
             throw Failure(
-                status: .storeUnreachable,
+                status: .unreachable,
                 message: "cannot reach swiftlet-proxy at \(path): \(reason)\(advice)"
             )
         }
@@ -107,7 +107,7 @@ struct ProxySocket {
 
     private func interrupted() -> Failure {
         let reason = errno == EAGAIN ? "no answer for \(Self.patience) s" : String(cString: strerror(errno))
-        return Failure(status: .storeUnreachable, message: "swiftlet-proxy at \(path): \(reason)")
+        return Failure(status: .unreachable, message: "swiftlet-proxy at \(path): \(reason)")
     }
 
     private func broken() -> Failure {

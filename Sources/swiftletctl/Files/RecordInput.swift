@@ -1,48 +1,4 @@
 import Glibc
-import Stores
-
-/// Where an export goes: a file that appears when it is complete, or stdout.
-final class RecordOutput {
-    private let descriptor: Int32
-    private let paths: (temporary: String, final: String)?
-    private var pending: [UInt8] = []
-
-    init(_ path: String) throws {
-        guard path != "-" else {
-            descriptor = STDOUT_FILENO
-            paths = nil
-            return
-        }
-        let temporary = path + ".part"
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw Failure.systemCall("write", temporary) }
-        paths = (temporary, path)
-    }
-
-    func write(_ bytes: [UInt8]) throws {
-        pending += bytes
-        if pending.count >= 1 << 16 { try flush() }
-    }
-
-    func finish() throws {
-        try flush()
-        guard let paths else { return }
-        guard fsync(descriptor) == 0, close(descriptor) == 0, rename(paths.temporary, paths.final) == 0 else {
-            throw Failure.systemCall("write", paths.final)
-        }
-    }
-
-    private func flush() throws {
-        var rest = pending[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Failure.systemCall("write", paths?.temporary ?? "stdout") }
-            rest = rest.dropFirst(count)
-        }
-        pending = []
-    }
-}
 
 /// The lines of an export, from a file or stdin.
 final class RecordInput {
@@ -62,6 +18,8 @@ final class RecordInput {
         descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Failure.systemCall("read", path) }
     }
+
+    deinit { if descriptor != STDIN_FILENO { close(descriptor) } }
 
     /// Everything that is left, up to some hundred megabytes.
     func all() throws -> [UInt8] {
@@ -101,11 +59,5 @@ final class RecordInput {
             hasEnded = count == 0
             pending += buffer[..<count]
         }
-    }
-}
-
-extension Failure {
-    static func systemCall(_ verb: String, _ path: String) -> Failure {
-        Failure(status: .error, message: "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
     }
 }

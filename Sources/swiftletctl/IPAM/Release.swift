@@ -28,6 +28,8 @@ extension IPAMCommand {
                   swiftletctl ipam check -o b.json
                   swiftletctl ipam release --from-report a.json --from-report b.json
                   swiftletctl datastore migrate unlock
+
+                \(Manual.ends([.notAssigned: "the address is not assigned"]))
                 """
         )
 
@@ -35,13 +37,15 @@ extension IPAMCommand {
         var ip: String?
 
         @Option(
-            help: ArgumentHelp("A report of ipam check; may be repeated.", valueName: "file"),
+            help: ArgumentHelp("A report of ipam check -o; may be repeated.", valueName: "file"),
             completion: .file(extensions: ["json"])
         )
         var fromReport: [String] = []
 
         @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")
         var force = false
+
+        @OptionGroup var store: StoreOptions
 
         func validate() throws {
             guard (ip == nil) != fromReport.isEmpty else {
@@ -58,8 +62,7 @@ extension IPAMCommand {
                 }
             }
             let reports = try fromReport.map(read)
-            let administration = try Store.administration()
-            try await Failure.translating {
+            try await store.administer { administration in
                 if let address {
                     try await release(address, administration)
                 } else {
@@ -111,7 +114,9 @@ extension IPAMCommand {
         }
 
         private func release(_ reports: [ConsistencyReport], _ administration: IPAMAdministration) async throws {
-            let check = ConsistencyCheck(try await administration.records(), now: .now)
+            let check = try await Progress.during("reading what is in use") {
+                ConsistencyCheck(try await administration.records(), now: .now)
+            }
             try require(reports, fit: check)
             // What is in use by now, though it was not when the reports were made.
             let inUse = Set(
@@ -122,7 +127,11 @@ extension IPAMCommand {
             }
             let leaks = found.filter { !inUse.contains($0) }
             Output.print("Releasing \(leaks.count) old IPs...")
-            let released = try await administration.release(leaks: leaks)
+            var progress = Progress()
+            let released = try await administration.release(leaks: leaks) { count in
+                progress.show("\(count.done + count.skipped) of \(leaks.count)")
+            }
+            progress.clear()
             Output.print("Released \(released.done) IPs successfully")
             if released.skipped > 0 {
                 Output.print(
@@ -136,13 +145,30 @@ extension IPAMCommand {
             }
             let handles = ConsistencyReport.commonHandles(reports).filter { !check.mayHaveAddresses(handle: $0.id) }
             Output.print("Deleting \(handles.count) handles...")
-            let deleted = try await administration.delete(handles: handles)
+            let deleted = try await delete(handles, administration)
             Output.print(
                 "Released \(deleted.done) handles; \(deleted.skipped) skipped; \(deleted.errors.count) errors."
             )
             for error in released.errors + deleted.errors { Output.error(error) }
             Output.print("You may now unlock the data store.")
             if !(released.errors + deleted.errors).isEmpty { throw Failure(status: .error, message: "") }
+        }
+
+        /// Shows a sign for each handle, as calicoctl does.
+        private func delete(
+            _ handles: [ConsistencyCheck.LeakedHandle],
+            _ administration: IPAMAdministration
+        ) async throws -> CleanupCount {
+            guard !handles.isEmpty else { return CleanupCount() }
+            Output.print("Key: '.' = Deleted OK; 'x' = skip, handle missing/changed.")
+            var last = CleanupCount()
+            let deleted = try await administration.delete(handles: handles) { count in
+                if count.done > last.done { Output.printPart(".") }
+                if count.skipped > last.skipped { Output.printPart("x") }
+                last = count
+            }
+            Output.print("")
+            return deleted
         }
 
         private func require(_ reports: [ConsistencyReport], fit check: ConsistencyCheck) throws {

@@ -22,7 +22,7 @@ struct PodContext {
         _ pod: String,
         mayBeMissing: Bool,
         _ store: any Datastore,
-        _ selection: StoreSelection
+        _ options: StoreOptions
     ) async throws -> PodContext {
         var context = PodContext()
         for record in try await store.list(.resources(.workloadEndpoints)) {
@@ -32,9 +32,10 @@ struct PodContext {
             context.node = endpoint.node ?? context.node
             context.addresses += endpoint.addresses
         }
-        guard case .kubernetes(let access) = selection else { return context }
-        let program = Store.program
-        let found = try await access.pod(namespace, pod, environment: Environment.variables, program: program)
+        guard case .kubernetes(let access) = try options.selection() else { return context }
+        let program = StoreOptions.program
+        let variables = try options.variables()
+        let found = try await access.pod(namespace, pod, environment: variables, program: program)
         guard found != nil || mayBeMissing else {
             throw Failure(
                 status: .error,
@@ -42,7 +43,7 @@ struct PodContext {
             )
         }
         context.node = found?.node ?? context.node
-        let place = try await access.namespace(namespace, environment: Environment.variables, program: program)
+        let place = try await access.namespace(namespace, environment: variables, program: program)
         context.namespaceLabels = place?.labels ?? [:]
         // Both have to make sense; then the Pod's own counts before its namespace's (1.3).
         for annotations in [place?.annotations, found?.annotations].compactMap(\.self) {
