@@ -5,9 +5,11 @@ import NetworkTypes
 struct PodInspection {
     private let plan: PodNetworkPlan
     private let owner: String?
+    private let changes: LaterChanges
 
     /// - Parameter owner: Who must own the host end; `nil` when that does not matter.
-    init(_ plan: PodNetworkPlan, owner: String? = nil) {
+    init(_ plan: PodNetworkPlan, owner: String? = nil, changes: LaterChanges = LaterChanges()) {
+        self.changes = changes
         self.plan = plan
         self.owner = owner
     }
@@ -23,13 +25,21 @@ struct PodInspection {
                 host: socket
             )
             let hostMAC = links.hostNamed?.mac ?? PodNetworkPlan.hostMAC
-            var found = try compare(plan.host, with: links.hostNamed, on: socket, place: "host", peerMAC: hostMAC)
+            var found = try compare(
+                plan.host,
+                mtu: changes.hostMTU ?? plan.mtu,
+                with: links.hostNamed,
+                on: socket,
+                place: "host",
+                peerMAC: hostMAC
+            )
             if let owner, let link = links.hostNamed, link.alias != owner {
                 found.append("host interface \(link.name) belongs to \(link.alias ?? "nobody"), not to \(owner)")
             }
             found += try namespace.run {
                 try compare(
                     plan.container,
+                    mtu: plan.mtu,
                     with: links.container,
                     on: try NetlinkSocket(),
                     place: "pod",
@@ -49,6 +59,7 @@ struct PodInspection {
     /// Compares one side; the calling thread is in the namespace of that side, as is the socket.
     private func compare(
         _ side: PodNetworkPlan.Side,
+        mtu: Int?,
         with link: Link?,
         on socket: NetlinkSocket,
         place: String,
@@ -64,7 +75,7 @@ struct PodInspection {
         if let mac = side.mac {
             expect(link.mac == mac, "has hardware address \(link.mac.map(\.description) ?? "none") instead of \(mac)")
         }
-        if let mtu = plan.mtu { expect(link.mtu == mtu, "has MTU \(link.mtu) instead of \(mtu)") }
+        if let mtu { expect(link.mtu == mtu, "has MTU \(link.mtu) instead of \(mtu)") }
 
         let addresses = side.addresses.isEmpty ? [] : try socket.list(.addresses(on: link.index))
         for wanted in side.addresses {
@@ -76,7 +87,7 @@ struct PodInspection {
             )
         }
         let neighbours = side.neighbours.isEmpty ? [] : try socket.list(.neighbours(on: link.index))
-        for wanted in side.neighbours {
+        for wanted in side.neighbours where !changes.hasNewMAC {
             let entry = neighbours.first { $0.address == wanted }
             expect(
                 entry?.mac == peerMAC && entry?.state.contains(.permanent) == true,

@@ -74,8 +74,13 @@ public enum PodNetwork {
     /// for each difference. Things that others added are none (rule K3).
     ///
     /// A hardware address or an MTU that the request leaves open is not compared.
+    ///
+    /// - Parameter changes: what others are known to have changed after ``attach(_:)``.
     /// - Throws: When it cannot be found out.
-    public static func differences(from request: PodNetworkRequest) throws(PodNetworkError) -> [String] {
+    public static func differences(
+        from request: PodNetworkRequest,
+        changes: LaterChanges = LaterChanges()
+    ) throws(PodNetworkError) -> [String] {
         let plan = try PodNetworkPlan(request)
         let namespace: NetworkNamespace
         do throws(PodNetworkError) {
@@ -84,7 +89,7 @@ public enum PodNetwork {
             guard case .notANamespace = error else { throw error }
             return ["\(error)"]
         }
-        return try PodInspection(plan).differences(in: namespace)
+        return try PodInspection(plan, changes: changes).differences(in: namespace)
     }
 }
 

@@ -40,6 +40,15 @@ struct ExampleConfigurationTests {
         }
     }
 
+    /// Where records are not beside the Pods, the runtime has to tell what they are annotated with.
+    @Test(arguments: files)
+    func annotationsReachThePlugin(_ file: String) throws {
+        let plugin = try #require((try Self.list(file)["plugins"] as? [[String: Any]])?.first)
+        let isInCluster = plugin["datastore_type"] as? String == "kubernetes"
+        let capabilities = plugin["capabilities"] as? [String: Bool] ?? [:]
+        #expect(isInCluster || capabilities["io.kubernetes.cri.pod-annotations"] == true)
+    }
+
     /// With the list of versions a pod lives with either runtime, and the newer one also has leftovers collected.
     @Test(arguments: [SpecVersion.v1_0_0, .v1_1_0])
     func aPodLives(_ runtime: SpecVersion) async throws {

@@ -43,6 +43,20 @@ struct RouteConflictTests {
         #expect(try bench.hostRoutes() == ["10.80.0.0", "10.80.0.1"])
     }
 
+    /// Another IPAM plugin is asked for another address too, and gets the first back.
+    @Test func anotherPluginGivesAnother() async throws {
+        try route("10.99.0.2/32")
+        let store = bench.directory + "/host-local"
+        let ipam = #"{"type": "host-local", "dataDir": "\#(store)", "subnet": "10.99.0.0/29"}"#
+        let chain = try PluginChain(bench, bench.plugin(ipam: ipam))
+        let added = try await chain.add("c1", pod)
+        #expect(added.addresses == ["10.99.0.3"], "\(added.output) \(added.log)")
+        let leases = try FileManager.default.contentsOfDirectory(atPath: store + "/pods").filter { $0.hasPrefix("10.") }
+        #expect(leases == ["10.99.0.3"])
+        try await chain.delete("c1", pod, added)
+        #expect(try bench.hostRoutes() == ["10.99.0.2"])
+    }
+
     @Test func anAddressThatWasAskedForIsRefused() async throws {
         try route("10.80.0.9/32")
         let refused = try await bench.call("ADD", "c1", namespace: pod, arguments: "IP=10.80.0.9", block)

@@ -52,6 +52,7 @@ struct ReadinessGates: Sendable {
     /// Returns when all are ready. Throws code 11 when some are not, after half a minute or when what the wait is part of
     /// has no more time.
     func wait(_ log: PluginLog) async throws(CNIError) {
+        guard !gates.isEmpty else { return }
         let own = ContinuousClock.now + Self.patience
         let end = RequestDeadline.current.map { min($0, own) } ?? own
         var reasons = await notReady(gates, by: end)

@@ -34,12 +34,14 @@ struct CheckVerb {
         }
         var settings = try link.settings(call, hasIPv6: recorded.addresses.contains { $0.family == .ipv6 })
         // What the MTU file says may have changed since; what the pod was given has not.
-        settings.mtu = Self.interface(of: recorded, in: previous)?.mtu
+        let told = Self.interface(of: recorded, in: previous)
+        settings.mtu = told?.mtu
         var request = link.request(
             namespacePath: namespacePath,
             addresses: recorded.addresses,
             settings,
-            mac: recordedLink.mac,
+            // Plugins after us may have given it another, as `tuning` does, and have told it in the result (K3).
+            mac: told?.mac.flatMap { MACAddress($0) } ?? recordedLink.mac,
             routes: try routes(of: recorded)
         )
         // ADD may have had to take the other name, or one with a prefix that is configured no more.
@@ -49,7 +51,11 @@ struct CheckVerb {
         let assigned = recorded.source == .own ? held : recorded.addresses
         var differences = Self.differences(recorded, held: assigned, from: previous)
         do throws(PodNetworkError) {
-            differences += try PodNetwork.differences(from: request)
+            let host = previous.interfaces.first { $0.name == recordedLink.hostInterfaceName && $0.sandbox == nil }
+            differences += try PodNetwork.differences(
+                from: request,
+                changes: LaterChanges(hostMTU: host?.mtu, hasNewMAC: request.mac != recordedLink.mac)
+            )
         } catch {
             throw CNIError(error)
         }
@@ -79,11 +85,8 @@ struct CheckVerb {
         for address in recorded.addresses where !held.contains(address) {
             differences.append("\(address) is not assigned to the container")
         }
-        guard let ours = interface(of: recorded, in: previous) else {
-            return differences + ["\(recorded.id.interfaceName) is not in prevResult"]
-        }
-        if let mac = ours.mac.flatMap({ MACAddress($0) }), let link = recorded.link, mac != link.mac {
-            differences.append("prevResult has the MAC \(mac), the record \(link.mac)")
+        if interface(of: recorded, in: previous) == nil {
+            differences.append("\(recorded.id.interfaceName) is not in prevResult")
         }
         return differences
     }

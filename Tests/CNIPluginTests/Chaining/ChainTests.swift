@@ -53,6 +53,42 @@ struct ChainTests {
         try await chain.delete("c1", nil, nil)
     }
 
+    /// `tuning` gives our interface another hardware address and tells it in the result; that is no fault (K3).
+    @Test func anotherHardwareAddressAfterUs() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        let chain = try PluginChain(
+            bench,
+            bench.plugin(),
+            #"{"type": "tuning", "mac": "02:00:00:00:00:09", "mtu": 1300}"#
+        )
+        let added = try await chain.add("c1", pod)
+        try #require(added.status == 0, "\(added.output) \(added.log)")
+        #expect(added.output.contains("02:00:00:00:00:09"))
+        #expect(try await chain.check("c1", pod, added) == nil)
+        // A release of it that also tells the pod's MTU, which is not the host end's any more.
+        var later = added.json
+        var interfaces = try #require(later["interfaces"] as? [[String: Any]])
+        for (index, interface) in interfaces.enumerated() {
+            interfaces[index]["mtu"] = interface["sandbox"] == nil ? 1500 : 1300
+        }
+        (later["interfaces"], later["cniVersion"]) = (interfaces, "1.1.0")
+        func check(_ result: [String: Any]) async throws -> Bench.Outcome {
+            let text = String(decoding: try JSONSerialization.data(withJSONObject: result), as: UTF8.self)
+            let configuration = bench.configuration(ipv6: true, extra: #", "prevResult": \#(text)"#)
+            let arguments = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=pod-c1"
+            return try await bench.call("CHECK", "c1", namespace: pod, arguments: arguments, configuration)
+        }
+        let told = try await check(later)
+        #expect(told.status == 0, "\(told.output)")
+        for index in interfaces.indices { interfaces[index]["mtu"] = 1400 }
+        later["interfaces"] = interfaces
+        let wrong = try await check(later)
+        #expect(wrong.output.contains("MTU 1500") && wrong.output.contains("MTU 1300"), "\(wrong.output)")
+        try await chain.delete("c1", pod, added)
+        #expect(try bench.hostLinks() == [])
+    }
+
     /// The node's port leads to the pod, with packets.
     @Test func aHostPortReachesThePod() async throws {
         let bench = try Bench()
