@@ -177,6 +177,44 @@ struct ManifestTests {
         await cluster.server.stop()
     }
 
+    /// Only the proxy is privileged, and only who writes to the host's directories is root; nobody goes without what the
+    /// scheduler and the kubelet have to know.
+    @Test func noContainerMayMoreThanItNeeds() async throws {
+        let cluster = try await ClusterUnderTest.installed()
+        let applied = try await cluster.kubectl("apply", "-f", ClusterUnderTest.manifests + "/uninstall")
+        #expect(applied.status == 0, "\(applied.errors)")
+        var count = 0
+        for kind in ["daemonsets", "deployments", "jobs"] {
+            for (name, workload) in try await cluster.objects(kind) {
+                let pod = workload["spec"]["template"]["spec"]
+                let priority = kind == "daemonsets" ? "system-node-critical" : "system-cluster-critical"
+                #expect(pod["priorityClassName"].text == priority, "\(name)")
+                if kind == "daemonsets" { #expect(pod["tolerations"] == [["operator": "Exists"]], "\(name)") }
+                for container in pod["initContainers"].array + pod["containers"].array {
+                    let place = "\(name) \(container["name"].text)"
+                    count += 1
+                    #expect(container["imagePullPolicy"] == "IfNotPresent", "\(place)")
+                    #expect(container["resources"]["requests"].members.map(\.key) == ["cpu", "memory"], "\(place)")
+                    let context = container["securityContext"]
+                    let isProxy = container["command"].array[0].text.hasSuffix("/swiftlet-proxy")
+                    #expect((context["privileged"] == true) == isProxy, "\(place)")
+                    guard !isProxy else { continue }
+                    #expect(context["allowPrivilegeEscalation"] == false, "\(place)")
+                    #expect(context["readOnlyRootFilesystem"] == true, "\(place)")
+                    #expect(context["seccompProfile"] == ["type": "RuntimeDefault"], "\(place)")
+                    #expect(context["capabilities"]["drop"] == ["ALL"], "\(place)")
+                    if context["runAsUser"] == 0 {
+                        #expect(context["capabilities"]["add"] == ["DAC_OVERRIDE"], "\(place)")
+                    } else {
+                        #expect(context["runAsNonRoot"] == true && context["capabilities"]["add"] == .null, "\(place)")
+                    }
+                }
+            }
+        }
+        #expect(count == 8)
+        await cluster.server.stop()
+    }
+
     /// What takes an installation back from a node, with the command of its manifest: all of it, although another plugin
     /// has changed the configuration; and it may run again.
     @Test func theNodesAreGivenBack() async throws {
