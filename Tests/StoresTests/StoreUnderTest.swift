@@ -22,8 +22,8 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     /// Those that processes can share.
     static let shared: [StoreUnderTest] = [.local, .etcd, .kubernetes]
 
-    /// Those that answer without a disk or another process.
-    var isInProcess: Bool { self != .local && self != .etcd }
+    /// Those that answer at once.
+    var isInMemory: Bool { !Self.shared.contains(self) }
 
     /// A new, empty store.
     func make() async throws -> StoreInstance {

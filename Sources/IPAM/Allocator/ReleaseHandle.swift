@@ -66,6 +66,24 @@ extension Allocator {
         }
     }
 
+    /// Every address that this host's containers have, by what is noted with it, in whichever block; and the blocks that
+    /// cannot be read, which may have more.
+    ///
+    /// It takes one listing of all blocks, however many containers there are.
+    public func assignments() async throws(IPAMError) -> (assigned: [AssignedAddress], unreadable: [UnreadableRecord]) {
+        try await attempting { () async throws(AttemptError) in
+            let answers = try await read([.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))])
+            var unreadable: [UnreadableRecord] = []
+            let blocks = unreadable.readable(answers.joined()) { (record) throws(IPAMError) in
+                try StoredBlock(record).block
+            }
+            let assigned = blocks.flatMap { block in
+                block.allocations.indices.compactMap { AssignedAddress(block.address($0), in: block, []) }
+            }
+            return (assigned.filter { $0.attributes["node"] == host }, unreadable)
+        }
+    }
+
     /// A handle's blocks, and what goes into its record.
     private struct HandleContent {
         /// `nil` for a record that cannot be read, and is left as it is.
