@@ -141,6 +141,22 @@ import Testing
         #expect(try await administration.resources(.pool).map(\.name) == ["default", "other"])
     }
 
+    /// What an ADD fails for, or does without, `ipam check` tells.
+    @Test func allOfThemAreFound() async throws {
+        let fixture = try await withBrokenPool()
+        try await fixture.put(fixture.pool("10.9.0.0/16", name: "whose") { $0.spec.nodeSelector = "zone ==" })
+        let broken: [(RecordKey, String)] = [
+            (.resource(.nodes, name: "node-a"), "[]"), (.ipamConfiguration, "7"),
+            (.block(CIDR("10.0.0.0/30")!), "{}"), (.handle("a"), "{"),
+        ]
+        for (key, text) in broken { try await fixture.put(key, Data(text.utf8)) }
+        let check = ConsistencyCheck(try await fixture.administration.records(), now: fixture.clock.now)
+        let expected = broken.map(\.0) + [Self.brokenPool, .resource(.ipPools, name: "whose")]
+        #expect(Set(check.unreadable.map(\.key)) == Set(expected) && check.unreadable.count == expected.count)
+        #expect(check.problemCount == expected.count)
+        for record in check.unreadable { #expect(record.problem.contains("\(record.key)"), "\(record)") }
+    }
+
     // MARK: Blocks
 
     /// P8a: the next block will do; what cannot be read is not written to.
