@@ -193,6 +193,28 @@ import Testing
         #expect(own.contains("\(block)"), "\(own)")
     }
 
+    /// The rest is released, and what is left is found again when the block is mended.
+    @Test(arguments: StoreKind.allCases)
+    func aReleaseDoesWhatItCan(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
+        let allocator = fixture.allocator()
+        let assigned = try await allocator.assign(request("a", ipv4: 6))
+        let hidden = assigned[0].block
+        let original = try #require(try await fixture.store.get(.block(hidden))).value
+        try await fixture.put(.block(hidden), Data("{}".utf8))
+        for _ in 0..<2 {
+            let problem = await problem { () async throws(IPAMError) in try await allocator.release(handle: "a") }
+            #expect(problem.contains("\(hidden)"), "\(problem)")
+        }
+        let left = assigned.filter { $0.block == hidden }.map(\.address)
+        #expect(try await Handle(json: #require(fixture.store.get(.handle("a"))).value).blocks == [hidden: left.count])
+        try await fixture.put(.block(hidden), original)
+        #expect(try await allocator.addresses(ofHandle: "a").map(\.address) == left)
+        #expect(try await allocator.release(handle: "a") == left)
+        #expect(try await fixture.blocks().allSatisfy(\.isEmpty))
+        #expect(try await fixture.problems(exact: true) == [])
+    }
+
     // MARK: Handles and settings
 
     /// The handle is an index; without it a DEL finds its addresses where the truth is.
