@@ -8,7 +8,7 @@ import Testing
 /// it older, or another's, and nothing crashes or hangs. `SWIFTLET_FUZZ_INPUTS=1000000 swift test --filter StoreFuzzTests`
 /// tries more.
 @Suite struct StoreFuzzTests {
-    private static let count = ProcessInfo.processInfo.environment["SWIFTLET_FUZZ_INPUTS"].flatMap { Int($0) } ?? 600
+    private static let count = ProcessInfo.processInfo.environment["SWIFTLET_FUZZ_INPUTS"].flatMap { Int($0) } ?? 400
     private static let keys: [RecordKey] = [
         .handle("net.a"), .handle("net.b"), .handle("net.gone"), .ipamConfiguration,
         .resource(.ipPools, name: "default"), .resource(.workloadEndpoints, namespace: "shop", name: "cart"),

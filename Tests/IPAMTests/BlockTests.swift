@@ -231,7 +231,7 @@ import Testing
         let cooldown = Duration.seconds(Int64(seed % 3) * 20)
         for _ in 0..<400 {
             let handle = "h\(Int.random(in: 0..<6, using: &random))"
-            switch Int.random(in: 0..<5, using: &random) {
+            switch Int.random(in: 0..<6, using: &random) {
             case 0, 1:
                 let count = Int.random(in: 1...4, using: &random)
                 let got = block.assign(count: count, to: owner(handle))
@@ -253,6 +253,10 @@ import Testing
                     owners[ordinal] = nil
                     if cooldown > .zero { released[ordinal] = now.wholeSecond }
                 }
+            case 4:
+                guard let ordinal = owners.keys.sorted().randomElement(using: &random) else { continue }
+                block.reassign(ordinal: ordinal, to: owner(handle))
+                owners[ordinal] = handle
             default:
                 now = now + .seconds(Int.random(in: 0...15, using: &random))
                 block.endCooldowns(now: now, cooldown: cooldown)

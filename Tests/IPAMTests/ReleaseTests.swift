@@ -201,6 +201,24 @@ import Testing
         #expect(try await fixture.problems(exact: true) == [])
     }
 
+    /// What it counts is never calculated with unless it can be.
+    @Test(arguments: StoreKind.allCases, [Int.min, -1, .max])
+    func aHandleCountsWhatItLikes(_ kind: StoreKind, _ count: Int) async throws {
+        let fixture = try await fixture(kind)
+        let allocator = fixture.allocator()
+        let block = try await allocator.assign(request("other"))[0].block
+        let json = Data(#"{"block":{"\#(block)":\#(count)}}"#.utf8)
+        try await fixture.put(.handle("a"), json)
+        let addresses = try await allocator.assign(request("a", ipv4: 2)).map(\.address)
+        try await fixture.put(.handle("a"), json)
+        let one = ReleaseOptions(address: addresses[0], handle: "a")
+        #expect(try await allocator.release([one]).released == [addresses[0]])
+        #expect(try await allocator.release(handle: "a", interface: "eth0") == [addresses[1]])
+        #expect(try await allocator.release(handle: "a") == [])
+        #expect(try await fixture.store.get(.handle("a")) == nil)
+        #expect(try await fixture.problems(exact: true) == [])
+    }
+
     @Test(arguments: StoreKind.allCases)
     func unsoundRecordsAreNotWrittenTo(_ kind: StoreKind) async throws {
         let fixture = try await fixture(kind)

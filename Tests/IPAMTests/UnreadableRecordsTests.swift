@@ -141,6 +141,22 @@ import Testing
         #expect(try await administration.resources(.pool).map(\.name) == ["default", "other"])
     }
 
+    /// What an ADD fails for, or does without, `ipam check` tells.
+    @Test func allOfThemAreFound() async throws {
+        let fixture = try await withBrokenPool()
+        try await fixture.put(fixture.pool("10.9.0.0/16", name: "whose") { $0.spec.nodeSelector = "zone ==" })
+        let broken: [(RecordKey, String)] = [
+            (.resource(.nodes, name: "node-a"), "[]"), (.ipamConfiguration, "7"),
+            (.block(CIDR("10.0.0.0/30")!), "{}"), (.handle("a"), "{"),
+        ]
+        for (key, text) in broken { try await fixture.put(key, Data(text.utf8)) }
+        let check = ConsistencyCheck(try await fixture.administration.records(), now: fixture.clock.now)
+        let expected = broken.map(\.0) + [Self.brokenPool, .resource(.ipPools, name: "whose")]
+        #expect(Set(check.unreadable.map(\.key)) == Set(expected) && check.unreadable.count == expected.count)
+        #expect(check.problemCount == expected.count)
+        for record in check.unreadable { #expect(record.problem.contains("\(record.key)"), "\(record)") }
+    }
+
     // MARK: Blocks
 
     /// P8a: the next block will do; what cannot be read is not written to.
@@ -175,6 +191,28 @@ import Testing
             _ = try await fixture.allocator().assign(request("a"))
         }
         #expect(own.contains("\(block)"), "\(own)")
+    }
+
+    /// The rest is released, and what is left is found again when the block is mended.
+    @Test(arguments: StoreKind.allCases)
+    func aReleaseDoesWhatItCan(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
+        let allocator = fixture.allocator()
+        let assigned = try await allocator.assign(request("a", ipv4: 6))
+        let hidden = assigned[0].block
+        let original = try #require(try await fixture.store.get(.block(hidden))).value
+        try await fixture.put(.block(hidden), Data("{}".utf8))
+        for _ in 0..<2 {
+            let problem = await problem { () async throws(IPAMError) in try await allocator.release(handle: "a") }
+            #expect(problem.contains("\(hidden)"), "\(problem)")
+        }
+        let left = assigned.filter { $0.block == hidden }.map(\.address)
+        #expect(try await Handle(json: #require(fixture.store.get(.handle("a"))).value).blocks == [hidden: left.count])
+        try await fixture.put(.block(hidden), original)
+        #expect(try await allocator.addresses(ofHandle: "a").map(\.address) == left)
+        #expect(try await allocator.release(handle: "a") == left)
+        #expect(try await fixture.blocks().allSatisfy(\.isEmpty))
+        #expect(try await fixture.problems(exact: true) == [])
     }
 
     // MARK: Handles and settings

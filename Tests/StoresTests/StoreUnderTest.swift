@@ -28,8 +28,8 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     /// Those that processes can share.
     static let shared: [StoreUnderTest] = [.local, .etcd, .kubernetes]
 
-    /// Those that answer without a disk or another process.
-    var isInProcess: Bool { self != .local && self != .etcd && self != .realKubernetes }
+    /// Those that answer at once.
+    var isInMemory: Bool { !Self.shared.contains(self) && self != .realKubernetes }
 
     /// A new, empty store.
     func make() async throws -> StoreInstance {

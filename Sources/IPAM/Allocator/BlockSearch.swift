@@ -143,7 +143,7 @@ extension Allocator {
                 draft.confirm(cidr, affinity)
                 return cidr
             }
-            if let claimed = stored.block.affinityClaimTime, draft.now - claimed < Self.reclaimAge { continue }
+            guard stored.block.isReclaimable(by: owner, now: draft.now) else { continue }
             var revoked: StoredAffinity?
             if let record = try await read([.record(.blockAffinity(holder, cidr))]).first?.first {
                 guard let readable = try? StoredAffinity(record) else { continue }
@@ -155,6 +155,15 @@ extension Allocator {
         return nil
     }
 
-    /// A host that has just claimed a block is about to use it.
-    static let reclaimAge = Duration.seconds(60)
+}
+
+extension Block {
+    /// Whether a host may take the block over from another, or from nobody: it is empty, and was not claimed just now,
+    /// which is done to use it (P8c).
+    func isReclaimable(by owner: BlockOwner, now: Timestamp) -> Bool {
+        guard isEmpty, let affinity else { return isEmpty }
+        return affinity != owner && affinityClaimTime.map { now - $0 >= Self.reclaimAge } ?? true
+    }
+
+    private static let reclaimAge = Duration.seconds(60)
 }

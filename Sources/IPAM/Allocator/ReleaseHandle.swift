@@ -6,18 +6,20 @@ extension Allocator {
     /// Takes back the addresses of a handle, or those of one of its interfaces, and tells which they were (R7, H3).
     ///
     /// An unknown handle has none; that is no error. An address recorded without an interface belongs to all.
+    ///
+    /// - Throws: ``IPAMError/inconsistent(_:)`` when one of its blocks cannot be read, after the others were released from.
     @discardableResult
     public func release(handle id: String, interface: String? = nil) async throws(IPAMError) -> [IPAddress] {
         var released: [IPAddress] = []
         var emptied: [CIDR] = []
-        try await attempting { () async throws(AttemptError) in
-            guard let found = try await read(handle: id, withPools: false) else { return }
+        let unreadable = try await attempting { () async throws(AttemptError) -> [UnreadableRecord] in
+            guard let found = try await read(handle: id, withPools: false) else { return [] }
             var handle = found.handle
             let now = clock.now()
             var changes: [RecordChange] = []
             var addresses: [IPAddress] = []
             emptied = []
-            for cidr in found.cidrs {
+            for cidr in found.cidrs where !found.unreadable.contains(where: { $0.key == .block(cidr) }) {
                 guard var stored = found.blocks[cidr] else {
                     handle?.handle.blocks[cidr] = nil
                     continue
@@ -40,10 +42,11 @@ extension Allocator {
             if let change = handle?.change, !addresses.isEmpty || handle?.handle != found.handle?.handle {
                 changes.append(change)
             }
-            guard !changes.isEmpty else { return }
-            try await commitRelease(changes) { released += addresses }
+            if !changes.isEmpty { try await commitRelease(changes) { released += addresses } }
+            return found.unreadable
         }
         for cidr in emptied { await giveUpUnselected(cidr) }
+        if !unreadable.isEmpty { throw .inconsistent(unreadable.map(\.problem).joined(separator: "; ")) }
         var seen: Set<IPAddress> = []
         return released.filter { seen.insert($0).inserted }
     }
@@ -58,11 +61,30 @@ extension Allocator {
     ) async throws(IPAMError) -> [AssignedAddress] {
         try await attempting { () async throws(AttemptError) in
             guard let found = try await read(handle: id, withPools: withPools) else { return [] }
+            if let record = found.unreadable.first { throw .failed(.inconsistent(record.problem)) }
             return found.blocks.values.sorted { $0.block.cidr < $1.block.cidr }.flatMap { stored in
                 stored.block.ordinals(handle: id, interface: interface).compactMap { ordinal in
                     AssignedAddress(stored.block.address(ordinal), in: stored.block, found.pools)
                 }
             }
+        }
+    }
+
+    /// Every address that this host's containers have, by what is noted with it, in whichever block; and the blocks that
+    /// cannot be read, which may have more.
+    ///
+    /// It takes one listing of all blocks, however many containers there are.
+    public func assignments() async throws(IPAMError) -> (assigned: [AssignedAddress], unreadable: [UnreadableRecord]) {
+        try await attempting { () async throws(AttemptError) in
+            let answers = try await read([.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))])
+            var unreadable: [UnreadableRecord] = []
+            let blocks = unreadable.readable(answers.joined()) { (record) throws(IPAMError) in
+                try StoredBlock(record).block
+            }
+            let assigned = blocks.flatMap { block in
+                block.allocations.indices.compactMap { AssignedAddress(block.address($0), in: block, []) }
+            }
+            return (assigned.filter { $0.attributes["node"] == host }, unreadable)
         }
     }
 
@@ -73,6 +95,8 @@ extension Allocator {
         /// Those that the handle may have addresses in; some may not exist.
         let cidrs: [CIDR]
         let blocks: [CIDR: StoredBlock]
+        /// Those that cannot be read.
+        let unreadable: [UnreadableRecord]
         let pools: [IPPool]
         let cooldown: Duration
     }
@@ -91,27 +115,22 @@ extension Allocator {
         let answers = try await read([.record(IPAMConfiguration.recordKey)] + blockQueries + poolQueries)
         let cooldown = IPAMConfiguration.cooldown(answers[0].first)
         let now = clock.now()
-        return try deciding { () throws(IPAMError) in
-            var blocks: [CIDR: StoredBlock] = [:]
-            for record in answers[1..<(1 + blockQueries.count)].joined() {
-                do throws(IPAMError) {
-                    var stored = try StoredBlock(record)
-                    stored.block.endCooldowns(now: now, cooldown: cooldown)
-                    guard handle != nil || !stored.block.ordinals(handle: id, interface: nil).isEmpty else { continue }
-                    blocks[stored.block.cidr] = stored
-                } catch {
-                    // It may be of anyone when all blocks are looked through.
-                    if handle != nil { throw error }
-                }
-            }
-            return HandleContent(
-                handle: handle,
-                cidrs: handle == nil ? blocks.keys.sorted() : named,
-                blocks: blocks,
-                pools: withPools ? PoolList(answers[blockQueries.count + 1]).pools : [],
-                cooldown: cooldown
-            )
+        var blocks: [CIDR: StoredBlock] = [:]
+        var unreadable: [UnreadableRecord] = []
+        for var stored in unreadable.readable(answers[1..<(1 + blockQueries.count)].joined(), StoredBlock.init) {
+            stored.block.endCooldowns(now: now, cooldown: cooldown)
+            guard handle != nil || !stored.block.ordinals(handle: id, interface: nil).isEmpty else { continue }
+            blocks[stored.block.cidr] = stored
         }
+        return HandleContent(
+            handle: handle,
+            cidrs: handle == nil ? blocks.keys.sorted() : named,
+            blocks: blocks,
+            // Of all blocks that are looked through one may be anybody's.
+            unreadable: handle == nil ? [] : unreadable,
+            pools: withPools ? PoolList(answers[blockQueries.count + 1]).pools : [],
+            cooldown: cooldown
+        )
     }
 }
 

@@ -17,13 +17,16 @@ extension Allocator {
                 if let record = answers[0].first { configuration = try IPAMConfiguration(record) }
                 return (configuration, try ReservedRanges(reservations: answers[1]))
             }
-            func hasRoom(_ blocks: [CIDR]) async throws(AttemptError) -> Bool {
+            func hasRoom(
+                _ blocks: [CIDR],
+                _ isUsable: (Block) -> Bool = { _ in true }
+            ) async throws(AttemptError) -> Bool {
                 let records = try await read(blocks.map { .record(.block($0)) })
                 return records.joined().contains { record in
                     // One that cannot be read gives no address.
                     guard var block = try? StoredBlock(record).block else { return false }
                     block.endCooldowns(now: clock.now(), cooldown: configuration.cooldown)
-                    return block.freeCount(reserved: reserved) > 0
+                    return isUsable(block) && block.freeCount(reserved: reserved) > 0
                 }
             }
 
@@ -32,7 +35,7 @@ extension Allocator {
             where pools.contains(where: { $0.cidr.contains(cidr) }) {
                 own.append(cidr)
             }
-            if try await hasRoom(own) { return true }
+            if try await hasRoom(own, { $0.affinity == owner }) { return true }
             let isAtLimit = own.count >= configuration.effectiveMaxBlocksPerHost
             if configuration.autoAllocateBlocks, isAtLimit, configuration.strictAffinity { return false }
 
@@ -41,11 +44,17 @@ extension Allocator {
             where pools.contains(where: { $0.cidr.contains(cidr) }) {
                 others.append(cidr)
             }
-            let claimable = pools.contains { pool in
-                UInt64(others.count { pool.cidr.contains($0) }) < pool.blockCount
+            let mayClaim = configuration.autoAllocateBlocks && !isAtLimit
+            if mayClaim, pools.contains(where: { hasUnclaimedBlock($0, besides: Set(others), reserved) }) {
+                return true
             }
-            if configuration.autoAllocateBlocks, claimable, !isAtLimit { return true }
-            return configuration.strictAffinity ? false : try await hasRoom(others)
+            guard configuration.strictAffinity else { return try await hasRoom(others) }
+            return mayClaim ? try await hasRoom(others) { $0.isReclaimable(by: owner, now: clock.now()) } : false
         }
+    }
+
+    private func hasUnclaimedBlock(_ pool: IPPool, besides existing: Set<CIDR>, _ reserved: ReservedRanges) -> Bool {
+        let order = BlockOrder(pool: pool, host: host, seed: 0, reserved: reserved)
+        return order.prefix(existing.count + 1).contains { !existing.contains($0) }
     }
 }

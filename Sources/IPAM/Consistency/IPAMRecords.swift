@@ -67,6 +67,11 @@ public struct IPAMRecords: Sendable {
         func readable<Value>(_ records: [Record], _ read: (Record) throws(IPAMError) -> Value) -> [Value] {
             unreadable.readable(records, read)
         }
+        // What nobody looks at here an assignment does.
+        _ = readable(settings[1]) { (record) throws(IPAMError) in try NodeResource(record) }
+        for (pool, problem) in pools.compactMap({ pool in pool.selectorProblem.map { (pool, $0) } }) {
+            unreadable.append(UnreadableRecord(pool.recordKey, .inconsistent("\(pool.recordKey): \(problem)")))
+        }
         nodes = Set(
             settings[1].compactMap { record in
                 if case .resource(_, _, let name) = record.key { name } else { nil }

@@ -175,11 +175,8 @@ private struct Explainer {
     /// An empty block that may be taken over (P8c).
     private func reclaimable(_ pools: [IPPool]) -> Block? {
         blocks.first { block in
-            guard pools.contains(where: { belongs(block.cidr, to: $0) }), block.isEmpty, block.affinity != owner,
-                free(block) > 0
-            else { return false }
-            guard block.affinity != nil, let claimed = block.affinityClaimTime else { return true }
-            return now - claimed >= Allocator.reclaimAge
+            pools.contains { belongs(block.cidr, to: $0) } && free(block) > 0
+                && block.isReclaimable(by: owner, now: now)
         }
     }
 

@@ -40,7 +40,8 @@ public struct Handle: Hashable, Sendable {
                     guard !reader.null() else { return }
                     try reader.object { (name, reader) throws(JSONReader.Failure) in
                         guard let cidr = CIDR(name) else { throw reader.failure("\"\(name)\" is not a block") }
-                        blocks[cidr] = try reader.integer(Int.self)
+                        // No block has more, and none less than nothing.
+                        blocks[cidr] = min(max(0, try reader.integer(Int.self)), Block.size(of: cidr))
                     }
                 case "deleted":
                     isDeleted = try reader.flag()

@@ -16,6 +16,11 @@ extension IPPool {
                 return "a pool for LoadBalancer has neither ipipMode nor vxlanMode"
             }
         }
+        return selectorProblem
+    }
+
+    /// Why nobody can tell whom the pool is for (1.9); `nil` when its selectors can be read.
+    var selectorProblem: String? {
         for selector in [spec.nodeSelector, spec.namespaceSelector] {
             do throws(SelectorError) {
                 _ = try Selector(selector)

@@ -41,7 +41,7 @@ extension AddressReport {
             datastore,
             [.collection(.resources(.ipPools)), .collection(.resources(.ipReservations))]
         )
-        let pool = try Allocator.pools(answers[0]).first { $0.cidr.contains(address) }
+        let pool = PoolList(answers[0]).pools.first { $0.cidr.contains(address) }
         let reserved = try ReservedRanges(reservations: answers[1])
         var block: Block?
         if let pool { block = try await self.block(pool.block(of: address), from: datastore) }
