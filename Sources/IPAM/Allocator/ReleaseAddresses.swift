@@ -19,13 +19,19 @@ extension RecordOperations {
             try await self.blocks(of: options.keys.sorted())
         }
         var result = ReleaseResult()
+        var strays: [IPAddress] = []
         for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
-            let released = try await release(addresses.compactMap { options[$0] }, in: cidr)
+            guard let released = try await release(addresses.compactMap { options[$0] }, in: cidr) else {
+                strays += addresses
+                continue
+            }
             result.released += released
-            result.unallocated += addresses.filter { !released.contains($0) }
         }
-        let found = Set(blocks.values.joined())
-        result.unallocated += options.keys.filter { !found.contains($0) }.sorted()
+        for (cidr, addresses) in try await self.blocks(ofStrays: strays) {
+            result.released += try await release(addresses.compactMap { options[$0] }, in: cidr) ?? []
+        }
+        let released = Set(result.released)
+        result.unallocated = options.keys.filter { !released.contains($0) }.sorted()
         return result
     }
 
@@ -42,27 +48,44 @@ extension RecordOperations {
                 outside.append(address)
             }
         }
-        for family in Set(outside.map(\.family)) {
+        blocks.merge(try await existingBlocks(of: outside)) { $0 + $1 }
+        return blocks
+    }
+
+    /// The blocks that exist of addresses for which their pool's are missing: those of a pool that was made anew with
+    /// another block size.
+    func blocks(ofStrays addresses: [IPAddress]) async throws(IPAMError) -> [(CIDR, [IPAddress])] {
+        guard !addresses.isEmpty else { return [] }
+        return try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
+            try await existingBlocks(of: addresses)
+        }.sorted { $0.key < $1.key }
+    }
+
+    private func existingBlocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+        var blocks: [CIDR: [IPAddress]] = [:]
+        for family in Set(addresses.map(\.family)) {
             for case .block(let cidr) in try await keys(.blocks(family)) {
-                let inside = outside.filter { cidr.contains($0) }
-                if !inside.isEmpty { blocks[cidr, default: []] += inside }
+                let inside = addresses.filter { cidr.contains($0) }
+                if !inside.isEmpty { blocks[cidr] = inside }
             }
         }
         return blocks
     }
 
-    /// Takes back addresses of one block.
+    /// Takes back addresses of one block; `nil` when there is no such block.
     ///
     /// - Parameter leavesStale: whether one that has another handle or sequence number is left as it is, and is no error.
     func release(
         _ options: [ReleaseOptions],
         in cidr: CIDR,
         leavesStale: Bool = false
-    ) async throws(IPAMError) -> [IPAddress] {
+    ) async throws(IPAMError) -> [IPAddress]? {
         var released: [IPAddress] = []
         var isEmptied = false
+        var isMissing = false
         try await attempting { () async throws(AttemptError) in
             let answers = try await read([.record(.block(cidr)), .record(IPAMConfiguration.recordKey)])
+            isMissing = answers[0].isEmpty
             guard let record = answers[0].first else { return }
             let now = clock.now()
             var (stored, cooldown) = try deciding { () throws(IPAMError) in
@@ -84,6 +107,8 @@ extension RecordOperations {
             isEmptied = stored.block.isEmpty
             try await commitRelease(changes) { released += addresses }
         }
+        // A commit whose answer was lost may have deleted the block.
+        guard !isMissing || !released.isEmpty else { return nil }
         if isEmptied { await giveUpUnselected(cidr) }
         var seen: Set<IPAddress> = []
         return released.filter { seen.insert($0).inserted }
