@@ -64,6 +64,28 @@ import Testing
         #expect(try await fixture.problems(exact: true) == [])
     }
 
+    /// C13: the blocks of a pool that was made anew with another block size are found where they are.
+    @Test(arguments: StoreKind.allCases)
+    func addressesOfAnotherBlockSizeAreReleased(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
+        let allocator = fixture.allocator()
+        let assigned = try await allocator.assign(request("a", ipv4: 3))
+        let key = IPPool.recordKey("default")
+        let record = try #require(try await fixture.store.get(key))
+        _ = try await fixture.store.commit([.delete(key, record.revision)])
+        try await fixture.put(fixture.pool("10.0.0.0/28", blockSize: 29))
+        let one = try await allocator.release([ReleaseOptions(address: assigned[0].address, handle: "a")])
+        #expect(one.released == [assigned[0].address] && one.unallocated == [])
+        let leaks = assigned.map {
+            ReleaseOptions(address: $0.address, handle: "a", sequenceNumber: $0.sequenceNumber)
+        }
+        let count = try await fixture.administration.release(leaks: leaks)
+        #expect(count.done == 2 && count.skipped == 1 && count.errors == [])
+        #expect(try await allocator.addresses(ofHandle: "a") == [])
+        let again = try await fixture.administration.release(leaks: leaks)
+        #expect(again.done == 0 && again.skipped == 3)
+    }
+
     /// R2, X4, X8: a release that names another handle or number than the address has now does nothing.
     @Test(arguments: StoreKind.allCases)
     func aStaleReleaseIsRefused(_ kind: StoreKind) async throws {

@@ -26,25 +26,43 @@ extension IPAMAdministration {
             try await self.blocks(of: options.keys.sorted())
         }
         count.skipped = options.count - blocks.values.reduce(0) { $0 + $1.count }
+        var strays: [IPAddress] = []
         for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
-            var rest = addresses[...]
-            while !rest.isEmpty {
-                let group = rest.prefix(Self.leaksAtOnce).compactMap { options[$0] }
-                rest = rest.dropFirst(Self.leaksAtOnce)
-                do throws(IPAMError) {
-                    let released = try await release(group, in: cidr, leavesStale: true) ?? []
-                    count.done += released.count
-                    count.skipped += group.count - released.count
-                } catch {
-                    switch error {
-                    case .datastore, .deadlineExceeded: throw error
-                    default: count.errors.append("block \(cidr): \(error)")
-                    }
-                }
-                progress(count)
-            }
+            strays += try await release(addresses, in: cidr, options, &count, progress)
+        }
+        count.skipped += strays.count
+        for (cidr, addresses) in try await self.blocks(ofStrays: strays) {
+            count.skipped -= addresses.count
+            count.skipped += try await release(addresses, in: cidr, options, &count, progress).count
         }
         return count
+    }
+
+    /// Returns the addresses when there is no such block.
+    private func release(
+        _ addresses: [IPAddress],
+        in cidr: CIDR,
+        _ options: [IPAddress: ReleaseOptions],
+        _ count: inout CleanupCount,
+        _ progress: (CleanupCount) -> Void
+    ) async throws(IPAMError) -> [IPAddress] {
+        var rest = addresses[...]
+        while !rest.isEmpty {
+            let group = rest.prefix(Self.leaksAtOnce).compactMap { options[$0] }
+            do throws(IPAMError) {
+                guard let released = try await release(group, in: cidr, leavesStale: true) else { return Array(rest) }
+                count.done += released.count
+                count.skipped += group.count - released.count
+            } catch {
+                switch error {
+                case .datastore, .deadlineExceeded: throw error
+                default: count.errors.append("block \(cidr): \(error)")
+                }
+            }
+            rest = rest.dropFirst(Self.leaksAtOnce)
+            progress(count)
+        }
+        return []
     }
 
     /// With a handle each they fit into one transaction of any store (etcd's `--max-txn-ops` is 128).

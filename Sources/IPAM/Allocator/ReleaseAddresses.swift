@@ -18,28 +18,21 @@ extension RecordOperations {
         let blocks = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
             try await self.blocks(of: options.keys.sorted())
         }
-        var released: Set<IPAddress> = []
-        var missing: [IPAddress] = []
+        var result = ReleaseResult()
+        var strays: [IPAddress] = []
         for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
-            if let some = try await release(addresses.compactMap { options[$0] }, in: cidr) {
-                released.formUnion(some)
-            } else {
-                missing += addresses
+            guard let released = try await release(addresses.compactMap { options[$0] }, in: cidr) else {
+                strays += addresses
+                continue
             }
+            result.released += released
         }
-        if !missing.isEmpty {
-            // Another tool may have made the pool anew with blocks of another size.
-            let others = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
-                try await self.blocks(outsidePools: missing)
-            }
-            for (cidr, addresses) in others.sorted(by: { $0.key < $1.key }) {
-                released.formUnion(try await release(addresses.compactMap { options[$0] }, in: cidr) ?? [])
-            }
+        for (cidr, addresses) in try await self.blocks(ofStrays: strays) {
+            result.released += try await release(addresses.compactMap { options[$0] }, in: cidr) ?? []
         }
-        return ReleaseResult(
-            released: released.sorted(),
-            unallocated: options.keys.filter { !released.contains($0) }.sorted()
-        )
+        result.released.sort()
+        result.unallocated = Set(options.keys).subtracting(result.released).sorted()
+        return result
     }
 
     /// The block each address is in, by the pools and, for addresses outside of all pools, by the blocks that exist.
@@ -54,10 +47,20 @@ extension RecordOperations {
                 outside.append(address)
             }
         }
-        return blocks.merging(try await self.blocks(outsidePools: outside)) { $0 + $1 }
+        blocks.merge(try await existingBlocks(of: outside)) { $0 + $1 }
+        return blocks
     }
 
-    private func blocks(outsidePools addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+    /// The blocks that exist of addresses for which their pool's are missing: those of a pool that was made anew with
+    /// another block size.
+    func blocks(ofStrays addresses: [IPAddress]) async throws(IPAMError) -> [(CIDR, [IPAddress])] {
+        guard !addresses.isEmpty else { return [] }
+        return try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
+            try await existingBlocks(of: addresses)
+        }.sorted { $0.key < $1.key }
+    }
+
+    private func existingBlocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
         var blocks: [CIDR: [IPAddress]] = [:]
         for family in Set(addresses.map(\.family)) {
             for case .block(let cidr) in try await keys(.blocks(family)) {
@@ -89,11 +92,11 @@ extension RecordOperations {
     ) async throws(IPAMError) -> [IPAddress]? {
         var released: [IPAddress] = []
         var isEmptied = false
-        var exists = false
+        var isMissing = false
         try await attempting { () async throws(AttemptError) in
             let answers = try await read([.record(.block(cidr)), .record(IPAMConfiguration.recordKey)])
+            isMissing = answers[0].isEmpty
             guard let record = answers[0].first else { return }
-            exists = true
             let now = clock.now()
             let cooldown = IPAMConfiguration.cooldown(answers[1].first)
             var stored = try deciding { () throws(IPAMError) in try StoredBlock(record) }
@@ -110,8 +113,10 @@ extension RecordOperations {
             isEmptied = stored.block.isEmpty
             try await commitRelease(changes) { released += addresses }
         }
+        // A commit whose answer was lost may have deleted the block.
+        guard !isMissing || !released.isEmpty else { return nil }
         if isEmptied { await giveUpUnselected(cidr) }
-        return exists ? released : nil
+        return Set(released).sorted()
     }
 
     /// The writes that make handles count what they have left in a block (R5).
