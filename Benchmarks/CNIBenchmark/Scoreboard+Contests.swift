@@ -5,14 +5,17 @@ extension Scoreboard {
         let (local, etcd, reference) = (turns.scores[0], turns.scores[1], turns.scores[2])
         func add(
             _ name: String,
-            _ call: (Turns.Score) -> [Double],
+            _ call: (Turns.Score) -> [Cost],
             _ score: Turns.Score,
             p50: Figure.Goal? = nil,
             p95: Figure.Goal? = nil
         ) {
-            let (ours, theirs) = (Percentiles(call(score)), Percentiles(call(reference)))
-            self.add(.ratio("\(name), median", ours.p50, theirs.p50, goal: p50))
-            self.add(.ratio("\(name), 95th percentile", ours.p95, theirs.p95, goal: p95))
+            let (ours, theirs) = (CostSummary(call(score)), CostSummary(call(reference)))
+            let cpu =
+                "; CPU \(Figure.Unit.milliseconds.text(ours.cpuMean)) against "
+                + Figure.Unit.milliseconds.text(theirs.cpuMean)
+            self.add(.ratio("\(name), median", ours.wall.p50, theirs.wall.p50, goal: p50, more: cpu))
+            self.add(.ratio("\(name), 95th percentile", ours.wall.p95, theirs.wall.p95, goal: p95))
         }
         add("ADD, local store", \.add, local, p50: .atMost(0.6), p95: .atMost(0.8))
         add("DEL, local store", \.delete, local, p50: .atMost(0.9))
@@ -47,8 +50,14 @@ extension Scoreboard {
 }
 
 extension Figure {
-    fileprivate static func ratio(_ name: String, _ ours: Double, _ theirs: Double, goal: Goal? = nil) -> Figure {
-        let detail = "\(Unit.milliseconds.text(ours)) against \(Unit.milliseconds.text(theirs))"
+    fileprivate static func ratio(
+        _ name: String,
+        _ ours: Double,
+        _ theirs: Double,
+        goal: Goal? = nil,
+        more: String = ""
+    ) -> Figure {
+        let detail = "\(Unit.milliseconds.text(ours)) against \(Unit.milliseconds.text(theirs))\(more)"
         return Figure(name, ours / theirs, .ratio, goal: goal, detail: detail)
     }
 }

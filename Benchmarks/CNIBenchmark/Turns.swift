@@ -5,9 +5,9 @@ import Netlink
 struct Turns {
     /// What one contestant took.
     struct Score {
-        fileprivate(set) var add: [Double] = []
-        fileprivate(set) var delete: [Double] = []
-        fileprivate(set) var version: [Double] = []
+        fileprivate(set) var add: [Cost] = []
+        fileprivate(set) var delete: [Cost] = []
+        fileprivate(set) var version: [Cost] = []
         /// Of ADD, in MiB.
         fileprivate(set) var peakResident = 0.0
     }
@@ -36,17 +36,17 @@ struct Turns {
             _ = try PodCheck.address(outcome, pods[index])
             results[index] = outcome.output
             scores[index].peakResident = max(scores[index].peakResident, outcome.peakResident)
-            if counted { scores[index].add.append(outcome.milliseconds) }
+            if counted { scores[index].add.append(outcome.cost) }
         }
         for index in order {
             let outcome = try contestants[index].delete(container, pods[index], result: results[index]).finish()
             try PodCheck.requireGone(outcome, pods[index])
-            if counted { scores[index].delete.append(outcome.milliseconds) }
+            if counted { scores[index].delete.append(outcome.cost) }
         }
         for index in order {
             let outcome = try contestants[index].version().finish()
             try PodCheck.requireSuccess(outcome, "VERSION")
-            if counted { scores[index].version.append(outcome.milliseconds) }
+            if counted { scores[index].version.append(outcome.cost) }
         }
     }
 }

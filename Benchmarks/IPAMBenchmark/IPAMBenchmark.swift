@@ -61,7 +61,7 @@ struct IPAMBenchmark: AsyncParsableCommand {
                 nodes: nodes,
                 taken: taken
             )
-            await board.take("first ADDs") { board in try await additions.measure(&board) }
+            await board.take("first ADDs beside \(taken) blocks") { board in try await additions.measure(&board) }
         }
         let inspections = Inspections(
             program: swiftletctl,

@@ -4,6 +4,11 @@ import Glibc
 public struct Cost: Codable, Sendable {
     public var wall: Double
     public var cpu: Double
+
+    public init(wall: Double, cpu: Double) {
+        self.wall = wall
+        self.cpu = cpu
+    }
 }
 
 /// Many costs of the same thing.

@@ -15,7 +15,7 @@ public struct ProgramRun: Sendable {
         /// The largest resident set of the process, in MiB; 0 when it was not watched.
         public let peakResident: Double
 
-        public var exitCode: Int32? { status & 0x7f == 0 ? status >> 8 & 0xff : nil }
+        public var cost: Cost { Cost(wall: milliseconds, cpu: cpu) }
     }
 
     private let process: pid_t

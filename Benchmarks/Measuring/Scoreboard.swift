@@ -20,12 +20,20 @@ public struct Scoreboard: Sendable {
 
     /// Takes the figures of one part; when it fails, the others are still worth to be seen.
     public mutating func take(_ part: String, _ measure: (inout Scoreboard) async throws -> Void) async {
+        Self.tell(part)
         do { try await measure(&self) } catch { add(failure: "\(part): \(error)") }
     }
 
     /// As the other, where nothing is waited for.
     public mutating func take(_ part: String, _ measure: (inout Scoreboard) throws -> Void) {
+        Self.tell(part)
         do { try measure(&self) } catch { add(failure: "\(part): \(error)") }
+    }
+
+    /// For who waits.
+    private static func tell(_ part: String) {
+        let line = Array("measuring: \(part)\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
     }
 
     /// Takes note of something to know about the figures.
