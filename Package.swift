@@ -171,11 +171,19 @@ let package = Package(
         library("JSON"),
         library("NetworkTypes"),
         [
+            // What benchmarks measure with, and how they say it.
+            .target(
+                name: "Measuring",
+                dependencies: ["CLinux", "Netlink"],
+                path: "Benchmarks/Measuring",
+                swiftSettings: module
+            ),
             .executableTarget(
                 name: "CNIBenchmark",
-                dependencies: ["Netlink", argumentParser],
+                dependencies: ["Measuring", "TestSupport", "JSON", "Netlink", "NetworkTypes", argumentParser],
                 path: "Benchmarks/CNIBenchmark",
-                swiftSettings: strict
+                swiftSettings: module,
+                linkerSettings: selfContained
             ),
             .target(name: "Digests", swiftSettings: module),
             .target(name: "Version", swiftSettings: module),
@@ -200,14 +208,17 @@ let package = Package(
             ),
             .executableTarget(
                 name: "IPAMBenchmark",
-                dependencies: ["ClusterClient", "IPAM", "NetworkTypes"],
+                dependencies: [
+                    "Measuring", "TestSupport", "ClusterClient", "IPAM", "JSON", "KubernetesAPI", "Netlink",
+                    "NetworkTypes", "Stores", argumentParser,
+                ],
                 path: "Benchmarks/IPAMBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained
             ),
             .executableTarget(
                 name: "ClientBenchmark",
-                dependencies: ["KubernetesSource", argumentParser, logging],
+                dependencies: ["Measuring", "KubernetesSource", argumentParser, logging],
                 path: "Benchmarks/ClientBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained
@@ -215,7 +226,8 @@ let package = Package(
             .executableTarget(
                 name: "ProxyBenchmark",
                 dependencies: [
-                    "ServiceProxy", "NFTables", "Netlink", "NetworkTypes", "TestAPIServer", argumentParser, logging,
+                    "Measuring", "ServiceProxy", "NFTables", "Netlink", "NetworkTypes", "TestAPIServer", argumentParser,
+                    logging,
                 ],
                 path: "Benchmarks/ProxyBenchmark",
                 swiftSettings: module,
@@ -223,7 +235,7 @@ let package = Package(
             ),
             .executableTarget(
                 name: "UserspaceBenchmark",
-                dependencies: ["CLinux", "LoadBalancer", "Netlink", "NetworkTypes", logging],
+                dependencies: ["CLinux", "LoadBalancer", "Measuring", "NetworkTypes", logging],
                 path: "Benchmarks/UserspaceBenchmark",
                 swiftSettings: module,
                 linkerSettings: selfContained
@@ -262,7 +274,7 @@ let package = Package(
                 name: "TestSupport",
                 dependencies: ["ClusterClient", "IPAM", "KubernetesAPI", "Netlink", "NetworkTypes"],
                 path: "Tests/TestSupport",
-                swiftSettings: strict
+                swiftSettings: module
             ),
         ],
     ].flatMap { $0 },

@@ -1,101 +1,110 @@
 import ArgumentParser
+import Dispatch
 import Glibc
-import Netlink
+import Measuring
+import Synchronization
+import TestSupport
 
-/// Measures ADD and DEL of our plugin against the reference plugins, in network namespaces that only this process knows.
+/// Measures our plugin against the reference plugins, in network namespaces that only this process knows.
 @main
 struct CNIBenchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "CNIBenchmark",
         abstract: "Measures swiftlet against the reference plugins ptp and host-local.",
         discussion: """
-            Each round makes two pod namespaces and calls ADD, then DEL, of both plugins in turn, the one that goes first \
-            changing from round to round. Times run from before the plugin is started until it has ended. Needs root.
+            In turns: each round makes a pod namespace for each contestant (swiftlet on its local store, swiftlet on an etcd \
+            on loopback, the reference plugins) and calls ADD, then DEL, of all of them, the one that goes first changing \
+            from round to round. Times run from before the plugin is started until it has ended.
+
+            At once: ADD for 100 pods that all are called before the first has answered, then DEL, of swiftlet on its local \
+            store and of the reference plugins, in turns. The time is that of all of them. Every answer is checked: the pods \
+            have different addresses, and have them really.
+
+            Both stores sync what they write to the disk; the reference plugins sync nothing. A goal that is missed is \
+            marked; a call of swiftlet that fails makes the benchmark fail. Needs root.
             """
     )
 
-    @Option(help: "The plugin to measure: the release build of swiftlet.")
+    @Option(help: "The plugin to measure: the release build of swiftlet, stripped.")
     var plugin: String
 
     @Option(help: "Where the reference plugins are.")
     var reference = "/usr/lib/cni"
 
-    @Option(help: "An existing directory on the disk that the stores shall be on.")
+    @Option(help: "An existing directory on the disk that the stores shall be on; etcd's is in $TMPDIR.")
     var data: String
 
-    @Option(help: "How many rounds.")
-    var rounds = 200
+    @Option(help: "How many rounds in turns.")
+    var rounds = 150
+
+    @Option(help: "How many pods at once.")
+    var pods = 100
+
+    @Option(help: "How many rounds with pods at once; 0 for none.")
+    var crowds = 10
 
     func validate() throws {
-        guard rounds > 0 else { throw ValidationError("--rounds takes a number of 1 or more.") }
+        guard rounds > 0, pods > 0, crowds >= 0 else {
+            throw ValidationError("--rounds and --pods take a number of 1 or more, --crowds of 0 or more.")
+        }
     }
 
     func run() throws {
-        let host = try NetworkNamespace.create()
-        let (plugin, reference, data, rounds) = (plugin, reference, data, rounds)
-        let report = try host.run {
-            var contest = Contest(
-                ours: .swiftlet(plugin, data: data),
-                theirs: .reference(directory: reference, data: data)
-            )
-            for round in 0..<5 { try contest.play(round, counted: false) }
-            for round in 5..<rounds + 5 { try contest.play(round, counted: true) }
-            return contest.report
+        // First of all: etcd, the plugins and all threads are to be there.
+        try enterOwnNetwork()
+        let etcd = try Self.startEtcd()
+        defer { etcd.stop() }
+        let reference = Contestant.reference(directory: reference, data: data)
+        var board = Scoreboard(
+            "\(rounds) rounds in turns, \(crowds) with \(pods) pods at once; ratios to ptp with host-local"
+        )
+        board.take("calls in turns") { board in
+            var turns = Turns([
+                .local(plugin, data: "\(data)/turns"), .etcd(plugin, data: "\(data)/etcd", endpoint: etcd.endpoint),
+                reference,
+            ])
+            try turns.play(rounds: rounds)
+            board.add(turns)
         }
-        print(report, terminator: "")
-    }
-}
-
-/// All rounds and what they measured.
-struct Contest {
-    /// What one plugin took.
-    struct Score {
-        var add = Samples()
-        var delete = Samples()
-        var version = Samples()
-        var peakResident = 0
-    }
-
-    let contestants: [Contestant]
-    private var scores: [Score]
-
-    init(ours: Contestant, theirs: Contestant) {
-        contestants = [ours, theirs]
-        scores = [Score(), Score()]
+        if crowds > 0 {
+            board.take("\(pods) pods at once") { board in
+                var crowd = Crowd([.local(plugin, data: "\(data)/crowd"), reference], size: pods)
+                try crowd.play(rounds: crowds)
+                board.add(crowd, size: pods)
+            }
+        }
+        board.add(Figure("the plugin's file", try Self.size(plugin), .mebibytes, goal: .atMost(45)))
+        print(board.text, terminator: "")
+        if board.hasFailures { throw ExitCode.failure }
     }
 
-    /// One round. The first few warm the caches and tell how much memory ADD takes; their times are not counted.
-    mutating func play(_ round: Int, counted: Bool) throws {
-        let order = round.isMultiple(of: 2) ? [0, 1] : [1, 0]
-        let pods = [try NetworkNamespace.create(), try NetworkNamespace.create()]
-        var results = ["", ""]
-        for index in order {
-            let outcome = try contestants[index].add("bench-\(round)", pods[index], watchingMemory: !counted)
-            results[index] = outcome.output
-            scores[index].peakResident = max(scores[index].peakResident, outcome.peakResident)
-            if counted { scores[index].add.add(outcome.milliseconds) }
-        }
-        for index in order {
-            let outcome = try contestants[index].delete("bench-\(round)", pods[index], result: results[index])
-            if counted { scores[index].delete.add(outcome.milliseconds) }
-        }
-        for index in order {
-            let outcome = try contestants[index].version()
-            if counted { scores[index].version.add(outcome.milliseconds) }
-        }
+    /// An etcd that syncs what it writes, as etcd does when nobody says otherwise.
+    private static func startEtcd() throws -> EtcdServer {
+        // The last one counts, and tests say otherwise.
+        try waiting { try await EtcdServer("--unsafe-no-fsync=false") }
     }
 
-    var report: String {
-        let (ours, theirs) = (scores[0], scores[1])
-        func row(_ name: String, _ ours: Samples, _ theirs: Samples) -> String {
-            let ratio = ours.percentile(0.5) / theirs.percentile(0.5)
-            return "| \(name) | \(ours.summary) | \(theirs.summary) | \(Samples.text(ratio)) |\n"
+    /// Runs asynchronous work while the main thread, which alone may start what is measured, waits.
+    private static func waiting<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
+        let result = Mutex<Result<Value, any Error>?>(nil)
+        let end = DispatchSemaphore(value: 0)
+        Task {
+            do {
+                let value = try await body()
+                result.withLock { $0 = .success(value) }
+            } catch {
+                result.withLock { $0 = .failure(error) }
+            }
+            end.signal()
         }
-        return "\(ours.add.values.count) rounds; milliseconds, median / 95th percentile\n\n"
-            + "| call | swiftlet, local store | ptp with host-local | ratio of medians |\n| --- | --- | --- | --- |\n"
-            + row("ADD", ours.add, theirs.add)
-            + row("DEL", ours.delete, theirs.delete)
-            + row("VERSION", ours.version, theirs.version)
-            + "\nLargest resident set during ADD: \(ours.peakResident) KiB against \(theirs.peakResident) KiB\n"
+        end.wait()
+        guard let result = result.withLock({ $0 }) else { throw BenchmarkFailure("no result") }
+        return try result.get()
+    }
+
+    private static func size(_ path: String) throws -> Double {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw BenchmarkFailure(call: "stat of \(path)") }
+        return Double(status.st_size) / 1_048_576
     }
 }

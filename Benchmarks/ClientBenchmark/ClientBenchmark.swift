@@ -5,12 +5,12 @@
 
 import ArgumentParser
 import ClusterClient
-import Glibc
 import KubernetesAPI
 import KubernetesClient
 import KubernetesSource
 import KubernetesWire
 import Logging
+import Measuring
 import Synchronization
 
 @main
@@ -30,18 +30,17 @@ struct ClientBenchmark: AsyncParsableCommand {
         settings.encoding = encoding
         let source = KubernetesSource(client, [.services, .endpointSlices], settings: settings, logger: logger)
 
-        let before = Usage.now
         let known = Known()
         let run = Task { try await source.run { known.take($0) } }
-        while !known.isSynced { try await Task.sleep(for: .milliseconds(5)) }
-        let after = Usage.now
+        let cost = try await measureCost {
+            while !known.isSynced { try await Task.sleep(for: .milliseconds(5)) }
+        }
         try await Task.sleep(for: .seconds(stay))
         let objects = known.counts
         print(
             "encoding=\(encoding) services=\(objects[.service] ?? 0) slices=\(objects[.endpointSlice] ?? 0)",
-            "endpoints=\(known.endpoints) wallMs=\(after.wallMilliseconds - before.wallMilliseconds)",
-            "cpuMs=\(after.cpuMilliseconds - before.cpuMilliseconds)",
-            "peakKiB=\(Usage.memory("VmHWM")) residentKiB=\(Usage.memory("VmRSS"))"
+            "endpoints=\(known.endpoints) wallMs=\(Int(cost.wall)) cpuMs=\(Int(cost.cpu))",
+            "peakKiB=\(Int(memory("VmHWM") * 1024)) residentKiB=\(Int(memory("VmRSS") * 1024))"
         )
         run.cancel()
         try? await run.value  // It ends without an error when it is cancelled.
@@ -83,35 +82,4 @@ private final class Known: Sendable {
             }
         }
     }
-}
-
-/// What this process has used.
-private struct Usage {
-    let wallMilliseconds: Int
-    let cpuMilliseconds: Int
-
-    static var now: Usage {
-        var wall = timespec()
-        var cpu = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &wall)
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu)
-        return Usage(wallMilliseconds: wall.milliseconds, cpuMilliseconds: cpu.milliseconds)
-    }
-
-    /// A line of /proc/self/status, in KiB; 0 when there is none.
-    static func memory(_ name: String) -> Int {
-        guard let file = fopen("/proc/self/status", "r") else { return 0 }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 256)
-        while fgets(&line, CInt(line.count), file) != nil {
-            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            guard text.hasPrefix("\(name):") else { continue }
-            return text.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0
-        }
-        return 0
-    }
-}
-
-extension timespec {
-    fileprivate var milliseconds: Int { tv_sec * 1000 + tv_nsec / 1_000_000 }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Measuring
 import Netlink
 
 /// A node between a client and a machine on which the addresses of all endpoints answer, each in a network namespace
@@ -74,7 +75,7 @@ struct BenchNetwork: Sendable {
         try process.run()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
-            throw BenchmarkFailure(reason: "the network could not be made: the script above failed")
+            throw BenchmarkFailure("the network could not be made: the script above failed")
         }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Measuring
 import Netlink
 
 /// A program that is measured, or serves what is measured, in a network namespace.
@@ -57,7 +58,7 @@ final class BenchProcess: Sendable {
         let deadline = monotonicMilliseconds() + seconds * 1e3
         while !log.contains(text) {
             guard isRunning, monotonicMilliseconds() < deadline else {
-                throw BenchmarkFailure(reason: "no \"\(text)\" from a program that says:\n\(log.suffix(2000))")
+                throw BenchmarkFailure("no \"\(text)\" from a program that says:\n\(log.suffix(2000))")
             }
             usleep(5000)
         }

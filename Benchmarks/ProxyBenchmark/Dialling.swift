@@ -1,4 +1,5 @@
 import Glibc
+import Measuring
 
 /// An IPv4 address in host byte order.
 typealias AddressBits = UInt32
@@ -12,7 +13,7 @@ final class Listener: Sendable {
         var on: CInt = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, 4)
         guard withSocketAddress(0, port, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 65535) == 0 else {
-            throw BenchmarkFailure(reason: "cannot listen on port \(port): \(String(cString: strerror(errno)))")
+            throw BenchmarkFailure("cannot listen on port \(port): \(String(cString: strerror(errno)))")
         }
     }
 

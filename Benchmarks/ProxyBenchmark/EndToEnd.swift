@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Measuring
 import Netlink
 import TestAPIServer
 

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Logging
+import Measuring
 import NFTables
 import Netlink
 import NetworkTypes
@@ -108,7 +109,7 @@ struct KernelCost: Codable {
     }
 
     private static func check(_ refused: [RefusedFrontend]) throws {
-        if let first = refused.first { throw BenchmarkFailure(reason: first.reason) }
+        if let first = refused.first { throw BenchmarkFailure(first.reason) }
     }
 
     // MARK: The peer
@@ -164,12 +165,7 @@ struct KernelCost: Codable {
         try process.run()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
-            throw BenchmarkFailure(reason: "\(command) \(arguments) exited with \(process.terminationStatus)")
+            throw BenchmarkFailure("\(command) \(arguments) exited with \(process.terminationStatus)")
         }
     }
-}
-
-struct BenchmarkFailure: Error, CustomStringConvertible {
-    let reason: String
-    var description: String { reason }
 }

@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import Measuring
 import Netlink
 import Synchronization
 
@@ -52,7 +53,7 @@ struct Prober: Sendable {
     }
 
     private static func failure(_ what: String, _ process: BenchProcess) -> BenchmarkFailure {
-        BenchmarkFailure(reason: "\(what) in time; the proxy says:\n\(process.log.suffix(2000))")
+        BenchmarkFailure("\(what) in time; the proxy says:\n\(process.log.suffix(2000))")
     }
 }
 

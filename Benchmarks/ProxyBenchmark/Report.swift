@@ -1,4 +1,5 @@
 import Foundation
+import Measuring
 
 /// All that was measured, in milliseconds and MiB.
 struct Report: Codable {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Measuring
 
 /// A process that is measured, in the namespace of this one.
 final class Child {
@@ -22,7 +23,7 @@ final class Child {
             }
             usleep(10_000)
         }
-        throw Failure("nobody listens on port \(port)")
+        throw BenchmarkFailure("nobody listens on port \(port)")
     }
 
     /// Its share of the memory, in bytes (Pss of smaps_rollup, proc(5)).

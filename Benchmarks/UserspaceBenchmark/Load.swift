@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import Measuring
 import Synchronization
 
 /// What clients do to a port.
@@ -13,7 +14,7 @@ enum Load {
     /// Gigabits per second that go to the server through so many connections.
     static func throughput(_ port: UInt16, streams: Int, seconds: Double) throws -> Double {
         let sockets = try (0..<streams).map { _ in
-            guard let socket = Sockets.connected(to: port) else { throw Failure("port \(port) refuses") }
+            guard let socket = Sockets.connected(to: port) else { throw BenchmarkFailure("port \(port) refuses") }
             return socket
         }
         defer { for socket in sockets { Sockets.reset(socket) } }
@@ -22,10 +23,12 @@ enum Load {
         var sent = 0
         let start = ContinuousClock.now
         while self.seconds(start) < seconds {
-            guard poll(&polled, nfds_t(polled.count), 1000) > 0 else { throw Failure("port \(port) takes nothing") }
+            guard poll(&polled, nfds_t(polled.count), 1000) > 0 else {
+                throw BenchmarkFailure("port \(port) takes nothing")
+            }
             for entry in polled where entry.revents != 0 {
                 let count = send(entry.fd, chunk, chunk.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
-                guard count > 0 || errno == EAGAIN else { throw Failure("port \(port) broke a stream") }
+                guard count > 0 || errno == EAGAIN else { throw BenchmarkFailure("port \(port) broke a stream") }
                 sent += max(0, count)
             }
         }
@@ -49,7 +52,7 @@ enum Load {
             }
             total.add(done, ordering: .relaxed)
         }
-        guard failed.load(ordering: .relaxed) == 0 else { throw Failure("port \(port) failed a client") }
+        guard failed.load(ordering: .relaxed) == 0 else { throw BenchmarkFailure("port \(port) failed a client") }
         return Double(total.load(ordering: .relaxed)) / self.seconds(start)
     }
 
@@ -57,7 +60,7 @@ enum Load {
     static func hold(_ port: UInt16, _ count: Int) throws -> [Int32] {
         try (0..<count).map { number in
             guard let socket = Sockets.connected(to: port), Sockets.exchange(socket) else {
-                throw Failure("port \(port) failed connection \(number)")
+                throw BenchmarkFailure("port \(port) failed connection \(number)")
             }
             return socket
         }

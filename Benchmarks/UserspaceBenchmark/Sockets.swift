@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Measuring
 
 /// Sockets on 127.0.0.1.
 enum Sockets {
@@ -19,7 +20,9 @@ enum Sockets {
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, 16) }
         }
-        guard result == 0, listen(descriptor, 4096) == 0 else { throw Failure("cannot listen on port \(port)") }
+        guard result == 0, listen(descriptor, 4096) == 0 else {
+            throw BenchmarkFailure("cannot listen on port \(port)")
+        }
         return descriptor
     }
 

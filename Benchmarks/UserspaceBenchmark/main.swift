@@ -4,6 +4,7 @@
 
 import Foundation
 import Glibc
+import Measuring
 
 /// What the command line asks for.
 struct Settings {
@@ -15,28 +16,25 @@ struct Settings {
     init(_ words: [String]) throws {
         var rest = words[...]
         while let word = rest.popFirst() {
-            guard let text = rest.popFirst() else { throw Failure("\(word) needs a value") }
+            guard let text = rest.popFirst() else { throw BenchmarkFailure("\(word) needs a value") }
             switch word {
             case "--rounds": rounds = try Self.number(text, word)
             case "--seconds": seconds = Double(try Self.number(text, word))
             case "--held": held = try Self.number(text, word)
             case "--haproxy": haproxy = text
-            default: throw Failure("\(word) is not known; options: --rounds N, --seconds N, --held N, --haproxy PATH")
+            default:
+                throw BenchmarkFailure(
+                    "\(word) is not known; options: --rounds N, --seconds N, --held N, --haproxy PATH"
+                )
             }
         }
     }
 
     private static func number(_ text: String, _ word: String) throws -> Int {
-        guard let number = Int(text), number > 0 else { throw Failure("\(word): \(text) is no positive number") }
+        guard let number = Int(text), number > 0 else {
+            throw BenchmarkFailure("\(word): \(text) is no positive number")
+        }
         return number
-    }
-}
-
-struct Failure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) {
-        self.description = description
     }
 }
 

@@ -6,7 +6,8 @@ import Synchronization
 /// A store in memory, for tests of what is built on a ``Datastore``; see ``FaultyDatastore`` for one that misbehaves.
 public final class MemoryDatastore: Datastore {
     private struct State {
-        var records: [RecordKey: Record] = [:]
+        /// By collection, `nil` for records that are in none, so that no question is about more than it asks for.
+        var records: [RecordCollection?: [RecordKey: Record]] = [:]
         var sequence = 0
         var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
         var watchersEver = 0
@@ -32,7 +33,7 @@ public final class MemoryDatastore: Datastore {
     }
 
     public func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey] {
-        state.withLock { state in state.records.keys.filter(collection.contains).sorted() }
+        state.withLock { state in state.records[collection, default: [:]].keys.sorted() }
     }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
@@ -40,26 +41,20 @@ public final class MemoryDatastore: Datastore {
             throw DatastoreError(.failed, "one commit names a record twice")
         }
         defer { for watcher in state.withLock({ Array($0.watchers.values) }) { watcher.yield() } }
-        var revisions: [Revision?] = []
         if commitsAtomically {
-            let result = state.withLock { state -> Result<[Revision?], DatastoreError> in
-                var copy = state
-                var revisions: [Revision?] = []
-                for change in changes {
-                    switch Self.apply(change, &copy) {
-                    case .success(let revision): revisions.append(revision)
-                    case .failure(let error): return .failure(error)
-                    }
-                }
-                state = copy
-                return .success(revisions)
+            return try state.withLock { state throws(DatastoreError) in
+                for change in changes { try Self.check(change, state) }
+                return changes.map { Self.apply($0, &state) }
             }
-            revisions = try result.get()
-        } else {
-            for change in changes {
-                await Task.yield()
-                revisions.append(try state.withLock { Self.apply(change, &$0) }.get())
+        }
+        var revisions: [Revision?] = []
+        for change in changes {
+            await Task.yield()
+            let revision = try state.withLock { state throws(DatastoreError) in
+                try Self.check(change, state)
+                return Self.apply(change, &state)
             }
+            revisions.append(revision)
         }
         return revisions
     }
@@ -82,46 +77,54 @@ public final class MemoryDatastore: Datastore {
     private static func answer(_ query: RecordQuery, _ state: State) -> [Record] {
         switch query {
         case .record(let key):
-            state.records[key].map { [$0] } ?? []
+            state.records[key.collection]?[key].map { [$0] } ?? []
         case .collection(let collection):
-            state.records.values.filter { collection.contains($0.key) }.sorted { $0.key < $1.key }
+            state.records[collection, default: [:]].values.sorted { $0.key < $1.key }
         }
     }
 
-    private static func apply(_ change: RecordChange, _ state: inout State) -> Result<Revision?, DatastoreError> {
-        let current = state.records[change.key]
+    /// Throws when the store is not as the change expects it.
+    private static func check(_ change: RecordChange, _ state: State) throws(DatastoreError) {
+        let current = state.records[change.key.collection]?[change.key]
         switch change {
         case .create:
-            guard current == nil else { return .failure(DatastoreError(.alreadyExists, change.key, "exists")) }
+            guard current == nil else { throw DatastoreError(.alreadyExists, change.key, "exists") }
         case .update(_, _, let revision), .delete(_, let revision):
-            guard let current else { return .failure(DatastoreError(.notFound, change.key, "no such record")) }
+            guard let current else { throw DatastoreError(.notFound, change.key, "no such record") }
             guard current.revision == revision else {
-                return .failure(DatastoreError(.conflict, change.key, "written since"))
+                throw DatastoreError(.conflict, change.key, "written since")
             }
         }
+    }
+
+    private static func apply(_ change: RecordChange, _ state: inout State) -> Revision? {
         state.sequence += 1
         switch change {
         case .create(let key, let value), .update(let key, let value, _):
             let revision = Revision("\(state.sequence)")
-            state.records[key] = Record(key: key, value: value, revision: revision)
-            return .success(revision)
+            state.records[key.collection, default: [:]][key] = Record(key: key, value: value, revision: revision)
+            return revision
         case .delete(let key, _):
-            state.records[key] = nil
-            return .success(nil)
+            state.records[key.collection]?[key] = nil
+            return nil
+        }
+    }
+}
+
+extension RecordKey {
+    /// The only collection that the key belongs to; `nil` for the settings of IPAM, which are alone.
+    fileprivate var collection: RecordCollection? {
+        switch self {
+        case .block(let cidr): .blocks(cidr.family)
+        case .blockAffinity(let owner, let cidr): .blockAffinities(owner, cidr.family)
+        case .handle: .handles
+        case .ipamConfiguration: nil
+        case .resource(let kind, _, _): .resources(kind)
         }
     }
 }
 
 extension RecordCollection {
     /// Whether a key belongs to the collection.
-    public func contains(_ key: RecordKey) -> Bool {
-        switch (self, key) {
-        case (.blocks(let family), .block(let cidr)): cidr.family == family
-        case (.blockAffinities(let owner, let family), .blockAffinity(let other, let cidr)):
-            owner == other && cidr.family == family
-        case (.handles, .handle): true
-        case (.resources(let kind), .resource(let other, _, _)): kind == other
-        default: false
-        }
-    }
+    public func contains(_ key: RecordKey) -> Bool { key.collection == self }
 }

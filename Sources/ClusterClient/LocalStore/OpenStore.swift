@@ -127,10 +127,10 @@ final class OpenStore {
         in collection: RecordCollection,
         _ namespace: String,
         _ name: String,
-        _ directory: String
+        _ directory: @autoclosure () -> String
     ) throws(DatastoreError) -> RecordKey {
         guard let key = RecordPath.unescape(name).flatMap({ collection.key(namespace: namespace, named: $0) }) else {
-            throw DatastoreError(.corrupt, "\(directory)/\(name) is not a record of this store")
+            throw DatastoreError(.corrupt, "\(directory())/\(name) is not a record of this store")
         }
         return key
     }

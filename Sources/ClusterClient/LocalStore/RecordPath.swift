@@ -61,16 +61,7 @@ struct RecordPath: Hashable, Sendable {
     static func escape(_ part: String) -> String {
         var text: [UInt8] = []
         for byte in part.utf8 {
-            let plain =
-                switch byte {
-                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: ":"):
-                    true
-                case UInt8(ascii: "."):
-                    !text.isEmpty
-                default:
-                    false
-                }
+            let plain = isPlain(byte, isFirst: text.isEmpty)
             if plain {
                 text.append(byte)
             } else {
@@ -80,9 +71,27 @@ struct RecordPath: Hashable, Sendable {
         return String(decoding: text, as: UTF8.self)
     }
 
+    private static func isPlain(_ byte: UInt8, isFirst: Bool) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: ":"):
+            true
+        case UInt8(ascii: "."):
+            !isFirst
+        default:
+            false
+        }
+    }
+
     /// The part that ``escape(_:)`` turns into this name, or `nil` when there is none.
     static func unescape(_ name: String) -> String? {
-        guard name.utf8.contains(UInt8(ascii: "%")) else { return escape(name) == name ? name : nil }
+        // Nearly all names are of this kind, and there are many of them to read.
+        var isFirst = true
+        let isItsOwn = name.utf8.allSatisfy { byte in
+            defer { isFirst = false }
+            return isPlain(byte, isFirst: isFirst)
+        }
+        if isItsOwn { return name }
         var bytes: [UInt8] = []
         var rest = name.utf8[...]
         while let byte = rest.popFirst() {
