@@ -120,13 +120,10 @@ public final class NetworkNamespace: Sendable {
     /// - Throws: What `body` throws, or ``NetworkNamespaceError`` when the namespace cannot be entered.
     public func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
+            // Two threads: whoever resumes a task may make Swift's pool start a thread, which is in the namespace of the
+            // one that starts it, and stays there.
             NamespaceThread.start {
-                continuation.resume(
-                    with: Result {
-                        try self.enter()
-                        return try body()
-                    }
-                )
+                continuation.resume(with: Result { try self.run(body) })
             } onFailure: { error in
                 continuation.resume(throwing: error)
             }

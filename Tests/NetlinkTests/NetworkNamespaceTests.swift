@@ -1,5 +1,7 @@
+import Dispatch
 import Glibc
 import NetworkTypes
+import Synchronization
 import TestSupport
 import Testing
 
@@ -14,6 +16,18 @@ struct NetworkNamespaceTests {
         #expect(try other.run { try NetworkNamespace.current() } == other)
         #expect(try NetworkNamespace.current() == own)
         #expect(try NetworkNamespace(path: other.descriptorPath) == other)
+    }
+
+    /// Where a task is resumed, Swift may start threads, which stay in the namespace of the one that starts them.
+    @Test func noTaskIsResumedFromWithin() async throws {
+        let (own, other) = (try NetworkNamespace.current(), try NetworkNamespace.create())
+        let executor = NotingExecutor()
+        let found = try await withTaskExecutorPreference(executor) {
+            try await other.run { try NetworkNamespace.current().identity }
+        }
+        #expect(found == other.identity)
+        let resumptions = executor.namespaces.withLock { $0 }
+        #expect(!resumptions.isEmpty && resumptions.allSatisfy { $0 == own.identity })
     }
 
     @Test func asynchronousCallersStayToo() async throws {
@@ -73,6 +87,19 @@ struct NetworkNamespaceTests {
         try socket.send(.addLink(name: "br7", kind: "bridge"))
         #expect(try namespace.run { try NetlinkSocket().get(.link(.name("br7"))).name } == "br7")
         #expect(throws: NetlinkError.self) { try NetlinkSocket().get(.link(.name("br7"))) }
+    }
+}
+
+/// Runs tasks elsewhere, and notes in which namespace the threads are that ask for it.
+private final class NotingExecutor: TaskExecutor {
+    let namespaces = Mutex<[NetworkNamespace.Identity?]>([])
+    private let queue = DispatchQueue(label: "tasks")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        namespaces.withLock { $0.append(try? NetworkNamespace.current().identity) }
+        let job = UnownedJob(job)
+        let executor = asUnownedTaskExecutor()
+        queue.async { job.runSynchronously(on: executor) }
     }
 }
 
