@@ -93,6 +93,10 @@ import Testing
                     + "spec: {reservedCIDRs: [10.0.0.0/99]}\n",
                 #"stdin:1: IPReservation r: spec.reservedCIDRs: "10.0.0.0/99" is not a CIDR"#
             ),
+            (
+                good + Self.pool("other", "10.90.0.0/25"),
+                "stdin:5: IP pool other: 10.90.0.0/25 overlaps 10.90.0.0/24 of pool good"
+            ),
             ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n", "stdin:1: kind Pod is none of IPPool, "),
             ("a: [b\n", "stdin: line 2: not valid YAML"), ("", "no resource in -"),
         ]
@@ -109,6 +113,13 @@ import Testing
             input: Self.pool("other", "10.90.0.0/16")
         )
         #expect(overlap.errors.hasPrefix("stdin:1: IP pool other: 10.90.0.0/16 overlaps"), "\(overlap.errors)")
+        let immutable = try await ControlledStore.run(
+            place.environment,
+            ["apply", "-f", "-"],
+            input: Self.pool("new", "10.95.0.0/24") + "---\n" + Self.pool("good", "10.96.0.0/24")
+        )
+        #expect(immutable.status == 1 && immutable.output.isEmpty, "\(immutable.output)")
+        #expect(immutable.errors.hasPrefix("stdin:5: IP pool good: it exists already, and its cidr is 10.90.0.0/24"))
         #expect(try await place.run("get", "ippools", "-o", "csv").output.split(separator: "\n").count == 2)
         for usage in [
             ["apply"], ["delete"], ["delete", "ippool"], ["get", "thing"], ["delete", "ippool", "a", "-f", "b"],

@@ -35,6 +35,7 @@ struct ResourceFiles: ParsableArguments {
         let documents = try ResourceDocuments(files)
         for entry in documents.entries { try store.requireKept(entry.resource.kind, at: entry.place) }
         try await store.administer(creating: true) { administration in
+            try await documents.requirePoolsFit(administration, existing: existing)
             for entry in documents.entries {
                 let resource = entry.resource
                 try await entry.locating {

@@ -84,7 +84,7 @@ extension ProxyProgramTests {
         #expect(try control(node, "show", "web6", "--endpoints", "--socket", path).text.contains("reject"))
         #expect(
             try control(node, "show", "-n", "default", "-o", "yaml", "--socket", path).text.hasPrefix(
-                "node: \"here\"\n"
+                "node: here\n"
             )
         )
         let unknown = try control(node, "show", "default/nothing", "--socket", path)
