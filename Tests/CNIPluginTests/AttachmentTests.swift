@@ -377,6 +377,37 @@ struct AttachmentTests {
         try await expectNothingLeft()
     }
 
+    /// A node that comes over from Calico: its plugin notes neither interface nor network, and marks no link. DEL takes back
+    /// all the same, and GC of what it cannot know keeps its hands off.
+    @Test func whatCalicoAttachedIsDetached() async throws {
+        let pod = try bench.pod()
+        let pods = "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"
+        let added = try await bench.call("ADD", "c1", namespace: pod, arguments: pods)
+        #expect(added.status == 0, "\(added.output)")
+        let records = try await bench.store.list(.resources(.workloadEndpoints)) + bench.store.list(.blocks(.ipv4))
+        for record in records {
+            var text = String(decoding: record.value, as: UTF8.self)
+            for ours in [#""swiftlet.io/network":"pods""#, #""ifname":"eth0","#, #""network":"pods","#] {
+                text = text.replacingOccurrences(of: ours, with: "")
+            }
+            #expect(!text.contains("swiftlet.io") && !text.contains("ifname"), "\(text)")
+            _ = try await bench.store.commit([.update(record.key, Data(text.utf8), record.revision)])
+        }
+        let host = try #require(try bench.hostLinks().first)
+        try Bench.run("ip", "-n", bench.name, "link", "set", host, "alias", "")
+        let collected = try await bench.run(
+            ["CNI_COMMAND": "GC"],
+            stdin: bench.configuration(extra: #", "cni.dev/valid-attachments": []"#)
+        )
+        #expect(collected.status == 0, "\(collected.output)")
+        #expect(try await bench.assignedAddresses() == added.addresses)
+        #expect(try bench.podAddresses(pod) == added.addresses)
+        let deleted = try await bench.call("DEL", "c1", namespace: pod, arguments: pods)
+        #expect(deleted.status == 0, "\(deleted.output)")
+        try await expectNothingLeft()
+        #expect(try bench.ip("link", in: pod).count == 1)
+    }
+
     /// Names as long as they may be, and longer than anything that can be stored.
     @Test func longNames() async throws {
         let pod = try bench.pod()

@@ -81,6 +81,26 @@ struct IncarnationTests {
         #expect(again.output == added.output, "\(again.log)")
     }
 
+    /// The same while its record is being taken back.
+    @Test func aPodThatIsReplacedDuringItsDelete() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let pod = try cluster.bench.pod()
+        try put(cluster, uid: "old")
+        #expect(try await cluster.call("ADD", "c1", namespace: pod, arguments: arguments("old")).status == 0)
+        let fault = try cluster.server.addFault(.init(.delay(.seconds(2)), method: "PATCH", path: Self.pods))
+        async let deleting = cluster.call("DEL", "c1", namespace: pod, arguments: arguments("old"))
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try cluster.server.hits(of: fault) == 0, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        _ = try cluster.server.delete(.pods, namespace: "shop", name: "web-0")
+        try put(cluster, uid: "new", #"{"theirs": "stays"}"#)
+        let deleted = try await deleting
+        #expect(deleted.status == 0, "\(deleted.output) \(deleted.log)")
+        #expect(try annotations(cluster) == ["theirs": "stays"])
+        try await cluster.expectNothingLeft()
+    }
+
     /// The end of a Pod takes nothing from the next of its name.
     @Test func aDeleteIsOfItsOwnPod() async throws {
         let cluster = try await ClusterBench(.kubernetes)
