@@ -3,6 +3,7 @@ import ClusterClient
 import Foundation
 import NetworkTypes
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CNIPlugin
@@ -69,12 +70,7 @@ final class Bench: Sendable {
 
     private static func directory(_ name: String) -> String { NSTemporaryDirectory() + "/" + name }
 
-    /// The program beside the tests.
-    static let program: String = {
-        let tests = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
-        let directory = URL(fileURLWithPath: tests).deletingLastPathComponent()
-        return directory.appendingPathComponent("swiftlet").path
-    }()
+    static let program = (try? ChildProcess.sibling("swiftlet")) ?? "swiftlet"
 
     /// In memory where there is such a place: a disk that is busy with what a build wrote just before can keep the first
     /// of many plugins waiting for longer than the others wait for it.
