@@ -22,8 +22,7 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible, Sendable
     /// Those that processes can share.
     static let shared: [StoreUnderTest] = [.local, .etcd, .kubernetes]
 
-    /// Those that answer at once.
-    var isInMemory: Bool { !Self.shared.contains(self) }
+    var isInProcess: Bool { !Self.shared.contains(self) }
 
     /// A new, empty store.
     func make() async throws -> StoreInstance {

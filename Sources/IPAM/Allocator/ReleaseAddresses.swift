@@ -18,32 +18,25 @@ extension RecordOperations {
         let blocks = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
             try await self.blocks(of: options.keys.sorted())
         }
-        var released: Set<IPAddress> = []
-        var missing: [IPAddress] = []
+        var result = ReleaseResult()
+        var strays: [IPAddress] = []
         for (cidr, addresses) in blocks.sorted(by: { $0.key < $1.key }) {
-            if let some = try await release(addresses.compactMap { options[$0] }, in: cidr) {
-                released.formUnion(some)
-            } else {
-                missing += addresses
+            guard let released = try await release(addresses.compactMap { options[$0] }, in: cidr) else {
+                strays += addresses
+                continue
             }
+            result.released += released
         }
-        if !missing.isEmpty {
-            // Another tool may have made the pool anew with blocks of another size.
-            let others = try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
-                try await self.blocks(outsidePools: missing)
-            }
-            for (cidr, addresses) in others.sorted(by: { $0.key < $1.key }) {
-                released.formUnion(try await release(addresses.compactMap { options[$0] }, in: cidr) ?? [])
-            }
+        for (cidr, addresses) in try await self.blocks(ofStrays: strays) {
+            result.released += try await release(addresses.compactMap { options[$0] }, in: cidr) ?? []
         }
-        return ReleaseResult(
-            released: released.sorted(),
-            unallocated: options.keys.filter { !released.contains($0) }.sorted()
-        )
+        let released = Set(result.released)
+        result.unallocated = options.keys.filter { !released.contains($0) }.sorted()
+        return result
     }
 
     /// The block each address is in, by the pools and, for addresses outside of all pools, by the blocks that exist.
-    private func blocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+    func blocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
         let pools = try await poolsThatCanBeRead()
         var blocks: [CIDR: [IPAddress]] = [:]
         var outside: [IPAddress] = []
@@ -54,17 +47,7 @@ extension RecordOperations {
                 outside.append(address)
             }
         }
-        return blocks.merging(try await self.blocks(outsidePools: outside)) { $0 + $1 }
-    }
-
-    private func blocks(outsidePools addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
-        var blocks: [CIDR: [IPAddress]] = [:]
-        for family in Set(addresses.map(\.family)) {
-            for case .block(let cidr) in try await keys(.blocks(family)) {
-                let inside = addresses.filter { cidr.contains($0) }
-                if !inside.isEmpty { blocks[cidr] = inside }
-            }
-        }
+        blocks.merge(try await existingBlocks(of: outside)) { $0 + $1 }
         return blocks
     }
 
@@ -78,20 +61,48 @@ extension RecordOperations {
         }
     }
 
-    /// `nil` when there is no such block.
-    private func release(_ options: [ReleaseOptions], in cidr: CIDR) async throws(IPAMError) -> [IPAddress]? {
+    /// The blocks that exist of addresses for which their pool's are missing: those of a pool that was made anew with
+    /// another block size.
+    func blocks(ofStrays addresses: [IPAddress]) async throws(IPAMError) -> [(CIDR, [IPAddress])] {
+        guard !addresses.isEmpty else { return [] }
+        return try await attempting { () async throws(AttemptError) -> [CIDR: [IPAddress]] in
+            try await existingBlocks(of: addresses)
+        }.sorted { $0.key < $1.key }
+    }
+
+    private func existingBlocks(of addresses: [IPAddress]) async throws(AttemptError) -> [CIDR: [IPAddress]] {
+        var blocks: [CIDR: [IPAddress]] = [:]
+        for family in Set(addresses.map(\.family)) {
+            for case .block(let cidr) in try await keys(.blocks(family)) {
+                let inside = addresses.filter { cidr.contains($0) }
+                if !inside.isEmpty { blocks[cidr] = inside }
+            }
+        }
+        return blocks
+    }
+
+    /// Takes back addresses of one block; `nil` when there is no such block.
+    ///
+    /// - Parameter leavesStale: whether one that has another handle or sequence number is left as it is, and is no error.
+    func release(
+        _ options: [ReleaseOptions],
+        in cidr: CIDR,
+        leavesStale: Bool = false
+    ) async throws(IPAMError) -> [IPAddress]? {
         var released: [IPAddress] = []
         var isEmptied = false
-        var exists = false
+        var isMissing = false
         try await attempting { () async throws(AttemptError) in
             let answers = try await read([.record(.block(cidr)), .record(IPAMConfiguration.recordKey)])
+            isMissing = answers[0].isEmpty
             guard let record = answers[0].first else { return }
-            exists = true
             let now = clock.now()
             let cooldown = IPAMConfiguration.cooldown(answers[1].first)
             var stored = try deciding { () throws(IPAMError) in try StoredBlock(record) }
             stored.block.endCooldowns(now: now, cooldown: cooldown)
-            let ordinals = try deciding { () throws(IPAMError) in try stored.block.ordinals(toRelease: options) }
+            let ordinals = try deciding { () throws(IPAMError) in
+                try stored.block.ordinals(toRelease: options, leavesStale: leavesStale)
+            }
             guard !ordinals.isEmpty else { return }
             let addresses = ordinals.map(stored.block.address)
             let handles = Set(ordinals.compactMap { stored.block.attribute($0)?.handle })
@@ -101,8 +112,11 @@ extension RecordOperations {
             isEmptied = stored.block.isEmpty
             try await commitRelease(changes) { released += addresses }
         }
+        // A commit whose answer was lost may have deleted the block.
+        guard !isMissing || !released.isEmpty else { return nil }
         if isEmptied { await giveUpUnselected(cidr) }
-        return exists ? released : nil
+        var seen: Set<IPAddress> = []
+        return released.filter { seen.insert($0).inserted }
     }
 
     /// The writes that make handles count what they have left in a block (R5).
@@ -130,21 +144,34 @@ extension RecordOperations {
 
 extension Block {
     /// The ordinals to release; throws when one is not what it has to be, leaving out those that are free (R2).
-    fileprivate func ordinals(toRelease options: [ReleaseOptions]) throws(IPAMError) -> [Int] {
+    fileprivate func ordinals(
+        toRelease options: [ReleaseOptions],
+        leavesStale: Bool
+    ) throws(IPAMError) -> [Int] {
         var found: [Int] = []
         for option in options {
             guard let ordinal = ordinal(of: option.address), let attribute = attribute(ordinal),
                 attribute.releasedAt == nil
             else { continue }
-            let number = sequenceNumber(of: ordinal)
-            if let expected = option.sequenceNumber, expected != number {
-                throw .staleRelease(option.address, "its sequence number is \(number), not \(expected)")
-            }
-            if let expected = option.handle, expected != attribute.handle {
-                throw .staleRelease(option.address, "its handle is \(attribute.handle ?? "<none>"), not \(expected)")
+            if let problem = option.staleness(of: attribute, sequenceNumber(of: ordinal)) {
+                if leavesStale { continue }
+                throw .staleRelease(option.address, problem)
             }
             found.append(ordinal)
         }
         return found
+    }
+}
+
+extension ReleaseOptions {
+    /// Why this is not the assignment that was meant; `nil` when it is.
+    fileprivate func staleness(of attribute: Block.Attribute, _ number: UInt64) -> String? {
+        if let sequenceNumber, sequenceNumber != number {
+            return "its sequence number is \(number), not \(sequenceNumber)"
+        }
+        if let handle, handle != attribute.handle {
+            return "its handle is \(attribute.handle ?? "<none>"), not \(handle)"
+        }
+        return nil
     }
 }
