@@ -34,6 +34,7 @@ import Testing
 
     @Test(arguments: StoreUnderTest.allCases, 1...12 as ClosedRange<UInt64>)
     func randomOperationsKeepEverythingInOrder(_ kind: StoreUnderTest, _ seed: UInt64) async throws {
+        // Stores outside of this process take their time.
         guard kind.isInMemory || seed <= 4 else { return }
         let faults = Faults(seed: seed)
         let instance = try await kind.make()

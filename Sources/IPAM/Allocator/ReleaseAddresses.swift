@@ -30,8 +30,8 @@ extension RecordOperations {
         for (cidr, addresses) in try await self.blocks(ofStrays: strays) {
             result.released += try await release(addresses.compactMap { options[$0] }, in: cidr) ?? []
         }
-        result.released.sort()
-        result.unallocated = Set(options.keys).subtracting(result.released).sorted()
+        let released = Set(result.released)
+        result.unallocated = options.keys.filter { !released.contains($0) }.sorted()
         return result
     }
 
@@ -49,6 +49,16 @@ extension RecordOperations {
         }
         blocks.merge(try await existingBlocks(of: outside)) { $0 + $1 }
         return blocks
+    }
+
+    /// A release needs them only to find a block without a look at the names of all.
+    private func poolsThatCanBeRead() async throws(AttemptError) -> [IPPool] {
+        do throws(AttemptError) {
+            return PoolList(try await read([.collection(.resources(.ipPools))]).first ?? []).pools
+        } catch {
+            guard case .failed(.datastore(let cause)) = error, cause.reason == .corrupt else { throw error }
+            return []
+        }
     }
 
     /// The blocks that exist of addresses for which their pool's are missing: those of a pool that was made anew with
@@ -71,20 +81,9 @@ extension RecordOperations {
         return blocks
     }
 
-    /// A release needs them only to find a block without a look at the names of all.
-    private func poolsThatCanBeRead() async throws(AttemptError) -> [IPPool] {
-        do throws(AttemptError) {
-            return PoolList(try await read([.collection(.resources(.ipPools))]).first ?? []).pools
-        } catch {
-            guard case .failed(.datastore(let cause)) = error, cause.reason == .corrupt else { throw error }
-            return []
-        }
-    }
-
-    /// Takes back addresses of one block.
+    /// Takes back addresses of one block; `nil` when there is no such block.
     ///
     /// - Parameter leavesStale: whether one that has another handle or sequence number is left as it is, and is no error.
-    /// - Returns: `nil` when there is no such block.
     func release(
         _ options: [ReleaseOptions],
         in cidr: CIDR,
@@ -116,7 +115,8 @@ extension RecordOperations {
         // A commit whose answer was lost may have deleted the block.
         guard !isMissing || !released.isEmpty else { return nil }
         if isEmptied { await giveUpUnselected(cidr) }
-        return Set(released).sorted()
+        var seen: Set<IPAddress> = []
+        return released.filter { seen.insert($0).inserted }
     }
 
     /// The writes that make handles count what they have left in a block (R5).
