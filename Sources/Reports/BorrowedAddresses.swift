@@ -63,10 +63,14 @@ public struct BorrowedAddresses: Hashable, Sendable {
     }
 
     /// Reads all blocks of a store, or those that a filter leaves.
-    public static func read(from datastore: any Datastore, _ filter: UsageFilter = UsageFilter()) async throws
-        -> BorrowedAddresses
-    {
-        BorrowedAddresses(try await filter.blocks(of: datastore), namespace: filter.namespace)
+    ///
+    /// - Parameter leaveOut: is told of each record that cannot be read; without it that is an error.
+    public static func read(
+        from datastore: any Datastore,
+        _ filter: UsageFilter = UsageFilter(),
+        leaveOut: ((UnreadableRecord) -> Void)? = nil
+    ) async throws -> BorrowedAddresses {
+        BorrowedAddresses(try await filter.blocks(of: datastore, leaveOut: leaveOut), namespace: filter.namespace)
     }
 
     public func table(_ form: TableForm = .narrow) -> String {

@@ -83,11 +83,14 @@ public struct TopReport: Hashable, Sendable {
     public static func read(
         _ grouping: Grouping,
         from datastore: any Datastore,
-        _ filter: UsageFilter = UsageFilter()
+        _ filter: UsageFilter = UsageFilter(),
+        leaveOut: ((UnreadableRecord) -> Void)? = nil
     ) async throws -> TopReport {
-        let resources = try await IPAMAdministration(datastore: datastore).resources(.pool)
+        // Of pools that cannot be read the blocks tell, too.
+        let resources = try await IPAMAdministration(datastore: datastore)
+            .resources(.pool, leaveOut: leaveOut == nil ? nil : { _ in })
         let pools = resources.compactMap { resource in if case .pool(let pool) = resource { pool } else { nil } }
-        return TopReport(grouping, pools: pools, blocks: try await filter.blocks(of: datastore))
+        return TopReport(grouping, pools: pools, blocks: try await filter.blocks(of: datastore, leaveOut: leaveOut))
     }
 
     private var columns: [(title: String, name: String, value: (Entry) -> Int)] {

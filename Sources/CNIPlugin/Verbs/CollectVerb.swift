@@ -129,18 +129,16 @@ struct CollectVerb {
             }
             var assignments: [AttachmentID: [AssignedAddress]] = [:]
             let prefix = configuration.name + "."
-            for case .handle(let handle) in try await store.keys(.handles) where handle.hasPrefix(prefix) {
-                for assigned in try await allocator.addresses(ofHandle: handle) {
-                    // Names may have dots, so that the handle alone does not tell which network it is of.
-                    guard assigned.attributes["node"] == node, assigned.attributes["network"] == configuration.name,
-                        let interfaceName = assigned.attributes["ifname"]
-                    else { continue }
-                    let id = try AttachmentID(
-                        containerID: String(handle.dropFirst(prefix.count)),
-                        interfaceName: interfaceName
-                    )
-                    assignments[id, default: []].append(assigned)
-                }
+            let (assigned, unreadable) = try await allocator.assignments()
+            for record in unreadable { log.warning("\(record)") }
+            for assigned in assigned where assigned.handle.hasPrefix(prefix) {
+                // Names may have dots, so that the handle alone does not tell which network it is of.
+                guard assigned.attributes["network"] == configuration.name,
+                    let interfaceName = assigned.attributes["ifname"]
+                else { continue }
+                let containerID = String(assigned.handle.dropFirst(prefix.count))
+                let id = try AttachmentID(containerID: containerID, interfaceName: interfaceName)
+                assignments[id, default: []].append(assigned)
             }
             return (endpoints, assignments)
         } catch {

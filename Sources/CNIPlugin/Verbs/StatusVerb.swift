@@ -60,7 +60,8 @@ struct StatusVerb {
                     details: "ClusterInformation.datastoreReady is false"
                 )
             }
-            let stored = try await store.list(.resources(.ipPools)).map { try IPPool($0) }
+            // One that cannot be read keeps no pod from an address of another.
+            let stored = PoolList(try await store.list(.resources(.ipPools))).pools
             let labels = try await Self.labels(of: node, neededFor: stored + configured, store)
             let allocator = Allocator(datastore: store, host: node, timeLimit: .milliseconds(1500))
             for family in IPFamily.allCases where wanted.families.contains(family) {

@@ -42,10 +42,7 @@ extension IPAMAdministration {
             let found = unreadable.readable(records) { (record) throws(IPAMError) in try ManagedResource(kind, record) }
             return (found.sorted { $0.name < $1.name }, unreadable)
         }
-        for record in unreadable {
-            guard name == nil, let leaveOut else { throw .inconsistent(record.problem) }
-            leaveOut(record)
-        }
+        try unreadable.leaveOut(telling: name == nil ? leaveOut : nil)
         return found
     }
 

@@ -106,13 +106,6 @@ extension Allocator {
 }
 
 extension RecordOperations {
-    /// All pools by name, for those to whom one that is missing would be a wrong answer; ``PoolList`` is for the others.
-    static func pools(_ records: [Record]) throws(IPAMError) -> [IPPool] {
-        let list = PoolList(records)
-        if let record = list.unreadable.first { throw .inconsistent(record.problem) }
-        return list.pools
-    }
-
     static func matches(_ selector: String, _ labels: [String: String], _ pool: IPPool) throws(IPAMError) -> Bool {
         do throws(SelectorError) {
             return try Selector(selector).matches(labels)

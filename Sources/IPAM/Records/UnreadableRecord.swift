@@ -31,6 +31,14 @@ extension [UnreadableRecord] {
         }
     }
 
+    /// Tells of each to somebody who can do without it; where there is nobody, the first is an error.
+    func leaveOut(telling listener: ((UnreadableRecord) -> Void)?) throws(IPAMError) {
+        for record in self {
+            guard let listener else { throw .inconsistent(record.problem) }
+            listener(record)
+        }
+    }
+
     /// What there is to add to a message about something that these may have been needed for; empty when there are none.
     var note: String {
         isEmpty ? "" : "; left out, as it cannot be read: " + map(\.problem).joined(separator: "; ")

@@ -64,9 +64,12 @@ public struct AddressMap: Hashable, Sendable {
     }
 
     /// Reads pools, blocks and reservations of a store, or what a filter leaves of them.
+    ///
+    /// - Parameter leaveOut: is told of each record that cannot be read; without it that is an error.
     public static func read(
         from datastore: any Datastore,
-        _ filter: UsageFilter = UsageFilter()
+        _ filter: UsageFilter = UsageFilter(),
+        leaveOut: ((UnreadableRecord) -> Void)? = nil
     ) async throws(IPAMError) -> AddressMap {
         let answers = try await IPAMUsage.records(
             datastore,
@@ -75,20 +78,22 @@ public struct AddressMap: Hashable, Sendable {
                 .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
             ]
         )
-        var blocks: [IPAM.Block] = []
-        let pools = try filter.wanted(try Allocator.pools(answers[0]))
-        for record in answers[2] + answers[3] {
-            let block = try IPAM.Block(record)
-            if filter.pools.isEmpty || pools.contains(where: { $0.cidr.contains(block.cidr) }), filter.wants(block) {
-                blocks.append(block)
-            }
+        let known = PoolList(answers[0])
+        var unreadable = known.unreadable
+        let pools = try filter.wanted(known.pools)
+        let blocks = unreadable.readable(answers[2] + answers[3]) { (record) throws(IPAMError) in try IPAM.Block(record)
         }
+        .filter { block in
+            (filter.pools.isEmpty || pools.contains { $0.cidr.contains(block.cidr) }) && filter.wants(block)
+        }
+        let reserved = ReservedRanges(reservations: answers[1], &unreadable)
+        try unreadable.leaveOut(telling: leaveOut)
         return AddressMap(
             pools: pools.filter { pool in
                 !filter.asksForOwners || blocks.contains { pool.cidr.contains($0.cidr) }
             },
             blocks: blocks,
-            reserved: try ReservedRanges(reservations: answers[1])
+            reserved: reserved
         )
     }
 }

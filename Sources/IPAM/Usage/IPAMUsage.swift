@@ -138,9 +138,12 @@ extension IPAMUsage {
     }
 
     /// Reads the whole of it from a store, or what a filter leaves.
+    ///
+    /// - Parameter leaveOut: is told of each record that cannot be read; without it that is an error.
     public static func read(
         from datastore: any Datastore,
-        _ filter: UsageFilter = UsageFilter()
+        _ filter: UsageFilter = UsageFilter(),
+        leaveOut: ((UnreadableRecord) -> Void)? = nil
     ) async throws(IPAMError) -> IPAMUsage {
         let answers = try await records(
             datastore,
@@ -149,22 +152,20 @@ extension IPAMUsage {
                 .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
             ]
         )
-        var blocks: [BlockOutline] = []
-        blocks.reserveCapacity(answers[2].count + answers[3].count)
+        let known = PoolList(answers[0])
+        var unreadable = known.unreadable
+        let reserved = ReservedRanges(reservations: answers[1], &unreadable)
         // Who has the addresses is read only when it matters.
         var wanted: Set<CIDR>? = filter.asksForOwners ? [] : nil
-        for record in answers[2] + answers[3] {
-            guard wanted != nil else {
-                blocks.append(try BlockOutline(record))
-                continue
-            }
+        let blocks = unreadable.readable(answers[2] + answers[3]) { (record) throws(IPAMError) in
+            guard wanted != nil else { return try BlockOutline(record) }
             let block = try Block(record)
-            blocks.append(BlockOutline(block))
             if filter.wants(block) { wanted?.insert(block.cidr) }
+            return BlockOutline(block)
         }
-        let pools = try Allocator.pools(answers[0])
-        return IPAMUsage(pools: pools, outlines: blocks, reserved: try ReservedRanges(reservations: answers[1]))
-            .filtered(filter, pools: try filter.wanted(pools), blocks: wanted)
+        try unreadable.leaveOut(telling: leaveOut)
+        return IPAMUsage(pools: known.pools, outlines: blocks, reserved: reserved)
+            .filtered(filter, pools: try filter.wanted(known.pools), blocks: wanted)
     }
 
     static func records(
@@ -182,8 +183,14 @@ extension IPAMUsage {
 extension ReservedRanges {
     /// The union of what all reservations reserve.
     init(reservations: [Record]) throws(IPAMError) {
-        var prefixes: [CIDR] = []
-        for record in reservations { prefixes += try IPReservation(record).reservedCIDRs }
-        self.init(prefixes)
+        var unreadable: [UnreadableRecord] = []
+        self.init(reservations: reservations, &unreadable)
+        try unreadable.leaveOut(telling: nil)
+    }
+
+    /// The union of what all reservations reserve; those that cannot be read are appended to `unreadable`.
+    init(reservations: [Record], _ unreadable: inout [UnreadableRecord]) {
+        let readable = unreadable.readable(reservations) { (record) throws(IPAMError) in try IPReservation(record) }
+        self.init(readable.flatMap(\.reservedCIDRs))
     }
 }

@@ -48,19 +48,24 @@ public struct UsageFilter: Hashable, Sendable {
     }
 
     /// The blocks of a store that are wanted, by prefix.
-    public func blocks(of datastore: any Datastore) async throws(IPAMError) -> [Block] {
+    ///
+    /// - Parameter leaveOut: is told of each record that cannot be read; without it that is an error.
+    public func blocks(
+        of datastore: any Datastore,
+        leaveOut: ((UnreadableRecord) -> Void)? = nil
+    ) async throws(IPAMError) -> [Block] {
         let answers = try await IPAMUsage.records(
             datastore,
             [.collection(.resources(.ipPools)), .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))]
         )
-        let wanted = try wanted(Allocator.pools(answers[0])).map(\.cidr)
-        var blocks: [Block] = []
-        for record in answers[1] + answers[2] {
-            let block = try Block(record)
-            if pools.isEmpty || wanted.contains(where: { $0.contains(block.cidr) }), wants(block) {
-                blocks.append(block)
+        let known = PoolList(answers[0])
+        var unreadable = known.unreadable
+        let wanted = try wanted(known.pools).map(\.cidr)
+        let blocks = unreadable.readable(answers[1] + answers[2]) { (record) throws(IPAMError) in try Block(record) }
+            .filter { block in
+                (pools.isEmpty || wanted.contains { $0.contains(block.cidr) }) && wants(block)
             }
-        }
+        try unreadable.leaveOut(telling: leaveOut)
         return blocks.sorted { $0.cidr < $1.cidr }
     }
 }

@@ -14,6 +14,8 @@ extension IPAMCommand {
 
                 Of several flags the first of --ip, --show-blocks, --show-borrowed, --show-configuration and --map counts.
 
+                What cannot be read is told on stderr and left out; `swiftletctl ipam check` says more.
+
                 --pool, --node and --namespace leave only some of the rows; the numbers stay those of whole pools and blocks.
 
                 --map draws the blocks: of a pool of up to 1024 addresses each address as a cell, of a larger one each \
@@ -120,7 +122,7 @@ extension IPAMCommand {
                 isMissing = !report.isAssigned
                 return try output.text(table: { $0 == .csv ? report.csv() : report.text($0) }, json: report.json)
             case .usage(let showingBlocks):
-                let usage = try await IPAMUsage.read(from: store, filter)
+                let usage = try await IPAMUsage.read(from: store, filter, leaveOut: Output.leaveOut)
                 let needsAffinities = showingBlocks && (output == .wide || output == .csv)
                 let affinities = needsAffinities ? try await usage.affinityStates(from: store) : [:]
                 return try output.text(
@@ -128,14 +130,15 @@ extension IPAMCommand {
                     json: { usage.json(showingBlocks: showingBlocks) }
                 )
             case .borrowed:
-                let borrowed = try await BorrowedAddresses.read(from: store, filter)
+                let borrowed = try await BorrowedAddresses.read(from: store, filter, leaveOut: Output.leaveOut)
                 return try output.text(table: borrowed.table, json: borrowed.json)
             case .configuration:
                 let record = try await store.get(IPAMConfiguration.recordKey)
                 let configuration = try record.map { try IPAMConfiguration($0) } ?? IPAMConfiguration()
                 return try output.text(table: configuration.table, json: configuration.json)
             case .map:
-                return try await AddressMap.read(from: store, filter).text(isColoured: Output.isColoured)
+                return try await AddressMap.read(from: store, filter, leaveOut: Output.leaveOut)
+                    .text(isColoured: Output.isColoured)
             }
         }
     }

@@ -46,7 +46,12 @@ extension IPAMCommand {
             try await store.use { store in
                 let limit = limit == 0 ? Int.max : limit
                 try await watching.show {
-                    let report = try await TopReport.read(by, from: store, UsageFilter(pools: pool))
+                    let report = try await TopReport.read(
+                        by,
+                        from: store,
+                        UsageFilter(pools: pool),
+                        leaveOut: Output.leaveOut
+                    )
                     return try output.text(
                         table: { report.table($0, limit: limit) },
                         json: { report.json(limit: limit) }

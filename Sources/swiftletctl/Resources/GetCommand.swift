@@ -43,7 +43,7 @@ struct GetCommand: AsyncParsableCommand {
                 if resources.isEmpty { missing.append(name) }
                 found += resources
             }
-            if names.isEmpty { found = try await administration.resources(kind) }
+            if names.isEmpty { found = try await administration.resources(kind, leaveOut: Output.leaveOut) }
             if !found.isEmpty || names.isEmpty {
                 Output.print(
                     try output.text(

@@ -11,7 +11,8 @@ extension ResourceDocuments {
             if case .pool(let pool) = entry.resource { (pool, entry) } else { nil }
         }
         guard !wanted.isEmpty else { return }
-        var known = try await administration.resources(.pool).compactMap { resource in
+        // That no new pool is made beside one that cannot be read is seen to where it is written.
+        var known = try await administration.resources(.pool, leaveOut: { _ in }).compactMap { resource in
             if case .pool(let pool) = resource { pool } else { nil }
         }
         for (pool, entry) in wanted {

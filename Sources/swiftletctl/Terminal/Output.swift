@@ -1,4 +1,5 @@
 import Glibc
+import IPAM
 
 /// Text on the standard streams.
 enum Output {
@@ -25,6 +26,11 @@ enum Output {
     static func error(_ text: String) {
         guard !text.isEmpty else { return }
         write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
+    }
+
+    /// Says that a record is missing from what is printed.
+    static func leaveOut(_ record: UnreadableRecord) {
+        error("warning: left out, as it cannot be read: \(record)")
     }
 
     private static func write(_ text: String, to descriptor: Int32) {
