@@ -5,6 +5,7 @@
 internal import CLinux
 import CNI
 import Glibc
+import ServerTransport
 import Version
 
 /// One call of the plugin, from its arguments to its exit code.
@@ -47,6 +48,7 @@ public struct Program: Sendable {
     public func runToExit() -> Never {
         // Threads are few and short-lived here; an arena for each would cost more than it saves.
         mallopt(M_ARENA_MAX, 1)
+        ServerTransport.useOneThread()
         StandardStreams.reserve()
         let executor = CallingThreadExecutor()
         Task.detached(executorPreference: executor) { exit(await run()) }

@@ -85,6 +85,26 @@ final class NetlinkChannel {
         }
     }
 
+    /// Makes the kernel drop all that comes to this socket but the answer to one request and the news that a link is gone,
+    /// so that many who remove links at once are not all woken for each. Without the filter all of it has to be read.
+    func hearOnly(ofRemovalOf index: InterfaceIndex) {
+        // Offsets are those of struct nlmsghdr and ifinfomsg. A filter reads numbers as if they were in network byte order.
+        var program = [
+            sock_filter(code: 0x28, jt: 0, jf: 0, k: 4),  // BPF_LD | BPF_H | BPF_ABS: nlmsg_type
+            // BPF_JMP | BPF_JEQ | BPF_K
+            sock_filter(code: 0x15, jt: 3, jf: 0, k: UInt32(ControlMessage.error.bigEndian)),
+            sock_filter(code: 0x15, jt: 0, jf: 3, k: UInt32(RouteMessage.deleteLink.bigEndian)),
+            sock_filter(code: 0x20, jt: 0, jf: 0, k: 20),  // BPF_LD | BPF_W | BPF_ABS: ifi_index
+            sock_filter(code: 0x15, jt: 0, jf: 1, k: UInt32(bitPattern: index.bigEndian)),
+            sock_filter(code: 0x06, jt: 0, jf: 0, k: .max),  // BPF_RET | BPF_K: all of it
+            sock_filter(code: 0x06, jt: 0, jf: 0, k: 0),
+        ]
+        program.withUnsafeMutableBufferPointer { instructions in
+            var filter = sock_fprog(len: UInt16(instructions.count), filter: instructions.baseAddress)
+            setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, socklen_t(MemoryLayout<sock_fprog>.size))
+        }
+    }
+
     func transmit(_ bytes: [UInt8], for purpose: Purpose) throws(NetlinkError) {
         // Without a destination a netlink socket sends to port 0, the kernel.
         while send(descriptor, bytes, bytes.count, 0) < 0 {

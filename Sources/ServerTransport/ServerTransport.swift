@@ -23,6 +23,10 @@ public final class ServerTransport: Sendable {
     private let logger: Logger
     private let preferred = Atomic(0)
 
+    /// Makes one thread serve all connections of this process, for programs that ask little and end soon. Without it there is
+    /// one for each processor, made with the first request. Only before the first transport is made this has an effect.
+    public static func useOneThread() { NIOSingletons.groupLoopCountSuggestion = 1 }
+
     /// How long connecting to one address may take, TLS included.
     public static let connectTimeout: Duration = .seconds(5)
     /// How long one request may take, unless it says otherwise.

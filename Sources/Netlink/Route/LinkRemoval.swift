@@ -13,6 +13,7 @@ extension NetlinkSocket {
     /// - Throws: What the kernel answers, as ENODEV when there is no such interface.
     public static func removeLink(_ link: LinkSelector) throws(NetlinkError) {
         let socket = try NetlinkSocket()
+        if case .index(let index) = link { socket.channel.hearOnly(ofRemovalOf: index) }
         try socket.subscribe(to: .link)
         try socket.remove(link)
     }
