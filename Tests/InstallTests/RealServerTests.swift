@@ -273,7 +273,7 @@ struct RealServerTests {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         let log = cluster.directory.path + "/proxy.log"
-        FileManager.default.createFile(atPath: log, contents: nil)
+        #expect(FileManager.default.createFile(atPath: log, contents: nil))
         process.standardError = FileHandle(forWritingAtPath: log)
         try await Command.start(process)
         defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
