@@ -13,6 +13,8 @@ public final class ReadAheadDatastore: Datastore {
 
     private struct Memory {
         var answers: [RecordQuery: [Record]] = [:]
+        /// The records that were asked for since and exist, each once.
+        var found: [RecordKey] = []
         var end: ContinuousClock.Instant?
 
         var isOpen: Bool { end.map { ContinuousClock.now < $0 } ?? false }
@@ -30,8 +32,12 @@ public final class ReadAheadDatastore: Datastore {
     /// Reads what the steps of an operation are going to read, and begins to remember.
     public func readAhead(_ queries: [RecordQuery]) async throws(DatastoreError) {
         memory.withLock { $0 = Memory(end: .now + Self.lifetime) }
-        _ = try await read(queries)
+        _ = try await answers(queries)
     }
+
+    /// The records that were asked for by their keys since ``readAhead(_:)`` and that there are, whether it had read them or
+    /// not, in order.
+    public var found: [RecordKey] { memory.withLock { $0.found } }
 
     /// Takes it that a record does not exist, unless it was read, which saves a request for what is nearly always so. A
     /// wrong guess makes the record's creation fail, upon which everything is read anew.
@@ -42,6 +48,18 @@ public final class ReadAheadDatastore: Datastore {
     }
 
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
+        let answers = try await answers(queries)
+        memory.withLock { memory in
+            guard memory.isOpen else { return }
+            for (query, records) in zip(queries, answers) {
+                guard case .record(let key) = query, !records.isEmpty, !memory.found.contains(key) else { continue }
+                memory.found.append(key)
+            }
+        }
+        return answers
+    }
+
+    private func answers(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
         let known = memory.withLock { $0.isOpen ? $0.answers : [:] }
         let missing = queries.filter { known[$0] == nil }
         guard !missing.isEmpty else { return queries.map { known[$0] ?? [] } }

@@ -30,6 +30,8 @@ import Testing
         #expect(counted.operations.last == .read([.record(.ipamConfiguration), .record(.handle("c"))]))
         _ = try await store.get(.handle("c"))
         #expect(counted.operations.count == 2)
+        // What was only read ahead was not asked for, and what does not exist was not found.
+        #expect(store.found == [.handle("a")])
     }
 
     @Test func withoutReadingAheadNothingIsRemembered() async throws {

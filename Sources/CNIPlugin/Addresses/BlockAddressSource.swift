@@ -114,6 +114,9 @@ struct BlockAddressSource: AddressSource {
             // In a cluster pools are Kubernetes objects, which its operator makes.
             if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
             let assigned = try await allocator.assign(request)
+            var blocks = call.store.found.compactMap { key in if case .block(let cidr) = key { cidr } else { nil } }
+            for address in assigned where !blocks.contains(address.block) { blocks.append(address.block) }
+            call.settings.recentBlocks(call.configuration.name).note(blocks)
             return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
         } catch {
             throw CNIError(error)

@@ -91,12 +91,21 @@ extension Call {
         var queries = Allocator(datastore: store, host: node).firstQueries(handle: handle, families)
         // In a store without transactions it is a request of its own, see AddVerb.
         if !store.commitsAtomically { queries.removeAll { $0 == .record(.handle(handle)) } }
-        try await readAhead(queries + [.record(endpointKey)])
+        try await readAhead(queries + recentBlocks(families) + [.record(endpointKey)])
+    }
+
+    /// What is probably going to be asked for as soon as it is known which blocks are the node's, or the handle's.
+    private func recentBlocks(_ families: Set<IPFamily>) -> [RecordQuery] {
+        guard !families.isEmpty else { return [] }
+        return settings.recentBlocks(configuration.name).load().filter { families.contains($0.family) }
+            .map { .record(.block($0)) }
     }
 
     /// Reads in one go what a DEL is going to ask for.
     func readForDelete() async throws(CNIError) {
-        try await readAhead([.record(.handle(handle)), .record(.ipamConfiguration), .record(endpointKey)])
+        // Where each record is a request of its own, one for nothing would cost more than is gained.
+        let blocks = store.commitsAtomically ? recentBlocks(Set(IPFamily.allCases)) : []
+        try await readAhead([.record(.handle(handle)), .record(.ipamConfiguration), .record(endpointKey)] + blocks)
     }
 
     private func readAhead(_ queries: [RecordQuery]) async throws(CNIError) {

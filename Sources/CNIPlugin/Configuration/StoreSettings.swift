@@ -22,6 +22,10 @@ struct StoreSettings {
     /// What DEL leaves for a store that is away.
     var journal: ReleaseJournal { ReleaseJournal(dataDirectory: dataDirectory) }
 
+    func recentBlocks(_ network: String) -> RecentBlocks {
+        RecentBlocks(dataDirectory: dataDirectory, network: network)
+    }
+
     /// Throws code 2 for a kind of store that there is not, 7 for settings that make no sense.
     init(_ configuration: ObjectReader) throws(CNIError) {
         dataDirectory = try configuration.absolutePath("data_dir") ?? Self.defaultDirectory
