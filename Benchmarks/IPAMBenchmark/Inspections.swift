@@ -30,7 +30,7 @@ struct Inspections {
         let inUse = (0..<blocks).reduce(0) { $0 + halfFull.inUse($1) }
         let complete = OtherNodes(blocks: blocks, inUse: { _ in 1 }, isComplete: true)
         let show = [
-            Command(words: ["ipam", "show"], proof: .json("\"ipsInUse\" : \(inUse),")),
+            Command(words: ["ipam", "show"], proof: .json("\"ipsInUse\": \(inUse),")),
             Command(words: ["ipam", "show", "--show-blocks"], proof: .lines(blocks)),
         ]
         let check = [Command(words: ["ipam", "check"], proof: .text("found 0 problems"))]
