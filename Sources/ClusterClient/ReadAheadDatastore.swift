@@ -12,12 +12,28 @@ public final class ReadAheadDatastore: Datastore {
     public static let lifetime: Duration = .seconds(2)
 
     private struct Memory {
-        var answers: [RecordQuery: [Record]] = [:]
+        /// Few, and each looked up a few times: a table of hashes would cost more than it saves.
+        private(set) var answers: [(query: RecordQuery, records: [Record])] = []
         /// The records that were asked for since and exist, each once.
         var found: [RecordKey] = []
         var end: ContinuousClock.Instant?
 
         var isOpen: Bool { end.map { ContinuousClock.now < $0 } ?? false }
+
+        init(end: ContinuousClock.Instant? = nil) {
+            self.end = end
+        }
+
+        func answer(to query: RecordQuery) -> [Record]? { answers.first { $0.query == query }?.records }
+
+        mutating func remember(_ query: RecordQuery, _ records: [Record]) {
+            answers.removeAll { $0.query == query }
+            answers.append((query, records))
+        }
+
+        mutating func forget(where isForgotten: (RecordQuery) -> Bool) {
+            answers.removeAll { isForgotten($0.query) }
+        }
     }
 
     private let base: any Datastore
@@ -43,7 +59,7 @@ public final class ReadAheadDatastore: Datastore {
     /// wrong guess makes the record's creation fail, upon which everything is read anew.
     public func assumeAbsent(_ key: RecordKey) {
         memory.withLock { memory in
-            if memory.isOpen, memory.answers[.record(key)] == nil { memory.answers[.record(key)] = [] }
+            if memory.isOpen, memory.answer(to: .record(key)) == nil { memory.remember(.record(key), []) }
         }
     }
 
@@ -60,18 +76,21 @@ public final class ReadAheadDatastore: Datastore {
     }
 
     private func answers(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
-        let known = memory.withLock { $0.isOpen ? $0.answers : [:] }
-        let missing = queries.filter { known[$0] == nil }
-        guard !missing.isEmpty else { return queries.map { known[$0] ?? [] } }
-        let answers = try await base.read(missing)
-        var found = known
-        for (query, answer) in zip(missing, answers) { found[query] = answer }
+        var found = memory.withLock { memory in
+            queries.map { memory.isOpen ? memory.answer(to: $0) : nil }
+        }
+        let missing = queries.indices.filter { found[$0] == nil }
+        guard !missing.isEmpty else { return found.map { $0 ?? [] } }
+        let answers = try await base.read(missing.map { queries[$0] })
+        for (index, answer) in zip(missing, answers) { found[index] = answer }
         memory.withLock { memory in
             guard memory.isOpen else { return }
             // All blocks of a large cluster are looked through once and not worth their room.
-            for query in missing where !query.isAllBlocks { memory.answers[query] = found[query] }
+            for (index, answer) in zip(missing, answers) where !queries[index].isAllBlocks {
+                memory.remember(queries[index], answer)
+            }
         }
-        return queries.map { found[$0] ?? [] }
+        return found.map { $0 ?? [] }
     }
 
     public func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey] {
@@ -81,15 +100,13 @@ public final class ReadAheadDatastore: Datastore {
     public func watch(_ query: RecordQuery) -> RecordWatch { base.watch(query) }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
-        let keys = Set(changes.map(\.key))
+        let keys = changes.map(\.key)
         do throws(DatastoreError) {
             let revisions = try await base.commit(changes)
-            memory.withLock { memory in
-                memory.answers = memory.answers.filter { query, _ in !query.mayAnswer(keys) }
-            }
+            memory.withLock { $0.forget { $0.mayAnswer(keys) } }
             return revisions
         } catch {
-            memory.withLock { $0.answers = [:] }
+            memory.withLock { $0.forget { _ in true } }
             throw error
         }
     }
@@ -99,7 +116,7 @@ extension RecordQuery {
     fileprivate var isAllBlocks: Bool { if case .collection(.blocks) = self { true } else { false } }
 
     /// Whether one of the keys is in the answer, or might be.
-    fileprivate func mayAnswer(_ keys: Set<RecordKey>) -> Bool {
+    fileprivate func mayAnswer(_ keys: [RecordKey]) -> Bool {
         switch self {
         case .record(let key): keys.contains(key)
         case .collection(let collection): keys.contains { $0.calicoPath.starts(with: collection.calicoPath) }

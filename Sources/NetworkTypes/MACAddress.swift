@@ -8,6 +8,7 @@ public struct MACAddress: Hashable, Sendable {
     }
 
     /// Reads six octets; `nil` when there are not exactly six.
+    @inlinable
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 6 else { return nil }
         bits = bytes.reduce(0) { $0 << 8 | UInt64($1) }

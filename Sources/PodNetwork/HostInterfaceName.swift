@@ -62,7 +62,8 @@ public enum HostInterfaceName {
     }
 
     private static func hashed(_ text: String, prefix: String) -> String {
-        prefix + SHA1.hexadecimal(of: text).prefix(max(0, min(hashLength, maximumLength - prefix.utf8.count)))
+        let length = max(0, min(hashLength, maximumLength - prefix.utf8.count))
+        return prefix + String(decoding: SHA1.hexadecimal(of: text).utf8.prefix(length), as: UTF8.self)
     }
 
     /// Whether the kernel and the CNI specification accept a name (rule V3): 1 to 15 bytes, not `.` or `..`, without

@@ -2,7 +2,13 @@
 package enum SHA1 {
     /// The digest of a text in 40 hexadecimal digits.
     package static func hexadecimal(of text: String) -> String {
-        digest(of: text.utf8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        var digits: [UInt8] = []
+        for byte in digest(of: text.utf8) {
+            for digit in [byte >> 4, byte & 15] {
+                digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+        }
+        return String(decoding: digits, as: UTF8.self)
     }
 
     /// The 20 bytes of the digest.

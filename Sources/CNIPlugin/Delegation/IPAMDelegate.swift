@@ -11,7 +11,7 @@ struct IPAMDelegate: Sendable {
     let type: String
     private let file: String
     private let configuration: NetworkConfiguration
-    private var ranges = PodRanges.any
+    private var ranges: PodRanges
 
     /// How long it may take when nothing else ends the call sooner.
     private static let limit = Duration.seconds(40)
@@ -40,6 +40,7 @@ struct IPAMDelegate: Sendable {
         self.type = type
         file = found
         self.configuration = configuration
+        ranges = .any
     }
 
     func with(_ ranges: PodRanges) -> IPAMDelegate {

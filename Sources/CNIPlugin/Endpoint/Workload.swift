@@ -47,10 +47,16 @@ enum Workload: Hashable, Sendable {
     /// The key of the endpoint's record: `NODE-k8s-POD-IFNAME` or `NODE-cni-CONTAINER-IFNAME`, every `-` inside a
     /// segment doubled (K4). A name that no object and no file can have is cut, and gets a hash of the whole.
     func endpointKey(node: String, interfaceName: String) -> RecordKey {
-        let segments = [node, orchestrator, name, interfaceName].map { segment in
-            segment.split(separator: "-", omittingEmptySubsequences: false).joined(separator: "--")
+        let hyphen = UInt8(ascii: "-")
+        var bytes: [UInt8] = []
+        for (index, segment) in [node, orchestrator, name, interfaceName].enumerated() {
+            if index > 0 { bytes.append(hyphen) }
+            for byte in segment.utf8 {
+                bytes.append(byte)
+                if byte == hyphen { bytes.append(hyphen) }
+            }
         }
-        var name = segments.joined(separator: "-")
+        var name = String(decoding: bytes, as: UTF8.self)
         if name.utf8.count > Self.longestName {
             // Cut between characters; the hash is shorter than what is cut off at least.
             name = String(name.prefix(Self.longestName / 2)) + "-" + SHA1.hexadecimal(of: name)
