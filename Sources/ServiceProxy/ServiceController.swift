@@ -329,9 +329,9 @@ public actor ServiceController {
             let node: Node? = if case .set(.node(let node)) = change { node } else { nil }
             for observer in observers { observer.sawNode(node) }
         }
-        for observer in observers {
-            observer.received(services: services, endpoints: endpoints, isQueued: catalog.hasDirtyServices)
-        }
+        // Before all is known nothing can be late: a proxy that may not list something is not mended by starting it again.
+        let isQueued = awaited.isEmpty && catalog.hasDirtyServices
+        for observer in observers { observer.received(services: services, endpoints: endpoints, isQueued: isQueued) }
     }
 
     /// - Parameter failure: why the commit did not succeed.

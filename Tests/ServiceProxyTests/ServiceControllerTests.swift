@@ -300,6 +300,7 @@ private final class Witness: ControllerObserver {
     struct State {
         var events: [ProxyEvent] = []
         var commits: [CommitReport] = []
+        var queued: [Bool] = []
     }
 
     let state = Mutex(State())
@@ -307,10 +308,24 @@ private final class Witness: ControllerObserver {
     func happened(_ event: ProxyEvent) { state.withLock { $0.events.append(event) } }
 
     func committed(_ commit: CommitReport) { state.withLock { $0.commits.append(commit) } }
+
+    func received(services: Int, endpoints: Int, isQueued: Bool) { state.withLock { $0.queued.append(isQueued) } }
 }
 
 /// What observers hear.
 extension ServiceControllerTests {
+    /// HZ-2 counts from the moment when all is known.
+    @Test func nothingIsQueuedBeforeAllIsKnown() async throws {
+        let witness = Witness()
+        try await withController(awaiting: [.endpointSlice], observers: [witness]) { controller, backend in
+            await controller.receive(ObjectBatch(changes: [.set(.service(service()))], synced: [.service]))
+            #expect(witness.state.withLock { $0.queued } == [false])
+            await controller.receive(ObjectBatch(changes: [], synced: [.endpointSlice]))
+            #expect(witness.state.withLock { $0.queued } == [false, true])
+            try await eventually { backend.state.withLock { $0.starts } == 1 }
+        }
+    }
+
     @Test func faultsAndConflictsAreEvents() async throws {
         let bad = Frontend.Key.address(address("10.96.0.66"), .tcp, 80)
         let witness = Witness()

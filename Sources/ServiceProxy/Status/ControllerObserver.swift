@@ -8,7 +8,7 @@ import NetworkTypes
 public protocol ControllerObserver: Sendable {
     /// Objects were taken in.
     ///
-    /// - Parameter isQueued: whether something has to be programmed for them, once everything is known.
+    /// - Parameter isQueued: whether something has to be programmed for them; not before everything is known.
     func received(services: Int, endpoints: Int, isQueued: Bool)
     /// Something is about to be programmed, which may take effect from now on.
     ///
