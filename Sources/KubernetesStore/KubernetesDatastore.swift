@@ -57,6 +57,8 @@ public struct KubernetesDatastore: Datastore {
             for _ in 0..<Self.requestsAtOnce { start() }
             while let (index, result) = await group.next() {
                 results[index] = result
+                // A server that is away is not waited for once more.
+                if case .failure = result { next = queries.count }
                 start()
             }
             return results
@@ -75,7 +77,8 @@ public struct KubernetesDatastore: Datastore {
         }
     }
 
-    private static let requestsAtOnce = 8
+    /// As many as an ADD has to begin with.
+    private static let requestsAtOnce = 12
 
     private func answer(_ query: RecordQuery) async throws(DatastoreError) -> [Record] {
         switch query {
