@@ -133,6 +133,14 @@ struct Answer: Hashable, Sendable {
     let source: IPAddress
 }
 
+extension TestNode {
+    /// Makes the node forget what it tracks.
+    func forgetFlows(_ family: IPFamily, _ transport: TransportProtocol) throws {
+        let socket = try NetlinkSocket(.netfilter, in: node)
+        _ = try socket.deleteConntrackEntries(try socket.conntrackEntries(family, transport) { _ in true })
+    }
+}
+
 /// Dials once and returns the answer; throws ``TestSocket/Failure`` with the error number.
 func dial(
     _ transport: TransportProtocol,
