@@ -178,16 +178,6 @@ extension NetlinkSocket {
             guard error.isRefusal(ENODEV) else { throw error }
         }
     }
-
-    /// An interface, or `nil` when there is none.
-    func linkIfPresent(_ link: LinkSelector) throws(NetlinkError) -> Link? {
-        do throws(NetlinkError) {
-            return try get(.link(link))
-        } catch {
-            guard error.isRefusal(ENODEV) else { throw error }
-            return nil
-        }
-    }
 }
 
 extension PodNetworkPlan {

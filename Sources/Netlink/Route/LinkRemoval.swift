@@ -28,7 +28,7 @@ extension NetlinkSocket {
         while ContinuousClock.now < end {
             guard let messages = try news(for: request.summary) else {
                 // What got lost may be just what is waited for.
-                if try Self.isGone(link) { return }
+                if try NetlinkSocket().linkIfPresent(link) == nil { return }
                 continue
             }
             for message in messages {
@@ -66,16 +66,6 @@ extension NetlinkSocket {
         return switch link {
         case .index(let index): gone.index == index
         case .name(let name): gone.name == name
-        }
-    }
-
-    private static func isGone(_ link: LinkSelector) throws(NetlinkError) -> Bool {
-        do throws(NetlinkError) {
-            _ = try NetlinkSocket().get(.link(link))
-            return false
-        } catch {
-            guard error.isRefusal(ENODEV) else { throw error }
-            return true
         }
     }
 }

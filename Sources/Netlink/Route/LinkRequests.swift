@@ -176,3 +176,15 @@ extension NetlinkQuery<Link> {
         }
     }
 }
+
+extension NetlinkSocket {
+    /// An interface, or `nil` when there is none.
+    public func linkIfPresent(_ link: LinkSelector) throws(NetlinkError) -> Link? {
+        do throws(NetlinkError) {
+            return try get(.link(link))
+        } catch {
+            guard error.isRefusal(ENODEV) else { throw error }
+            return nil
+        }
+    }
+}
