@@ -94,7 +94,7 @@ let package = Package(
         library(
             "CNIPlugin",
             [
-                "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "JSON", "KubernetesAPI", "Netlink",
+                "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "FileLocks", "JSON", "KubernetesAPI", "Netlink",
                 "NetworkTypes", "ServerTransport", "Stores", "Subprocesses", "Version", logging,
             ],
             testDependencies: ["TestAPIServer"]
@@ -161,12 +161,13 @@ let package = Package(
             exclude: ["core", "discovery", "meta", "networking"].map { "Protos/\($0).proto" } + ["Protos/README.md"]
         ),
         library("ServerTransport", ["ClusterClient", "NetworkTypes", logging, httpClient] + nio),
-        library("ClusterClient", ["KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
+        library("ClusterClient", ["FileLocks", "KubernetesAPI", "NetworkTypes"], testDependencies: ["store-worker"]),
         library("KubernetesAPI", ["NetworkTypes"]),
         library("PrometheusText"),
         library("NFTables", ["CNetfilter", "Netlink", "NetworkTypes"]),
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("Subprocesses"),
+        library("FileLocks", ["CLinux"]),
         library("YAML", ["CYAML", "JSON"]),
         library("JSON"),
         library("NetworkTypes"),

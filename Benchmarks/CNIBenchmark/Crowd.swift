@@ -7,10 +7,10 @@ import NetworkTypes
 ///
 /// Each has a namespace of its own, made before the clock is started; the contestants take turns.
 struct Crowd {
-    /// What one contestant took, in milliseconds for all pods.
+    /// What one contestant took for all pods.
     struct Score {
-        fileprivate(set) var add: [Double] = []
-        fileprivate(set) var delete: [Double] = []
+        fileprivate(set) var add: [Cost] = []
+        fileprivate(set) var delete: [Cost] = []
         fileprivate(set) var calls = 0
         fileprivate(set) var failures: [String] = []
     }
@@ -32,13 +32,13 @@ struct Crowd {
             let order = contestants.indices.map { ($0 + round) % contestants.count }
             var results = contestants.map { _ in [String?](repeating: nil, count: size) }
             for index in order {
-                let time = try add(index, round, pods[index], &results[index])
-                if round > 0 { scores[index].add.append(time) }
+                let cost = try add(index, round, pods[index], &results[index])
+                if round > 0 { scores[index].add.append(cost) }
                 settle()
             }
             for index in order {
-                let time = try delete(index, round, pods[index], results[index])
-                if round > 0 { scores[index].delete.append(time) }
+                let cost = try delete(index, round, pods[index], results[index])
+                if round > 0 { scores[index].delete.append(cost) }
                 settle()
             }
         }
@@ -49,9 +49,9 @@ struct Crowd {
         _ round: Int,
         _ pods: [NetworkNamespace],
         _ results: inout [String?]
-    ) throws -> Double {
+    ) throws -> Cost {
         let contestant = contestants[index]
-        let (time, outcomes) = try run(pods) { try contestant.add("crowd-\(round)-\($0)", pods[$0]) }
+        let (cost, outcomes) = try run(pods) { try contestant.add("crowd-\(round)-\($0)", pods[$0]) }
         var seen: Set<IPAddress> = []
         for (number, outcome) in outcomes.enumerated() {
             if outcome.status == 0 { results[number] = outcome.output }
@@ -60,7 +60,7 @@ struct Crowd {
                 guard seen.insert(address).inserted else { throw BenchmarkFailure("\(address) was given twice") }
             }
         }
-        return time
+        return cost
     }
 
     private mutating func delete(
@@ -68,26 +68,27 @@ struct Crowd {
         _ round: Int,
         _ pods: [NetworkNamespace],
         _ results: [String?]
-    ) throws -> Double {
+    ) throws -> Cost {
         let contestant = contestants[index]
-        let (time, outcomes) = try run(pods) {
+        let (cost, outcomes) = try run(pods) {
             try contestant.delete("crowd-\(round)-\($0)", pods[$0], result: results[$0])
         }
         for (number, outcome) in outcomes.enumerated() {
             count(index) { try PodCheck.requireGone(outcome, pods[number]) }
         }
-        return time
+        return cost
     }
 
     /// Starts a call for each pod, and waits for them all.
     private func run(
         _ pods: [NetworkNamespace],
         _ start: (Int) throws -> ProgramRun
-    ) throws -> (Double, [ProgramRun.Outcome]) {
+    ) throws -> (Cost, [ProgramRun.Outcome]) {
         let begin = monotonicMilliseconds()
         let runs = try pods.indices.map(start)
         let outcomes = try runs.map { try $0.finish() }
-        return (monotonicMilliseconds() - begin, outcomes)
+        let wall = monotonicMilliseconds() - begin
+        return (Cost(wall: wall, cpu: outcomes.reduce(0) { $0 + $1.cpu }), outcomes)
     }
 
     private mutating func count(_ index: Int, _ check: () throws -> Void) {

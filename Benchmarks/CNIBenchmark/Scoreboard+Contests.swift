@@ -37,9 +37,14 @@ extension Scoreboard {
 
     mutating func add(_ crowd: Crowd, size: Int) {
         let (ours, theirs) = (crowd.scores[0], crowd.scores[1])
-        func median(_ values: [Double]) -> Double { Percentiles(values).p50 }
-        add(.ratio("\(size) ADDs at once, local store", median(ours.add), median(theirs.add), goal: .atMost(0.6)))
-        add(.ratio("\(size) DELs at once, local store", median(ours.delete), median(theirs.delete)))
+        func addCalls(_ name: String, _ call: (Crowd.Score) -> [Cost], goal: Figure.Goal? = nil) {
+            let (ours, theirs) = (CostSummary(call(ours)), CostSummary(call(theirs)))
+            func each(_ summary: CostSummary) -> String { Figure.Unit.milliseconds.text(summary.cpuMean / Double(size)) }
+            let cpu = "; CPU of each \(each(ours)) against \(each(theirs))"
+            self.add(.ratio("\(size) \(name)s at once, local store", ours.wall.p50, theirs.wall.p50, goal: goal, more: cpu))
+        }
+        addCalls("ADD", \.add, goal: .atMost(0.6))
+        addCalls("DEL", \.delete)
         if let first = ours.failures.first {
             add(failure: "\(ours.failures.count) of \(ours.calls) calls of swiftlet at once, the first: \(first)")
         }

@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <sys/vfs.h>
 
 int accept4(int fd, struct sockaddr *addr, socklen_t *length, int flags);
+pid_t gettid(void);
 int setns(int fd, int nstype);
 int unshare(int flags);
 

@@ -54,6 +54,9 @@ struct Call: Sendable {
     /// The handle of all the container's addresses on this network (2.3).
     var handle: String { "\(configuration.name).\(id.containerID)" }
 
+    /// Waits until no other call on this host is choosing or releasing addresses.
+    func turn() -> HostLock { HostLock(settings.lockFile, until: Deadline(after: .seconds(5))) }
+
     /// Records the attachment's endpoint, at the Pod that the runtime means.
     func record(_ endpoint: WorkloadEndpoint, replacing stored: EndpointRecords.Stored?) async throws(CNIError) {
         try await records.put(endpoint, replacing: stored) { () async throws(CNIError) in

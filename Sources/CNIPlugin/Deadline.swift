@@ -3,7 +3,7 @@ import ClusterClient
 
 /// When a verb has to be done. Runtimes give up after one to four minutes (3.11); who answers earlier is understood.
 struct Deadline: Sendable {
-    private let instant: ContinuousClock.Instant
+    let instant: ContinuousClock.Instant
     private let clock = ContinuousClock()
 
     init(after duration: Duration) {

@@ -1,4 +1,5 @@
 import CNI
+import FileLocks
 import Glibc
 import Netlink
 
@@ -44,10 +45,10 @@ struct PodNamespaceLock: ~Copyable {
     init(_ path: String?, until deadline: Deadline) throws(CNIError) {
         descriptor = path.map { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) } ?? -1
         guard descriptor >= 0 else { return }
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            guard errno == EWOULDBLOCK || errno == EINTR else { return }
-            try deadline.check(before: "another call for the same pod was done")
-            usleep(1000)
+        do throws(FileLock.Failure) {
+            try FileLock.take(descriptor, until: deadline.instant)
+        } catch {
+            if error == .timedOut { try deadline.check(before: "another call for the same pod was done") }
         }
     }
 

@@ -63,6 +63,9 @@ public final class ReadAheadDatastore: Datastore {
         }
     }
 
+    /// Reads anew whatever is asked for from now on.
+    public func forget() { memory.withLock { $0.forget { _ in true } } }
+
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
         let answers = try await answers(queries)
         memory.withLock { memory in
@@ -106,7 +109,7 @@ public final class ReadAheadDatastore: Datastore {
             memory.withLock { $0.forget { $0.mayAnswer(keys) } }
             return revisions
         } catch {
-            memory.withLock { $0.forget { _ in true } }
+            forget()
             throw error
         }
     }

@@ -108,8 +108,6 @@ struct BlockAddressSource: AddressSource {
         guard let request else {
             throw CNIError(.internal, "no addresses are wanted")
         }
-        let lock = HostLock(call.settings.lockFile, until: Deadline(after: .seconds(5)))
-        defer { withExtendedLifetime(lock) {} }
         do throws(IPAMError) {
             // In a cluster pools are Kubernetes objects, which its operator makes.
             if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }

@@ -1,4 +1,5 @@
 import CNI
+import FileLocks
 import Glibc
 
 /// The releases that a store has yet to hear of, as one file each in a directory beside the local store (D6).
@@ -127,11 +128,17 @@ struct ReleaseJournal: Sendable {
             throw .systemCall("open", file, errno)
         }
         defer { close(descriptor) }
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            guard errno == EWOULDBLOCK || errno == EINTR else { throw .systemCall("lock", file, errno) }
-            guard let waiting else { return }
-            try waiting.check(before: "another call was done with \(file)")
-            usleep(2000)
+        do throws(FileLock.Failure) {
+            if let waiting {
+                try FileLock.take(descriptor, until: waiting.instant)
+            } else {
+                guard try FileLock.isTaken(descriptor) else { return }
+            }
+        } catch {
+            guard case .refused(let code) = error else {
+                throw CNIError(.tryAgainLater, "out of time before another call was done with \(file)")
+            }
+            throw .systemCall("lock", file, code)
         }
         var (opened, named) = (stat(), stat())
         guard fstat(descriptor, &opened) == 0, lstat(file, &named) == 0, opened.st_ino == named.st_ino else { return }

@@ -41,6 +41,7 @@ struct AddVerb {
         try await gates.wait(call.log)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
+        let turn = delegate == nil ? call.turn() : nil
         let facts = try await call.readForAdd(likely)
         try facts.annotations.checkFloatingAddresses(configuration.reader)
         // D6: what an earlier DEL of this attachment left to be released is none of the addresses that it gets now.
@@ -63,6 +64,7 @@ struct AddVerb {
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
             let (found, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
+            turn?.release()
             var granted = found
             let interfaces = try await connect(&granted, from: isRepeated ? nil : source, deadline) {
                 (granted) throws(CNIError) in

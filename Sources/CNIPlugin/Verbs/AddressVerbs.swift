@@ -23,6 +23,7 @@ struct AddressVerbs {
         let given = try PodAnnotations(pod: runtime.podAnnotations ?? [:], namespace: [:])
         let arguments = call.attachment.arguments
         let likely = try? AddressSettings(configuration, arguments: arguments, annotations: given).families
+        let turn = call.turn()
         let facts = try await call.readForAdd(likely ?? [.ipv4])
         let wanted = try AddressSettings(configuration, arguments: arguments, annotations: facts.annotations)
         guard wanted.withoutIPAM.isEmpty else {
@@ -49,6 +50,7 @@ struct AddressVerbs {
                 if !held.isEmpty { try await source.release() }
                 result = try await source.assign()
             }
+            turn.release()
             let endpoint = call.endpoint(result.addresses.map(\.address.address), link: nil)
             if stored?.endpoint != endpoint {
                 rollback.add("take back the record of the attachment") { [call, former] () async throws(CNIError) in

@@ -62,7 +62,11 @@ struct StoredRelease {
             if let failure { throw failure }
             try await RequestDeadline.within(time) { () async throws(CNIError) in
                 try await call.records.remove(call.endpointKey, of: call.id)
+                let turn = call.turn()
+                // The block that others wrote to meanwhile is read anew.
+                if turn.wasWaitedFor { call.store.forget() }
                 try await BlockAddressSource(call, nil).release()
+                turn.release()
             }
         } catch {
             // Records that contradict each other do not heal with time.

@@ -1,3 +1,4 @@
+import FileLocks
 import FoundationEssentials
 import Glibc
 
@@ -49,6 +50,9 @@ public struct LocalDatastore: Datastore {
 
     private var path: String { dataDirectory + "/store" }
 
+    /// How long a thread waits for the lock before it looks whether its task is cancelled, and lets others run.
+    private static let turn = Duration.milliseconds(100)
+
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
         // Whether a name can be kept does not depend on whether there is a store yet.
         for case .record(let key) in queries { _ = try RecordPath(key) }
@@ -93,8 +97,7 @@ public struct LocalDatastore: Datastore {
             // The lock may be waited for here and only here: while it is held, nothing suspends. Readers take it as
             // writers do: with a shared lock, readers that follow each other would keep a writer waiting for ever.
             guard let lock = try openLock(creating: writing) else { return nil }
-            var pause: UInt32 = 200
-            while try !tryLock(lock) {
+            while try !tryLock(lock, until: min(deadline, .now + Self.turn)) {
                 guard ContinuousClock.now < deadline else {
                     throw DatastoreError(
                         .unavailable,
@@ -104,11 +107,7 @@ public struct LocalDatastore: Datastore {
                 guard !Task.isCancelled else {
                     throw DatastoreError(.unavailable, "cancelled while waiting for the lock of \(path)")
                 }
-                // The thread sleeps, not the task: a task's timer is another thread's work, which among a hundred plugins
-                // that wait for each other costs more than all else that they do.
-                usleep(UInt32.random(in: pause / 2...pause * 3 / 2))
                 await Task.yield()
-                pause = min(pause * 2, 2000)
             }
             switch try use(lock, writing: writing, body) {
             case .done(let answer): return answer
@@ -187,13 +186,20 @@ public struct LocalDatastore: Datastore {
         return creating ? try files.create(OpenStore.lockName) : nil
     }
 
-    private func tryLock(_ lock: Descriptor) throws(DatastoreError) -> Bool {
-        while flock(lock.number, LOCK_EX | LOCK_NB) != 0 {
-            if errno == EINTR { continue }
-            if errno == EWOULDBLOCK { return false }
-            throw StoreFiles.failure("lock", path + "/" + OpenStore.lockName, errno)
+    /// `false` when others have it until then.
+    private func tryLock(
+        _ lock: Descriptor,
+        until deadline: ContinuousClock.Instant
+    ) throws(DatastoreError) -> Bool {
+        do throws(FileLock.Failure) {
+            try FileLock.take(lock.number, until: deadline)
+            return true
+        } catch {
+            switch error {
+            case .timedOut: return false
+            case .refused(let code): throw StoreFiles.failure("lock", path + "/" + OpenStore.lockName, code)
+            }
         }
-        return true
     }
 
     /// Makes the data directory and the store's own below it, with what is missing above.
