@@ -174,9 +174,12 @@ struct AppliedNote {
     let tail: UInt64
     /// The sequence number of the last commit.
     let sequence: UInt64
+    /// How many files there are that a new record can have; see ``SpareFiles``.
+    let spareFiles: Int
 
     var encoded: [UInt8] {
-        let text = "applied boot=\(bootID) generation=\(generation) tail=\(tail) sequence=\(sequence)"
+        let place = "generation=\(generation) tail=\(tail) sequence=\(sequence)"
+        let text = "applied boot=\(bootID) \(place) spare=\(spareFiles)"
         return Array("\(text) crc32c=\(String(Array(text.utf8).checksum, radix: 16))\n".utf8)
     }
 
@@ -188,21 +191,29 @@ struct AppliedNote {
         func field(_ index: Int, _ name: String) -> Substring? {
             index < words.count && words[index].hasPrefix(name) ? words[index].dropFirst(name.utf8.count) : nil
         }
-        guard words.count == 6, words[0] == "applied",
+        guard words.count == 7, words[0] == "applied",
             let bootID = field(1, "boot="),
             let generation = field(2, "generation=").flatMap({ UInt64($0) }),
             let tail = field(3, "tail=").flatMap({ UInt64($0) }),
-            let sequence = field(4, "sequence=").flatMap({ UInt64($0) })
+            let sequence = field(4, "sequence=").flatMap({ UInt64($0) }),
+            let spareFiles = field(5, "spare=").flatMap({ Int($0) })
         else { return nil }
-        self.init(bootID: String(bootID), generation: generation, tail: tail, sequence: sequence)
+        self.init(
+            bootID: String(bootID),
+            generation: generation,
+            tail: tail,
+            sequence: sequence,
+            spareFiles: spareFiles
+        )
         guard encoded.elementsEqual(text[...end]) else { return nil }
     }
 
-    init(bootID: String, generation: UInt64, tail: UInt64, sequence: UInt64) {
+    init(bootID: String, generation: UInt64, tail: UInt64, sequence: UInt64, spareFiles: Int) {
         self.bootID = bootID
         self.generation = generation
         self.tail = tail
         self.sequence = sequence
+        self.spareFiles = spareFiles
     }
 }
 

@@ -10,6 +10,7 @@ import Glibc
 /// store/lock      held (flock) while the store is read or written; gone with the process that held it
 /// store/journal   commits, each synced before it counts; replayed after a crash
 /// store/records/  one readable file per record, under the names that Calico uses in etcd
+/// store/spare/    files of removed records, to be those of new ones
 /// ```
 ///
 /// A commit costs one fdatasync. A process killed, or power lost, at any instruction leaves all of a commit or nothing.

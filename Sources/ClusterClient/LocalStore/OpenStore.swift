@@ -18,6 +18,7 @@ final class OpenStore {
     var tail: Int
     /// The number of the last commit.
     var sequence: UInt64
+    var spares: SpareFiles
     /// Whether the record files lag behind the journal, or may.
     var needsRecovery: Bool
     /// The last commit of this generation that was applied, as far as it was noted, be it before the machine stopped.
@@ -59,6 +60,7 @@ final class OpenStore {
         {
             tail = Int(note.tail)
             sequence = note.sequence
+            spares = SpareFiles(count: note.spareFiles)
             // Did someone die between committing and applying?
             let next = try StoreFiles.read(journal, from: tail, count: JournalEntry.Head.encodedLength, journalPath)
             let head = JournalEntry.Head(next[...])
@@ -66,6 +68,7 @@ final class OpenStore {
         } else {
             tail = JournalFormat.firstEntry
             sequence = header.base
+            spares = .none
             needsRecovery = true
         }
         self.files = files
@@ -240,15 +243,21 @@ final class OpenStore {
             switch change {
             case .put(_, let value):
                 let text = RecordFile(revision: sequence, value: value).encoded(for: path)
-                try files.write(path.name, in: directory, text)
+                try files.write(path.name, in: directory, text, &spares)
             case .remove:
-                try files.remove(path.name, in: directory)
+                try files.remove(path.name, in: directory, &spares)
             }
         }
     }
 
     func writeNote() throws(DatastoreError) {
-        let note = AppliedNote(bootID: bootID, generation: generation, tail: UInt64(tail), sequence: sequence)
+        let note = AppliedNote(
+            bootID: bootID,
+            generation: generation,
+            tail: UInt64(tail),
+            sequence: sequence,
+            spareFiles: spares.count
+        )
         try files.overwrite(lock, Self.lockName, at: 0, note.encoded)
     }
 }

@@ -22,7 +22,14 @@ extension StoreFiles {
     }
 
     /// Gives a file its content, in place; not synced, and no one but the holder of the lock may read it meanwhile.
-    func write(_ name: String, in parts: [String], _ bytes: [UInt8]) throws(DatastoreError) {
+    ///
+    /// - Parameter spares: what a file is made from when there is none of this name.
+    func write(
+        _ name: String,
+        in parts: [String],
+        _ bytes: [UInt8],
+        _ spares: inout SpareFiles
+    ) throws(DatastoreError) {
         var directory = try openDirectory(parts)
         if directory == nil {
             try makeDirectories(parts)
@@ -32,16 +39,35 @@ extension StoreFiles {
         guard let directory else {
             throw DatastoreError(.failed, "\(path)/\(shown): its directory vanished while it was written to")
         }
+        let (file, length) = try openForWriting(name, in: directory, shown, &spares)
         observer?(.create(shown, bytes))
-        let file = Descriptor(
-            try Self.call("create", path + "/" + shown) {
-                openat(directory.number, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600 as mode_t)
-            }
-        )
         try Self.write(file, bytes, at: 0, path + "/" + shown)
-        var status = stat()
-        guard fstat(file.number, &status) == 0 else { throw Self.failure("stat", path + "/" + shown, errno) }
-        if status.st_size > bytes.count { try truncate(file, shown, to: bytes.count) }
+        if length > bytes.count { try truncate(file, shown, to: bytes.count) }
+    }
+
+    /// Opens the file of that name, or one that gets it, and tells how long it is.
+    private func openForWriting(
+        _ name: String,
+        in directory: Descriptor,
+        _ shown: String,
+        _ spares: inout SpareFiles
+    ) throws(DatastoreError) -> (Descriptor, length: Int) {
+        var existing = try open(name, O_WRONLY, in: directory)
+        if existing == nil, try takeSpare(&spares, as: name, in: directory, shown) {
+            existing = try open(name, O_WRONLY, in: directory)
+        }
+        if let existing {
+            var status = stat()
+            guard fstat(existing.number, &status) == 0 else { throw Self.failure("stat", path + "/" + shown, errno) }
+            if status.st_nlink == 1 { return (existing, Int(status.st_size)) }
+            // It is the file of another record, too, which a power loss can leave behind.
+            observer?(.remove(shown))
+            try Self.call("remove", path + "/" + shown) { unlinkat(directory.number, name, 0) }
+        }
+        let made = try Self.call("create", path + "/" + shown) {
+            openat(directory.number, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600 as mode_t)
+        }
+        return (Descriptor(made), 0)
     }
 
     /// Makes a file that appears with all of its content, on the disk, or not at all.
@@ -82,17 +108,6 @@ extension StoreFiles {
         observer?(.truncate(name, length: length))
         let number = file.number
         try Self.call("truncate", path + "/" + name) { ftruncate(number, off_t(length)) }
-    }
-
-    /// Succeeds when the file does not exist.
-    func remove(_ name: String, in parts: [String]) throws(DatastoreError) {
-        guard let directory = try openDirectory(parts) else { return }
-        let shown = (parts + [name]).joined(separator: "/")
-        observer?(.remove(shown))
-        try Self.call("remove", path + "/" + shown) {
-            let result = unlinkat(directory.number, name, 0)
-            return result != 0 && errno == ENOENT ? 0 : result
-        }
     }
 
     func sync(_ file: Descriptor, _ name: String) throws(DatastoreError) {

@@ -13,7 +13,10 @@ extension OpenStore {
         // A process that was killed may have written the last entry, or the header of a checkpoint, without having
         // synced it. What is noted as applied, and what is written behind it, must not outlive it on the disk.
         try files.sync(journal, Self.journalName)
+        try files.removeSpares()
+        spares = .none
         try apply(latest)
+        spares = SpareFiles(count: 0)
         // Half an entry, whose process died while writing it, would make everyone look here again.
         if JournalEntry.Head(try peek()[...])?.generation == generation { try discardEntryAtTail() }
         try writeNote()
