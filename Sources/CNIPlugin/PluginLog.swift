@@ -82,4 +82,7 @@ struct PluginLog: Sendable {
 }
 
 /// Addresses for a line of the log; quicker than an array's description, which looks up what its elements conform to.
-func listing(_ addresses: [IPAddress]) -> String { addresses.map(\.description).joined(separator: ", ") }
+func listing(_ addresses: [IPAddress]) -> String {
+    // The usual one needs no generic code, which is slow the first time.
+    addresses.count == 1 ? addresses[0].description : addresses.map(\.description).joined(separator: ", ")
+}

@@ -28,10 +28,13 @@ enum SmallFile {
         var bytes = [UInt8](repeating: 0, count: maximumSize)
         let count = read(descriptor, &bytes, bytes.count)
         guard count >= 0 else { throw .systemCall("read", path, errno) }
-        let isSpace: (UInt8) -> Bool = { $0 == 0x20 || (0x09...0x0d).contains($0) }
-        let text = bytes[..<count].drop(while: isSpace).reversed().drop(while: isSpace).reversed()
-        return String(decoding: text, as: UTF8.self)
+        var (start, end) = (0, count)
+        while start < end, isSpace(bytes[start]) { start += 1 }
+        while start < end, isSpace(bytes[end - 1]) { end -= 1 }
+        return String(decoding: bytes[start..<end], as: UTF8.self)
     }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
 }
 
 extension CNIError {

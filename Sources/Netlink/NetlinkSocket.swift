@@ -5,8 +5,22 @@ import Glibc
 /// A socket stays in the network namespace in which it was made, whichever thread uses it later. It is not safe to
 /// use from several threads at once, and says so by not being `Sendable`.
 public final class NetlinkSocket {
-    /// What one request of a batch came to: the messages it was answered with (none for most changes), or the error.
-    public typealias Outcome = Result<[Message], NetlinkError>
+    /// What one request of a batch came to.
+    ///
+    /// A type of its own, as Swift looks through all types of a program when it first meets a `Result`.
+    public enum Outcome {
+        /// The messages it was answered with; none for most changes.
+        case success([Message])
+        case failure(NetlinkError)
+
+        @discardableResult
+        public func get() throws(NetlinkError) -> [Message] {
+            switch self {
+            case .success(let messages): messages
+            case .failure(let error): throw error
+            }
+        }
+    }
 
     let channel: NetlinkChannel
     private(set) var sequence: UInt32 = 0
@@ -41,7 +55,7 @@ public final class NetlinkSocket {
     /// The kernel carries them out in order and does not stop at the first that it refuses.
     /// - Throws: The first refusal.
     public func send(_ requests: [NetlinkRequest]) throws(NetlinkError) {
-        for outcome in try exchange(requests) { _ = try outcome.get() }
+        for outcome in try exchange(requests) { try outcome.get() }
     }
 
     /// Sends requests in one system call (a few, when there are hundreds) and gives what became of each.

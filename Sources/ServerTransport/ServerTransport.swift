@@ -25,7 +25,14 @@ public final class ServerTransport: Sendable {
 
     /// Makes one thread serve all connections of this process, for programs that ask little and end soon. Without it there is
     /// one for each processor, made with the first request. Only before the first transport is made this has an effect.
-    public static func useOneThread() { NIOSingletons.groupLoopCountSuggestion = 1 }
+    public static func useOneThread() { usesOneThread.store(true, ordering: .relaxed) }
+
+    private static let usesOneThread = Atomic(false)
+
+    private static let threads: MultiThreadedEventLoopGroup = {
+        if usesOneThread.load(ordering: .relaxed) { NIOSingletons.groupLoopCountSuggestion = 1 }
+        return .singleton
+    }()
 
     /// How long connecting to one address may take, TLS included.
     public static let connectTimeout: Duration = .seconds(5)
@@ -62,7 +69,7 @@ public final class ServerTransport: Sendable {
                 configuration.dnsOverride = [name: address.host]
             }
             clients.append(
-                HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration)
+                HTTPClient(eventLoopGroup: Self.threads, configuration: configuration)
             )
         }
         self.clients = clients

@@ -51,8 +51,8 @@ import Testing
     }
 }
 
-/// What a file system may have kept: files with the writes since their last sync in part, directories with the first
-/// few of the changes since theirs.
+/// What a file system may have kept: files with the writes since their last sync in part, directories with some of the
+/// changes since theirs.
 private struct DiskModel {
     fileprivate struct File {
         var durable: [UInt8] = []
@@ -128,7 +128,7 @@ private struct DiskModel {
     func materialize(afterPowerLossIn root: String, using random: inout SeededGenerator) throws {
         var after = self
         for (_, changes) in pending.sorted(by: { $0.key < $1.key }) {
-            for change in changes.prefix(Int.random(in: 0...changes.count, using: &random)) { after.settle(change) }
+            for change in changes where Bool.random(using: &random) { after.settle(change) }
         }
         let manager = FileManager.default
         func isReachable(_ name: String) -> Bool {
@@ -141,9 +141,16 @@ private struct DiskModel {
                 attributes: [.posixPermissions: 0o700]
             )
         }
+        var paths: [Int: String] = [:]
         for (name, file) in after.durableNames.sorted(by: { $0.key < $1.key }) where isReachable(Self.parent(name)) {
-            let bytes = files[file].afterPowerLoss(using: &random)
-            #expect(manager.createFile(atPath: root + "/" + name, contents: Data(bytes)))
+            let path = root + "/" + name
+            // A file that was renamed may have both names, or neither.
+            if let other = paths[file] {
+                #expect(link(other, path) == 0)
+                continue
+            }
+            paths[file] = path
+            #expect(manager.createFile(atPath: path, contents: Data(files[file].afterPowerLoss(using: &random))))
         }
     }
 }

@@ -85,7 +85,7 @@ import Testing
         let expected = try await fill(store(boot: "first"))
         let files = try contents()
         let names = files.keys.sorted()
-        #expect(names.contains("journal") && names.contains("lock") && names.count == 7)
+        #expect(names.contains("journal") && names.contains("lock") && names.contains("spare/1") && names.count == 8)
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededGenerator(seed: seed)
         var reported = 0

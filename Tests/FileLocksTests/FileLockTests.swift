@@ -10,31 +10,43 @@ import Testing
         let descriptor: Int32
         init(_ path: String) { descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600 as mode_t) }
         deinit { close(descriptor) }
+
+        func isTaken() throws -> Bool { try FileLock.isTaken(descriptor) }
+        func take(until deadline: ContinuousClock.Instant) throws(FileLock.Failure) -> Bool {
+            try FileLock.take(descriptor, until: deadline)
+        }
+        func unlock() { flock(descriptor, LOCK_UN) }
     }
 
-    private func soon(_ duration: Duration) -> ContinuousClock.Instant { .now + duration }
+    private final class Turns: Sendable {
+        let inside = Atomic(0)
+        let waited = Atomic(0)
+        let failures = Atomic(0)
+    }
 
     @Test func aFreeLockIsTakenAtOnceAndAgain() throws {
         let directory = try TemporaryDirectory()
         let file = Opened(directory.path + "/lock")
-        #expect(try !FileLock.take(file.descriptor, until: .now))
-        #expect(try !FileLock.take(file.descriptor, until: .now))
-        #expect(try !FileLock.isTaken(Opened(directory.path + "/lock").descriptor))
+        #expect(try !file.take(until: .now))
+        #expect(try !file.take(until: .now))
+        #expect(try !Opened(directory.path + "/lock").isTaken())
+        file.unlock()
+        #expect(try Opened(directory.path + "/lock").isTaken())
     }
 
     @Test func whoWaitsTooLongIsTold() throws {
         let directory = try TemporaryDirectory()
         let (holder, waiter) = (Opened(directory.path + "/lock"), Opened(directory.path + "/lock"))
-        #expect(try FileLock.isTaken(holder.descriptor))
+        #expect(try holder.isTaken())
         for time in [Duration.zero, .seconds(-1), .microseconds(1), .milliseconds(50)] {
             let start = ContinuousClock.now
             #expect(throws: FileLock.Failure.timedOut) {
-                try FileLock.take(waiter.descriptor, until: start + time)
+                try waiter.take(until: start + time)
             }
             #expect(ContinuousClock.now >= start + time)
         }
-        flock(holder.descriptor, LOCK_UN)
-        #expect(try FileLock.isTaken(waiter.descriptor))
+        holder.unlock()
+        #expect(try waiter.isTaken())
     }
 
     @Test func whatCannotBeLockedIsRefused() {
@@ -46,7 +58,7 @@ import Testing
     @Test func threadsThatBlockSignalsAreInterruptedToo() async throws {
         let directory = try TemporaryDirectory()
         let (holder, waiter) = (Opened(directory.path + "/lock"), Opened(directory.path + "/lock"))
-        #expect(try FileLock.isTaken(holder.descriptor))
+        #expect(try holder.isTaken())
         let outcome = Mutex<Result<Bool, FileLock.Failure>?>(nil)
         let masks = Mutex<(before: Bool, after: Bool)>((false, false))
         await onThread {
@@ -55,7 +67,7 @@ import Testing
             pthread_sigmask(SIG_SETMASK, &all, nil)
             let before = Self.blocksUrgent
             do throws(FileLock.Failure) {
-                let waited = try FileLock.take(waiter.descriptor, until: .now + .milliseconds(30))
+                let waited = try waiter.take(until: .now + .milliseconds(30))
                 outcome.withLock { $0 = .success(waited) }
             } catch {
                 outcome.withLock { $0 = .failure(error) }
@@ -76,31 +88,30 @@ import Testing
         let directory = try TemporaryDirectory()
         let path = directory.path + "/lock"
         let holder = Opened(path)
-        #expect(try FileLock.isTaken(holder.descriptor))
-        let inside = Atomic(0)
-        let waited = Atomic(0)
-        let failures = Atomic(0)
+        #expect(try holder.isTaken())
+        let turns = Turns()
         await withDiscardingTaskGroup { group in
             for _ in 0..<20 {
                 group.addTask {
                     await onThread {
                         for _ in 0..<50 {
                             let file = Opened(path)
-                            guard let others = try? FileLock.take(file.descriptor, until: .now + .seconds(60)) else {
-                                failures.add(1, ordering: .relaxed)
+                            guard let others = try? file.take(until: .now + .seconds(60)) else {
+                                turns.failures.add(1, ordering: .relaxed)
                                 continue
                             }
-                            if others { waited.add(1, ordering: .relaxed) }
-                            if inside.add(1, ordering: .relaxed).oldValue != 0 { failures.add(1, ordering: .relaxed) }
-                            inside.subtract(1, ordering: .relaxed)
+                            if others { turns.waited.add(1, ordering: .relaxed) }
+                            if turns.inside.add(1, ordering: .relaxed).oldValue != 0 { turns.failures.add(1, ordering: .relaxed) }
+                            turns.inside.subtract(1, ordering: .relaxed)
+                            file.unlock()
                         }
                     }
                 }
             }
-            flock(holder.descriptor, LOCK_UN)
+            holder.unlock()
         }
-        #expect(failures.load(ordering: .relaxed) == 0)
-        #expect(waited.load(ordering: .relaxed) > 0)
+        #expect(turns.failures.load(ordering: .relaxed) == 0)
+        #expect(turns.waited.load(ordering: .relaxed) > 0)
     }
 }
 

@@ -109,7 +109,7 @@ final class OpenStore {
     ) throws(DatastoreError) -> [Found] {
         let parts = try RecordPath.directory(of: collection)
         guard let directory = try files.openDirectory([Self.recordsName] + parts) else { return [] }
-        let shown = ([Self.recordsName] + parts).joined(separator: "/")
+        let shown = RecordPath.join([Self.recordsName] + parts)
         var found: [Found] = []
         for (name, isDirectory) in try files.entries(directory, shown) {
             if isDirectory, case .resources = collection, let namespace = RecordPath.unescape(name) {

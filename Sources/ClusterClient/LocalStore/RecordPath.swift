@@ -51,7 +51,14 @@ struct RecordPath: Hashable, Sendable {
         return RecordKey(calicoPath: parts)
     }
 
-    var description: String { (directory + [name]).joined(separator: "/") }
+    var description: String { Self.join(directory + [name]) }
+
+    /// What `joined(separator: "/")` gives, for which Swift would look through all types of the program once.
+    static func join(_ parts: [String]) -> String {
+        var path = ""
+        for part in parts { path += path.isEmpty ? part : "/" + part }
+        return path
+    }
 
     /// NAME_MAX of linux/limits.h.
     static let longestName = 255

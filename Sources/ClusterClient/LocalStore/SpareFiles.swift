@@ -65,7 +65,7 @@ extension StoreFiles {
     /// Removes a file, or makes it a spare one; succeeds when it does not exist.
     func remove(_ name: String, in parts: [String], _ spares: inout SpareFiles) throws(DatastoreError) {
         guard let directory = try openDirectory(parts) else { return }
-        let shown = (parts + [name]).joined(separator: "/")
+        let shown = RecordPath.join(parts + [name])
         if let spare = spares.push() {
             var store = try openDirectory([SpareFiles.directory])
             if store == nil {

@@ -5,7 +5,7 @@ extension StoreFiles {
     /// Makes the directories that are missing.
     func makeDirectories(_ parts: [String]) throws(DatastoreError) {
         for end in parts.indices {
-            let name = parts[...end].joined(separator: "/")
+            let name = RecordPath.join(Array(parts[...end]))
             guard try !exists(name) else { continue }
             observer?(.makeDirectory(name))
             try Self.call("create", path + "/" + name) {
@@ -35,7 +35,7 @@ extension StoreFiles {
             try makeDirectories(parts)
             directory = try openDirectory(parts)
         }
-        let shown = (parts + [name]).joined(separator: "/")
+        let shown = RecordPath.join(parts + [name])
         guard let directory else {
             throw DatastoreError(.failed, "\(path)/\(shown): its directory vanished while it was written to")
         }
@@ -144,7 +144,7 @@ extension StoreFiles {
     /// Makes the names in a directory below the root durable; succeeds when it does not exist.
     func syncDirectory(_ parts: [String]) throws(DatastoreError) {
         guard let directory = try openDirectory(parts) else { return }
-        let shown = parts.joined(separator: "/")
+        let shown = RecordPath.join(parts)
         observer?(.syncDirectory(shown))
         let number = directory.number
         try Self.call("sync", path + "/" + shown) { fsync(number) }
