@@ -51,6 +51,26 @@ import Testing
     }
 }
 
+extension PowerLossTests {
+    /// A file system without a journal may keep the name that a file was to lose beside the one that it got.
+    @Test func aFileOfTwoRecordsBecomesTwoFiles() async throws {
+        let directory = try TemporaryDirectory()
+        let store = LocalDatastore(dataDirectory: directory.path)
+        let (first, second) = (RecordKey.handle("first"), RecordKey.handle("second"))
+        let revision = try #require(try await store.commit([.create(first, Data("old".utf8))])[0])
+        _ = try await store.commit([.delete(first, revision)])
+        _ = try await store.commit([.create(second, Data("second".utf8))])
+        _ = try await store.commit([.create(first, Data("first, again".utf8))])
+        let files = directory.path + "/store/records/ipam/v2/handle/"
+        #expect(unlink(files + "first") == 0)
+        #expect(link(files + "second", files + "first") == 0)
+
+        let restarted = LocalDatastore(dataDirectory: directory.path, journalCapacity: 4 << 20, bootID: "second")
+        #expect(try await restarted.get(first)?.value == Data("first, again".utf8))
+        #expect(try await restarted.get(second)?.value == Data("second".utf8))
+    }
+}
+
 /// What a file system may have kept: files with the writes since their last sync in part, directories with some of the
 /// changes since theirs.
 private struct DiskModel {
