@@ -29,8 +29,7 @@ struct Contestant {
             plugin: Plugin(path),
             configuration: """
                 "cniVersion": "1.0.0", "name": "bench", "type": "swiftlet", \(store),
-                "data_dir": "\(data)", "ipam_lock_file": "\(data).lock", "nodename": "bench",
-                "nodename_file_optional": true,
+                "data_dir": "\(data)", "nodename": "bench", "nodename_file_optional": true,
                 "ipam": {"type": "swiftlet-ipam", "pools": [{"name": "bench", "cidr": "10.90.0.0/16", "blockSize": 26}]}
                 """
         )

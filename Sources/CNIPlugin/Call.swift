@@ -54,8 +54,15 @@ struct Call: Sendable {
     /// The handle of all the container's addresses on this network (2.3).
     var handle: String { "\(configuration.name).\(id.containerID)" }
 
-    /// Waits until no other call on this host is choosing or releasing addresses.
-    func turn() -> HostLock { HostLock(settings.lockFile, until: Deadline(after: .seconds(5))) }
+    /// Waits until no other call on this host is choosing addresses.
+    func turnToAssign() -> HostLock {
+        HostLock(settings.lockFile, makingFile: true, until: Deadline(after: .seconds(5)))
+    }
+
+    /// Waits until no other call on this host is at it, but makes nothing where there was no ADD yet.
+    func turnToRelease() -> HostLock {
+        HostLock(settings.lockFile, makingFile: false, until: Deadline(after: .seconds(1)))
+    }
 
     /// Records the attachment's endpoint, at the Pod that the runtime means.
     func record(_ endpoint: WorkloadEndpoint, replacing stored: EndpointRecords.Stored?) async throws(CNIError) {

@@ -12,8 +12,10 @@ final class HostLock {
     let wasWaitedFor: Bool
 
     /// Waits for the lock of this path until the deadline, then goes on without.
-    init(_ path: String?, until deadline: Deadline) {
-        descriptor = path.flatMap(Self.open) ?? -1
+    ///
+    /// - Parameter makingFile: without, a file that does not exist is a lock that nobody has.
+    init(_ path: String, makingFile: Bool, until deadline: Deadline) {
+        descriptor = Self.open(path, makingFile ? O_CREAT : 0)
         do throws(FileLock.Failure) {
             wasWaitedFor = descriptor >= 0 ? try FileLock.take(descriptor, until: deadline.instant) : false
         } catch {
@@ -29,13 +31,12 @@ final class HostLock {
 
     deinit { release() }
 
-    private static func open(_ path: String) -> Int32? {
-        let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
-        var descriptor = Glibc.open(path, flags, 0o600 as mode_t)
-        if descriptor < 0, errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-            mkdir(String(path[..<slash]), 0o755)
-            descriptor = Glibc.open(path, flags, 0o600 as mode_t)
-        }
-        return descriptor >= 0 ? descriptor : nil
+    private static func open(_ path: String, _ making: Int32) -> Int32 {
+        let flags = O_RDWR | making | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
+        let descriptor = Glibc.open(path, flags, 0o600 as mode_t)
+        guard descriptor < 0, errno == ENOENT, making != 0, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        else { return descriptor }
+        mkdir(String(path[..<slash]), 0o700)
+        return Glibc.open(path, flags, 0o600 as mode_t)
     }
 }

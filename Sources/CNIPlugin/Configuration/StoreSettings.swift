@@ -11,9 +11,8 @@ struct StoreSettings {
     let selection: StoreSelection
     /// The directory of the local store, which has the MTU file whatever the store is; an absolute path.
     let dataDirectory: String
-    /// The file that serializes the IPAM of all plugins of this host (2.12), or `nil` for none: the local store has a
-    /// lock of its own.
-    let lockFile: String?
+    /// The file that serializes the IPAM of all plugins of this host (2.12).
+    let lockFile: String
     /// Where Pods are looked at when records are kept elsewhere; `nil` for nowhere.
     private let cluster: StoreSelection?
 
@@ -29,7 +28,7 @@ struct StoreSettings {
     /// Throws code 2 for a kind of store that there is not, 7 for settings that make no sense.
     init(_ configuration: ObjectReader) throws(CNIError) {
         dataDirectory = try configuration.absolutePath("data_dir") ?? Self.defaultDirectory
-        lockFile = try configuration.absolutePath("ipam_lock_file")
+        lockFile = try configuration.absolutePath("ipam_lock_file") ?? dataDirectory + "/ipam.lock"
         let kubernetes = try configuration.object("kubernetes")
         var settings: [String: String] = [:]
         for setting in StoreSetting.allCases {

@@ -41,7 +41,7 @@ struct AddVerb {
         try await gates.wait(call.log)
         let lock = try PodNamespaceLock(namespacePath, until: Deadline(after: .seconds(9)))
         defer { withExtendedLifetime(lock) {} }
-        let turn = delegate == nil ? call.turn() : nil
+        let turn = delegate == nil ? call.turnToAssign() : nil
         let facts = try await call.readForAdd(likely)
         try facts.annotations.checkFloatingAddresses(configuration.reader)
         // D6: what an earlier DEL of this attachment left to be released is none of the addresses that it gets now.

@@ -23,7 +23,7 @@ struct AddressVerbs {
         let given = try PodAnnotations(pod: runtime.podAnnotations ?? [:], namespace: [:])
         let arguments = call.attachment.arguments
         let likely = try? AddressSettings(configuration, arguments: arguments, annotations: given).families
-        let turn = call.turn()
+        let turn = call.turnToAssign()
         let facts = try await call.readForAdd(likely ?? [.ipv4])
         let wanted = try AddressSettings(configuration, arguments: arguments, annotations: facts.annotations)
         guard wanted.withoutIPAM.isEmpty else {

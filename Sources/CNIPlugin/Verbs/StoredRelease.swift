@@ -62,7 +62,7 @@ struct StoredRelease {
             if let failure { throw failure }
             try await RequestDeadline.within(time) { () async throws(CNIError) in
                 try await call.records.remove(call.endpointKey, of: call.id)
-                let turn = call.turn()
+                let turn = call.turnToRelease()
                 // The block that others wrote to meanwhile is read anew.
                 if turn.wasWaitedFor { call.store.forget() }
                 try await BlockAddressSource(call, nil).release()
