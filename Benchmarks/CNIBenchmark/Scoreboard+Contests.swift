@@ -39,9 +39,13 @@ extension Scoreboard {
         let (ours, theirs) = (crowd.scores[0], crowd.scores[1])
         func addCalls(_ name: String, _ call: (Crowd.Score) -> [Cost], goal: Figure.Goal? = nil) {
             let (ours, theirs) = (CostSummary(call(ours)), CostSummary(call(theirs)))
-            func each(_ summary: CostSummary) -> String { Figure.Unit.milliseconds.text(summary.cpuMean / Double(size)) }
+            func each(_ summary: CostSummary) -> String {
+                Figure.Unit.milliseconds.text(summary.cpuMean / Double(size))
+            }
             let cpu = "; CPU of each \(each(ours)) against \(each(theirs))"
-            self.add(.ratio("\(size) \(name)s at once, local store", ours.wall.p50, theirs.wall.p50, goal: goal, more: cpu))
+            self.add(
+                .ratio("\(size) \(name)s at once, local store", ours.wall.p50, theirs.wall.p50, goal: goal, more: cpu)
+            )
         }
         addCalls("ADD", \.add, goal: .atMost(0.6))
         addCalls("DEL", \.delete)

@@ -63,8 +63,8 @@ public final class ReadAheadDatastore: Datastore {
         }
     }
 
-    /// Reads anew whatever is asked for from now on.
-    public func forget() { memory.withLock { $0.forget { _ in true } } }
+    /// Reads blocks anew, which all calls of a host write to; the rest is hardly ever another's.
+    public func forgetBlocks() { memory.withLock { $0.forget { $0.isBlock } } }
 
     public func read(_ queries: [RecordQuery]) async throws(DatastoreError) -> [[Record]] {
         let answers = try await answers(queries)
@@ -109,13 +109,15 @@ public final class ReadAheadDatastore: Datastore {
             memory.withLock { $0.forget { $0.mayAnswer(keys) } }
             return revisions
         } catch {
-            forget()
+            memory.withLock { $0.forget { _ in true } }
             throw error
         }
     }
 }
 
 extension RecordQuery {
+    fileprivate var isBlock: Bool { if case .record(.block) = self { true } else { isAllBlocks } }
+
     fileprivate var isAllBlocks: Bool { if case .collection(.blocks) = self { true } else { false } }
 
     /// Whether one of the keys is in the answer, or might be.

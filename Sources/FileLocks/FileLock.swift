@@ -50,6 +50,9 @@ public enum FileLock {
 ///
 /// SIGURG is what it does so with: nobody else waits for it, and who does not know it ignores it.
 private struct Interruption {
+    /// `false` where the kernel has no timer left for us.
+    let isSet: Bool
+    /// The first one that a process makes has the number 0, which here is `nil`.
     private var timer: timer_t?
     private var former = sigset_t()
 
@@ -61,9 +64,6 @@ private struct Interruption {
     }()
 
     private static let interval = 10_000_000
-
-    /// `false` where the kernel has no timer left for us.
-    var isSet: Bool { timer != nil }
 
     init(after time: Duration) {
         _ = Self.handled
@@ -77,10 +77,8 @@ private struct Interruption {
         event.sigev_notify = Int32(SIGEV_THREAD_ID)
         event.sigev_signo = SIGURG
         event._sigev_un._tid = gettid()
-        guard timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 else {
-            timer = nil
-            return
-        }
+        isSet = timer_create(CLOCK_MONOTONIC, &event, &timer) == 0
+        guard isSet else { return }
         var schedule = itimerspec()
         let (seconds, attoseconds) = max(time, .nanoseconds(1)).components
         schedule.it_value = timespec(tv_sec: Int(seconds), tv_nsec: max(Int(attoseconds / 1_000_000_000), 1))
@@ -89,7 +87,7 @@ private struct Interruption {
     }
 
     func end() {
-        if let timer { timer_delete(timer) }
+        if isSet { timer_delete(timer) }
         var former = former
         pthread_sigmask(SIG_SETMASK, &former, nil)
     }

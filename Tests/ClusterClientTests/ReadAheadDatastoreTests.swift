@@ -34,6 +34,18 @@ import Testing
         #expect(store.found == [.handle("a")])
     }
 
+    /// What others write to while one waits for them is asked for again, and nothing else.
+    @Test func blocksAreForgottenAlone() async throws {
+        let block = RecordKey.block(try #require(CIDR("10.80.0.0/26")))
+        let blocks = RecordQuery.collection(.blocks(.ipv4))
+        try await store.readAhead([.record(block), .record(.handle("a"))])
+        _ = try await store.read([.record(block), .record(.handle("a"))])
+        #expect(counted.operations.count == 1)
+        store.forgetBlocks()
+        _ = try await store.read([.record(block), .record(.handle("a")), blocks])
+        #expect(counted.operations.last == .read([.record(block), blocks]))
+    }
+
     @Test func withoutReadingAheadNothingIsRemembered() async throws {
         for _ in 0..<3 { _ = try await store.get(.handle("a")) }
         #expect(counted.operations.count == 3)

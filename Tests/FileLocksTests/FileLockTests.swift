@@ -49,6 +49,17 @@ import Testing
         #expect(try waiter.isTaken())
     }
 
+    /// Nothing of a wait is left that would interrupt what the thread does next. (The first timer of a process is number 0.)
+    @Test func aWaitLeavesNoTimerBehind() throws {
+        let directory = try TemporaryDirectory()
+        let (holder, waiter) = (Opened(directory.path + "/lock"), Opened(directory.path + "/lock"))
+        #expect(try holder.isTaken())
+        #expect(throws: FileLock.Failure.timedOut) { try waiter.take(until: .now + .milliseconds(5)) }
+        // Not every kernel tells.
+        guard let timers = try? String(contentsOfFile: "/proc/self/timers", encoding: .utf8) else { return }
+        #expect(!timers.contains("signal: \(SIGURG)/"), "\(timers)")
+    }
+
     @Test func whatCannotBeLockedIsRefused() {
         #expect(throws: FileLock.Failure.refused(errno: EBADF)) { try FileLock.take(-1, until: .now) }
         #expect(throws: FileLock.Failure.refused(errno: EBADF)) { try FileLock.isTaken(-1) }
@@ -101,7 +112,9 @@ import Testing
                                 continue
                             }
                             if others { turns.waited.add(1, ordering: .relaxed) }
-                            if turns.inside.add(1, ordering: .relaxed).oldValue != 0 { turns.failures.add(1, ordering: .relaxed) }
+                            if turns.inside.add(1, ordering: .relaxed).oldValue != 0 {
+                                turns.failures.add(1, ordering: .relaxed)
+                            }
                             turns.inside.subtract(1, ordering: .relaxed)
                             file.unlock()
                         }

@@ -63,8 +63,7 @@ struct StoredRelease {
             try await RequestDeadline.within(time) { () async throws(CNIError) in
                 try await call.records.remove(call.endpointKey, of: call.id)
                 let turn = call.turnToRelease()
-                // The block that others wrote to meanwhile is read anew.
-                if turn.wasWaitedFor { call.store.forget() }
+                if turn.wasWaitedFor { call.store.forgetBlocks() }
                 try await BlockAddressSource(call, nil).release()
                 turn.release()
             }

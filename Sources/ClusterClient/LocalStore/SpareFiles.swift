@@ -27,6 +27,8 @@ struct SpareFiles {
     /// Has none and takes none.
     static let none = SpareFiles()
     static let directory = "spare"
+    /// In bytes; a longer file would keep more room than it is worth.
+    static let longest: off_t = 64 << 10
 
     /// The name of the file to use next.
     mutating func pop() -> String? {
@@ -66,7 +68,10 @@ extension StoreFiles {
     func remove(_ name: String, in parts: [String], _ spares: inout SpareFiles) throws(DatastoreError) {
         guard let directory = try openDirectory(parts) else { return }
         let shown = RecordPath.join(parts + [name])
-        if let spare = spares.push() {
+        var status = stat()
+        if fstatat(directory.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_size <= SpareFiles.longest,
+            let spare = spares.push()
+        {
             var store = try openDirectory([SpareFiles.directory])
             if store == nil {
                 try makeDirectories([SpareFiles.directory])
