@@ -75,6 +75,11 @@ struct PodLink: Sendable {
         )
     }
 
+    /// What will be recorded of the link, unless its name turns out to be another's.
+    func planned(mac: MACAddress) -> WorkloadEndpoint.Link {
+        WorkloadEndpoint.Link(hostInterfaceName: hostInterfaceName, mac: mac)
+    }
+
     /// Removes whatever this attachment has, and nothing else.
     func remove(namespacePath: String?, addresses: [IPAddress]) throws(CNIError) {
         try Self.remove(

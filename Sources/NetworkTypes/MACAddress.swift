@@ -14,6 +14,16 @@ public struct MACAddress: Hashable, Sendable {
         bits = bytes.reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    /// A random address of a single interface, locally administered, as the kernel gives to interfaces that ask for none.
+    public static func random() -> MACAddress {
+        let bits = UInt64.random(in: 0..<1 << 48)
+        return MACAddress(bits: bits & ~(1 << 40) | 1 << 41)
+    }
+
+    private init(bits: UInt64) {
+        self.bits = bits
+    }
+
     public var bytes: [UInt8] { (0..<6).map { UInt8(truncatingIfNeeded: bits >> (40 - 8 * $0)) } }
 
     /// Whether the address names a group; an interface cannot have such an address.
@@ -43,6 +53,13 @@ extension MACAddress: LosslessStringConvertible {
     }
 
     public var description: String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+        var text: [UInt8] = []
+        for byte in bytes {
+            if !text.isEmpty { text.append(UInt8(ascii: ":")) }
+            for digit in [byte >> 4, byte & 15] {
+                text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -11,7 +11,7 @@ protocol AddressSource: Sendable {
 
     /// Takes all the addresses that the configuration asks for, or, when it throws, none. The result has addresses
     /// and may have routes and resolver settings, but no interfaces (C8).
-    func assign() async throws(CNIError) -> NetworkResult
+    func assign() async throws(CNIError) -> Grant
 
     /// Whether ``assign()`` may give other addresses than it gave before.
     var givesOthers: Bool { get }
@@ -21,6 +21,21 @@ protocol AddressSource: Sendable {
 
     /// What is recorded of this source beside the addresses that it granted.
     func record(of granted: NetworkResult) throws(CNIError) -> WorkloadEndpoint.Source
+}
+
+/// The addresses that an attachment got.
+struct Grant: Sendable {
+    var result: NetworkResult
+    /// The attachment's endpoint, when the source wrote it in the same transaction as it took the addresses.
+    var recorded: WorkloadEndpoint?
+}
+
+/// The endpoint of an attachment whose addresses are about to be chosen.
+struct EndpointPlan: Sendable {
+    /// What is recorded in its place now.
+    let stored: EndpointRecords.Stored?
+    /// The endpoint with its addresses. Throws what recording it would.
+    let endpoint: @Sendable ([IPAddress]) throws(CNIError) -> WorkloadEndpoint
 }
 
 extension AddressSettings {

@@ -12,18 +12,22 @@ struct BlockAddressSource: AddressSource {
     private let wanted: AddressSettings?
     private let request: AssignmentRequest?
     private let pools: [IPPool]
+    private let plan: EndpointPlan?
 
     /// - Parameters:
     ///   - wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a configuration whose
     ///     pools are broken (D8).
     ///   - namespaceLabels: what pools select namespaces by.
+    ///   - plan: what is recorded of the attachment, for a store that can do so in one transaction.
     init(
         _ call: Call,
         _ wanted: AddressSettings?,
-        namespaceLabels: [String: String] = [:]
+        namespaceLabels: [String: String] = [:],
+        recording plan: EndpointPlan? = nil
     ) throws(CNIError) {
         self.call = call
         self.wanted = wanted
+        self.plan = plan
         allocator = Allocator(
             datastore: call.store,
             host: call.node,
@@ -104,18 +108,28 @@ struct BlockAddressSource: AddressSource {
 
     func record(of granted: NetworkResult) -> WorkloadEndpoint.Source { .own }
 
-    func assign() async throws(CNIError) -> NetworkResult {
+    func assign() async throws(CNIError) -> Grant {
         guard let request else {
             throw CNIError(.internal, "no addresses are wanted")
         }
         do throws(IPAMError) {
             // In a cluster pools are Kubernetes objects, which its operator makes.
             if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
-            let assigned = try await allocator.assign(request)
+            var recorded: WorkloadEndpoint?
+            let assigned = try await allocator.assign(request) { (assigned) async throws(DatastoreError) in
+                recorded = nil
+                guard let plan, let endpoint = try? plan.endpoint(assigned.map(\.address)),
+                    // What got in between has to be looked at first, which is not done here.
+                    try await call.store.get(endpoint.key)?.revision == plan.stored?.revision
+                else { return [] }
+                recorded = endpoint
+                return [EndpointRecords.change(endpoint, replacing: plan.stored?.revision)]
+            }
             var blocks = call.store.found.compactMap { key in if case .block(let cidr) = key { cidr } else { nil } }
             for address in assigned where !blocks.contains(address.block) { blocks.append(address.block) }
             call.settings.recentBlocks(call.configuration.name).note(blocks)
-            return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
+            let result = NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
+            return Grant(result: result, recorded: recorded)
         } catch {
             throw CNIError(error)
         }

@@ -28,15 +28,15 @@ struct DelegatedAddressSource: AddressSource {
 
     var givesOthers: Bool { true }
 
-    func assign() throws(CNIError) -> NetworkResult {
+    func assign() throws(CNIError) -> Grant {
         let start = ContinuousClock.now
         do throws(CNIError) {
-            return try add()
+            return Grant(result: try add())
         } catch {
             // An ADD of ours that was killed may have left an allocation, which such plugins do not give twice.
             try release()
             guard error.code != .tryAgainLater, start.duration(to: .now) < Self.patience else { throw error }
-            return try add()
+            return Grant(result: try add())
         }
     }
 

@@ -12,9 +12,9 @@ struct FixedAddressSource: AddressSource {
 
     func held() -> [IPAddress] { recorded?.source == .nobody ? recorded?.addresses ?? [] : [] }
 
-    func granting(_ held: [IPAddress]) -> NetworkResult? { Set(held) == Set(addresses) ? assign() : nil }
+    func granting(_ held: [IPAddress]) -> NetworkResult? { Set(held) == Set(addresses) ? assign().result : nil }
 
-    func assign() -> NetworkResult { NetworkResult(addresses: addresses.map { .init($0.hostPrefix) }) }
+    func assign() -> Grant { Grant(result: NetworkResult(addresses: addresses.map { .init($0.hostPrefix) })) }
 
     func release() {}
 

@@ -34,8 +34,6 @@ struct EndpointRecords: Sendable {
         replacing stored: Stored? = nil,
         check: () async throws(CNIError) -> Void = { () throws(CNIError) in }
     ) async throws(CNIError) {
-        let json = endpoint.json(uid: UUID().uuidString.lowercased(), created: PluginLog.timestamp())
-        let data = Data(Array(json.text().utf8))
         var revision = stored?.revision
         var isKnown = true
         var obstacle: CNIError?
@@ -46,13 +44,16 @@ struct EndpointRecords: Sendable {
             }
             isKnown = false
             guard obstacle == nil else { return }
-            if let revision {
-                _ = try await store.commit([.update(endpoint.key, data, revision)])
-            } else {
-                _ = try await store.commit([.create(endpoint.key, data)])
-            }
+            _ = try await store.commit([Self.change(endpoint, replacing: revision)])
         }
         if let obstacle { throw obstacle }
+    }
+
+    /// What writes an endpoint over the record that has this revision, or where there is none.
+    static func change(_ endpoint: WorkloadEndpoint, replacing revision: Revision?) -> RecordChange {
+        let json = endpoint.json(uid: UUID().uuidString.lowercased(), created: PluginLog.timestamp())
+        let data = Data(Array(json.text().utf8))
+        return revision.map { .update(endpoint.key, data, $0) } ?? .create(endpoint.key, data)
     }
 
     /// Records what an attachment's endpoint was before; a record that is another container's by now, or none, is left as

@@ -58,14 +58,20 @@ struct AddVerb {
         let recorded = stored?.endpoint
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
         if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
-        let source = try source(wanted, try await delegate?.forAdd(call), facts, recorded)
+        let mac = runtime.mac ?? facts.annotations.mac
+        let plan = EndpointPlan(stored: stored) { [call, link, chosen = mac ?? .random()] (addresses) throws(CNIError) in
+            try call.endpoint(addresses, link: link.planned(mac: chosen)).adding(facts.annotations)
+        }
+        let source = try source(wanted, try await delegate?.forAdd(call), facts, plan)
         await call.replay.settleInPassing()
 
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
-            let (found, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
+            let (grant, isRepeated) = try await addresses(source, link, recorded, deadline, &rollback)
             turn?.release()
-            var granted = found
+            let current = grant.recorded ?? recorded
+            let wantedMAC = grant.recorded?.link?.mac ?? mac
+            var granted = grant.result
             let interfaces = try await connect(&granted, from: isRepeated ? nil : source, deadline) {
                 (granted) throws(CNIError) in
                 let addresses = granted.addresses.map(\.address.address)
@@ -75,7 +81,7 @@ struct AddVerb {
                     namespacePath: namespacePath,
                     addresses: addresses,
                     settings,
-                    mac: runtime.mac ?? facts.annotations.mac,
+                    mac: wantedMAC,
                     routes: routes.routes(granted: granted.routes, families)
                 )
             }
@@ -85,7 +91,7 @@ struct AddVerb {
                 link: .init(hostInterfaceName: interfaces.host.name, mac: interfaces.container.mac),
                 from: source.record(of: granted)
             ).adding(facts.annotations)
-            if recorded != endpoint {
+            if current != endpoint {
                 try deadline.check(before: "the endpoint was recorded")
                 rollback.add("take back the record of the endpoint") { [call] () async throws(CNIError) in
                     // What is in use does not lose its record because a repeated ADD fails.
@@ -126,9 +132,9 @@ struct AddVerb {
         _ wanted: AddressSettings?,
         _ delegate: IPAMDelegate?,
         _ facts: WorkloadFacts,
-        _ recorded: WorkloadEndpoint?
+        _ plan: EndpointPlan
     ) throws(CNIError) -> any AddressSource {
-        let own = recorded?.id == call.id ? recorded : nil
+        let own = plan.stored?.endpoint.id == call.id ? plan.stored?.endpoint : nil
         if let delegate {
             let annotations = facts.annotations
             guard annotations.addresses.isEmpty, annotations.addressesWithoutIPAM.isEmpty else {
@@ -148,7 +154,7 @@ struct AddVerb {
         if let wanted, !wanted.withoutIPAM.isEmpty {
             return FixedAddressSource(addresses: wanted.withoutIPAM, recorded: own)
         }
-        return try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels)
+        return try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels, recording: plan)
     }
 
     /// The addresses that the attachment has from before, when they are what is wanted, or else new ones; and whether it
@@ -159,12 +165,12 @@ struct AddVerb {
         _ recorded: WorkloadEndpoint?,
         _ deadline: Deadline,
         _ rollback: inout Rollback
-    ) async throws(CNIError) -> (granted: NetworkResult, isRepeated: Bool) {
+    ) async throws(CNIError) -> (grant: Grant, isRepeated: Bool) {
         let held = try await source.held()
         let isComplete = recorded?.id == call.id && recorded.map { Set($0.addresses) } == Set(held)
         if isComplete, let granted = try source.granting(held) {
             // What is in use is not given back because some later step of a repeated ADD fails.
-            return (granted, true)
+            return (Grant(result: granted), true)
         }
         // In this order, and the second only after the first: an address that a pod still answers to must not be given
         // to another.
@@ -175,11 +181,16 @@ struct AddVerb {
         }
         if !held.isEmpty {
             call.log.info("an earlier ADD was cut short and left \(listing(held))")
-            if let granted = try source.granting(held) { return (granted, false) }
+            if let granted = try source.granting(held) { return (Grant(result: granted), false) }
             try link.remove(namespacePath: namespacePath, addresses: held)
             try await source.release()
         }
         try deadline.check(before: "addresses were assigned")
+        if call.store.commitsAtomically {
+            rollback.add("take back the record of the endpoint") { [call] () async throws(CNIError) in
+                try await call.records.remove(call.endpointKey, of: call.id)
+            }
+        }
         return (try await source.assign(), false)
     }
 
@@ -212,7 +223,7 @@ struct AddVerb {
             exchanges += 1
             // It goes to the end of those that are free.
             try await source?.release()
-            granted = try await source?.assign() ?? granted
+            granted = try await source?.assign().result ?? granted
         }
     }
 

@@ -34,31 +34,40 @@ struct AddressVerbs {
         }
         try await call.replay.settle(call.id)
         let stored = try await call.records.find(call.endpointKey)
-        let source = try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels)
+        let plan = EndpointPlan(stored: stored) { [call] (addresses) throws(CNIError) in
+            call.endpoint(addresses, link: nil)
+        }
+        let labels = facts.namespaceLabels
+        let source = try BlockAddressSource(call, wanted, namespaceLabels: labels, recording: plan)
         await call.replay.settleInPassing()
         let held = try await source.held()
         var rollback = Rollback(log: call.log)
         do throws(CNIError) {
             var result: NetworkResult
             var former: WorkloadEndpoint?
-            if let granted = source.granting(held) {
-                result = granted
+            var current = stored?.endpoint
+            let granted = source.granting(held)
+            if granted != nil {
                 // What is in use does not lose its record because a repeated ADD fails.
-                if let stored, stored.endpoint.id == call.id { former = stored.endpoint }
+                if current?.id == call.id { former = current }
             } else {
                 rollback.add("release the addresses") { () async throws(CNIError) in try await source.release() }
                 if !held.isEmpty { try await source.release() }
-                result = try await source.assign()
+            }
+            rollback.add("take back the record of the attachment") { [call, former] () async throws(CNIError) in
+                if let former { return try await call.records.restore(former) }
+                try await call.records.remove(call.endpointKey, of: call.id)
+            }
+            if let granted {
+                result = granted
+            } else {
+                let grant = try await source.assign()
+                result = grant.result
+                current = grant.recorded ?? current
             }
             turn.release()
             let endpoint = call.endpoint(result.addresses.map(\.address.address), link: nil)
-            if stored?.endpoint != endpoint {
-                rollback.add("take back the record of the attachment") { [call, former] () async throws(CNIError) in
-                    if let former { return try await call.records.restore(former) }
-                    try await call.records.remove(endpoint.key, of: endpoint.id)
-                }
-                try await call.record(endpoint, replacing: stored)
-            }
+            if current != endpoint { try await call.record(endpoint, replacing: stored) }
             // Other main plugins set the routes that the IPAM plugin answers with, and hand on its resolver.
             let routes = try RouteSettings(configuration)
             result.routes = routes.routes(granted: [], Set(result.addresses.map(\.address.family)))

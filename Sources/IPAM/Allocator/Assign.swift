@@ -6,7 +6,14 @@ extension Allocator {
     ///
     /// Addresses that the same handle already has for the same interface count, so that repeating a request whose
     /// answer was lost changes nothing (X7). They come back in the order: requested ones, then IPv4, then IPv6.
-    public func assign(_ request: AssignmentRequest) async throws(IPAMError) -> [AssignedAddress] {
+    ///
+    /// - Parameter beside: what else is to be written when the addresses are; on a store with transactions it is in the same
+    ///   one. It is asked anew at each attempt, the last answer counts, and a revision in it that is not the store's any more
+    ///   makes for another attempt. On a store without transactions nobody asks.
+    public func assign(
+        _ request: AssignmentRequest,
+        beside: ([AssignedAddress]) async throws(DatastoreError) -> [RecordChange] = { (_) throws(DatastoreError) in [] }
+    ) async throws(IPAMError) -> [AssignedAddress] {
         try check(request)
         var families = Set(request.requested.map(\.family))
         if request.ipv4 > 0 { families.insert(.ipv4) }
@@ -34,7 +41,7 @@ extension Allocator {
                     }
                     if count > 0 { try await choose(count, family, candidates, &draft) }
                 }
-                try await write(draft, &written)
+                try await write(draft, beside, &written)
                 return (draft, unusable)
             }
             for record in draft.leftOut { leaveOut(record) }

@@ -4,13 +4,29 @@ import NetworkTypes
 extension Allocator {
     /// Writes what was decided.
     ///
-    /// - Parameter written: on a store without transactions, gains the addresses whose block was written.
-    func write(_ draft: AssignmentDraft, _ written: inout [ReleaseOptions]) async throws(AttemptError) {
-        guard !draft.assigned.isEmpty else { return }
+    /// - Parameters:
+    ///   - beside: what else is to be in the transaction.
+    ///   - written: on a store without transactions, gains the addresses whose block was written.
+    func write(
+        _ draft: AssignmentDraft,
+        _ beside: ([AssignedAddress]) async throws(DatastoreError) -> [RecordChange],
+        _ written: inout [ReleaseOptions]
+    ) async throws(AttemptError) {
         guard datastore.commitsAtomically else {
-            try await writeInOrder(draft, &written)
+            if !draft.assigned.isEmpty { try await writeInOrder(draft, &written) }
             return
         }
+        var changes: [RecordChange]
+        do throws(DatastoreError) {
+            changes = try await beside(draft.result)
+        } catch {
+            throw AttemptError(error)
+        }
+        if !draft.assigned.isEmpty { changes += self.changes(draft) }
+        if !changes.isEmpty { try await commit(changes) }
+    }
+
+    private func changes(_ draft: AssignmentDraft) -> [RecordChange] {
         var changes: [RecordChange] = []
         if let handle = draft.handle(exactly: true).change { changes.append(handle) }
         changes += draft.predecessors.values.compactMap(\.change)
@@ -21,7 +37,7 @@ extension Allocator {
             changes.append(claim.existing.map { .update(key, value, $0.revision) } ?? .create(key, value))
         }
         changes += draft.revoked.map { .delete($0.key, $0.revision) }
-        try await commit(changes)
+        return changes
     }
 
     /// The same in steps: pending affinities, the handle, the blocks, confirmed affinities (A2, P10).
