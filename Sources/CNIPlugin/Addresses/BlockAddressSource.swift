@@ -136,11 +136,25 @@ struct BlockAddressSource: AddressSource {
     }
 
     func release() async throws(CNIError) {
+        _ = try await release { () throws(DatastoreError) in nil }
+    }
+
+    /// Gives back all that the attachment has, and removes its record in the same transaction.
+    ///
+    /// - Parameter removal: what removes the record; `nil` where there is none.
+    /// - Returns: `false` when that may not have happened: there was nothing to give back, or the store has no transactions.
+    func release(beside removal: () async throws(DatastoreError) -> RecordChange?) async throws(CNIError) -> Bool {
+        var attempts = 0
         do throws(IPAMError) {
-            _ = try await allocator.release(handle: call.handle, interface: call.id.interfaceName)
+            let interface = call.id.interfaceName
+            _ = try await allocator.release(handle: call.handle, interface: interface) { () throws(DatastoreError) in
+                attempts += 1
+                return try await removal().map { [$0] } ?? []
+            }
         } catch {
-            if Self.isUnstorable(error) { return }
-            throw CNIError(error)
+            guard Self.isUnstorable(error) else { throw CNIError(error) }
         }
+        // Of several attempts an earlier one may have been the one that was carried out.
+        return attempts == 1
     }
 }

@@ -66,9 +66,15 @@ struct EndpointRecords: Sendable {
     /// Removes the record if it is this attachment's; another container's, or none, is left as it is.
     func remove(_ key: RecordKey, of id: AttachmentID) async throws(CNIError) {
         try await retrying { () async throws(DatastoreError) in
-            guard let record = try await store.get(key), try Self.decode(record).id == id else { return }
-            _ = try await store.commit([.delete(key, record.revision)])
+            guard let removal = try await removal(key, of: id) else { return }
+            _ = try await store.commit([removal])
         }
+    }
+
+    /// What removes the record if it is this attachment's; `nil` for another container's, or none.
+    func removal(_ key: RecordKey, of id: AttachmentID) async throws(DatastoreError) -> RecordChange? {
+        guard let record = try await store.get(key), try Self.decode(record).id == id else { return nil }
+        return .delete(key, record.revision)
     }
 
     private static func decode(_ record: Record) throws(DatastoreError) -> WorkloadEndpoint {

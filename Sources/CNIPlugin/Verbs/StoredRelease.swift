@@ -61,11 +61,16 @@ struct StoredRelease {
             // A store that could not be read is not waited for again.
             if let failure { throw failure }
             try await RequestDeadline.within(time) { () async throws(CNIError) in
-                try await call.records.remove(call.endpointKey, of: call.id)
+                let (records, key, id) = (call.records, call.endpointKey, call.id)
+                // In steps the record goes first: an address that it has must not be given to another.
+                if !call.store.commitsAtomically { try await records.remove(key, of: id) }
                 let turn = call.turnToRelease()
                 if turn.wasWaitedFor { call.store.forgetBlocks() }
-                try await BlockAddressSource(call, nil).release()
+                let isRemoved = try await BlockAddressSource(call, nil).release { () throws(DatastoreError) in
+                    try await records.removal(key, of: id)
+                }
                 turn.release()
+                if call.store.commitsAtomically, !isRemoved { try await records.remove(key, of: id) }
             }
         } catch {
             // Records that contradict each other do not heal with time.

@@ -7,9 +7,15 @@ extension Allocator {
     ///
     /// An unknown handle has none; that is no error. An address recorded without an interface belongs to all.
     ///
+    /// - Parameter beside: what else is to be written in the same transaction. Asked at each attempt, but not for a handle
+    ///   that there is not, nor on a store without transactions.
     /// - Throws: ``IPAMError/inconsistent(_:)`` when one of its blocks cannot be read, after the others were released from.
     @discardableResult
-    public func release(handle id: String, interface: String? = nil) async throws(IPAMError) -> [IPAddress] {
+    public func release(
+        handle id: String,
+        interface: String? = nil,
+        beside: () async throws(DatastoreError) -> [RecordChange] = { () throws(DatastoreError) in [] }
+    ) async throws(IPAMError) -> [IPAddress] {
         var released: [IPAddress] = []
         var emptied: [CIDR] = []
         let unreadable = try await attempting { () async throws(AttemptError) -> [UnreadableRecord] in
@@ -41,6 +47,13 @@ extension Allocator {
             }
             if let change = handle?.change, !addresses.isEmpty || handle?.handle != found.handle?.handle {
                 changes.append(change)
+            }
+            if datastore.commitsAtomically {
+                do throws(DatastoreError) {
+                    changes += try await beside()
+                } catch {
+                    throw AttemptError(error)
+                }
             }
             if !changes.isEmpty { try await commitRelease(changes) { released += addresses } }
             return found.unreadable
