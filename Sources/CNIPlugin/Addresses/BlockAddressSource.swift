@@ -12,18 +12,20 @@ struct BlockAddressSource: AddressSource {
     private let wanted: AddressSettings?
     private let request: AssignmentRequest?
     private let pools: [IPPool]
+    private let recentBlocks: [CIDR]
 
     /// - Parameters:
     ///   - wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a configuration whose
     ///     pools are broken (D8).
-    ///   - namespaceLabels: what pools select namespaces by.
+    ///   - facts: what an ADD has read: what pools select namespaces by, and the blocks that are noted.
     init(
         _ call: Call,
         _ wanted: AddressSettings?,
-        namespaceLabels: [String: String] = [:]
+        _ facts: WorkloadFacts = WorkloadFacts()
     ) throws(CNIError) {
         self.call = call
         self.wanted = wanted
+        recentBlocks = facts.recentBlocks
         allocator = Allocator(
             datastore: call.store,
             host: call.node,
@@ -54,7 +56,7 @@ struct BlockAddressSource: AddressSource {
             ipv4Pools: wanted.pools[.ipv4] ?? [],
             ipv6Pools: wanted.pools[.ipv6] ?? [],
             requested: wanted.requested,
-            namespaceLabels: namespaceLabels
+            namespaceLabels: facts.namespaceLabels
         )
     }
 
@@ -114,7 +116,7 @@ struct BlockAddressSource: AddressSource {
             let assigned = try await allocator.assign(request)
             var blocks = call.store.found.compactMap { key in if case .block(let cidr) = key { cidr } else { nil } }
             for address in assigned where !blocks.contains(address.block) { blocks.append(address.block) }
-            call.settings.recentBlocks(call.configuration.name).note(blocks)
+            call.settings.recentBlocks(call.configuration.name).note(blocks, replacing: recentBlocks)
             return NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
         } catch {
             throw CNIError(error)

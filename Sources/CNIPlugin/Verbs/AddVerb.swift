@@ -148,7 +148,7 @@ struct AddVerb {
         if let wanted, !wanted.withoutIPAM.isEmpty {
             return FixedAddressSource(addresses: wanted.withoutIPAM, recorded: own)
         }
-        return try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels)
+        return try BlockAddressSource(call, wanted, facts)
     }
 
     /// The addresses that the attachment has from before, when they are what is wanted, or else new ones; and whether it

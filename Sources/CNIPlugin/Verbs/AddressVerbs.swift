@@ -34,7 +34,7 @@ struct AddressVerbs {
         }
         try await call.replay.settle(call.id)
         let stored = try await call.records.find(call.endpointKey)
-        let source = try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels)
+        let source = try BlockAddressSource(call, wanted, facts)
         await call.replay.settleInPassing()
         let held = try await source.held()
         var rollback = Rollback(log: call.log)
