@@ -42,16 +42,13 @@ struct PlanTests {
     }
 
     @Test func ipv6() throws {
-        let plan = try plan(["fd00::1"]) {
-            $0.allowForwarding = true
-            $0.enableHostForwarding = false
-        }
+        let plan = try plan(["fd00::1"]) { $0.allowForwarding = true }
         #expect(plan.host.addresses.map(\.description) == ["fe80::ecee:eeff:feee:eeee/64"])
         #expect(
             settings(plan.host) == [
                 "ipv6/conf/cali0d7763386da/accept_ra=0?", "ipv6/conf/cali0d7763386da/disable_ipv6=0",
                 "ipv6/conf/cali0d7763386da/accept_dad=0", "ipv6/conf/cali0d7763386da/proxy_ndp=1",
-                "ipv6/conf/cali0d7763386da/forwarding=1",
+                "ipv6/conf/all/forwarding=1", "ipv6/conf/cali0d7763386da/forwarding=1",
             ]
         )
         #expect(plan.container.neighbours.map(\.description) == ["fe80::ecee:eeff:feee:eeee"])
