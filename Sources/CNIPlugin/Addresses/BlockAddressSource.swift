@@ -110,9 +110,9 @@ struct BlockAddressSource: AddressSource {
         guard let request else {
             throw CNIError(.internal, "no addresses are wanted")
         }
+        // In a cluster pools are Kubernetes objects, which its operator makes.
+        if case .kubernetes = call.settings.selection {} else { try await makePools() }
         do throws(IPAMError) {
-            // In a cluster pools are Kubernetes objects, which its operator makes.
-            if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
             let assigned = try await allocator.assign(request)
             var blocks = call.store.found.compactMap { key in if case .block(let cidr) = key { cidr } else { nil } }
             for address in assigned where !blocks.contains(address.block) { blocks.append(address.block) }
@@ -122,6 +122,19 @@ struct BlockAddressSource: AddressSource {
             throw CNIError(error)
         }
     }
+
+    /// Makes the pools of the configuration that are missing.
+    private func makePools() async throws(CNIError) {
+        do throws(IPAMError) {
+            try await allocator.ensurePools(pools)
+        } catch {
+            guard case .invalidPool = error else { throw CNIError(error) }
+            throw CNIError(.invalidConfiguration, "\(error)", details: Self.poolsRemedy)
+        }
+    }
+
+    /// What to do about a pool of the configuration that cannot be made: one may have been split or replaced.
+    static let poolsRemedy = "\"ipam.pools\" has to agree with the pools that there are: swiftletctl get ippools"
 
     func release() async throws(CNIError) {
         do throws(IPAMError) {
