@@ -94,8 +94,8 @@ let package = Package(
         library(
             "CNIPlugin",
             [
-                "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "FileLocks", "JSON", "KubernetesAPI", "Netlink",
-                "NetworkTypes", "ServerTransport", "Stores", "Subprocesses", "Version", logging,
+                "PodNetwork", "IPAM", "CNI", "CLinux", "ClusterClient", "Digests", "FileLocks", "JSON", "KubernetesAPI",
+                "Netlink", "NetworkTypes", "ServerTransport", "Stores", "Subprocesses", "Version", logging,
             ],
             testDependencies: ["TestAPIServer"]
         ),
@@ -104,8 +104,7 @@ let package = Package(
             "ServiceProxy",
             [
                 "ClusterClient", "Digests", "JSON", "KubernetesAPI", "LoadBalancer", "NFTables", "Netlink",
-                "NetworkTypes",
-                "PrometheusText", "ProxyAPI", "Subprocesses", logging,
+                "NetworkTypes", "PrometheusText", "ProxyAPI", "Subprocesses", logging,
             ],
             testDependencies: [
                 "KubernetesClient", "KubernetesSource", "ServerTransport", "StatusServers", "TestAPIServer",
@@ -119,7 +118,7 @@ let package = Package(
         library("StatusServers", ["JSON", "KubernetesAPI", "NetworkTypes", "PrometheusText", logging] + nio),
         library("ComponentLogs", ["JSON", logging]),
         library("ProxyAPI", ["NetworkTypes"]),
-        library("PodNetwork", ["Netlink", "NetworkTypes"]),
+        library("PodNetwork", ["Digests", "Netlink", "NetworkTypes"]),
         library(
             "IPAM",
             ["ClusterClient", "JSON", "KubernetesAPI", "NetworkTypes"],
@@ -168,6 +167,7 @@ let package = Package(
         library("Netlink", ["CLinux", "NetworkTypes"]),
         library("Subprocesses"),
         library("FileLocks", ["CLinux"]),
+        library("Digests"),
         library("YAML", ["CYAML", "JSON"]),
         library("JSON"),
         library("NetworkTypes"),
@@ -186,7 +186,6 @@ let package = Package(
                 swiftSettings: module,
                 linkerSettings: selfContained
             ),
-            .target(name: "Digests", swiftSettings: module),
             .target(name: "Version", swiftSettings: module),
             .systemLibrary(name: "CLinux"),
             .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),

@@ -107,7 +107,7 @@ public struct Attachment: Hashable, Sendable {
     public let arguments: CNIArguments
     /// The directories of `CNI_PATH`, where other plugins are.
     public let path: [String]
-    /// Whether `CNI_NETNS_OVERRIDE` lifts the rule that a container has a namespace other than the plugin's (V11).
+    /// Whether `CNI_NETNS_OVERRIDE` says that `CNI_NETNS` may be the plugin's own namespace (V11).
     public let allowsOwnNamespace: Bool
 
     public init(

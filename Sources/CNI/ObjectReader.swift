@@ -16,8 +16,6 @@ public struct ObjectReader: Sendable {
 
     public func path(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
-    public func has(_ key: String) -> Bool { object[key] != nil }
-
     public func string(_ key: String) throws(CNIError) -> String? {
         guard let value = object[key] else { return nil }
         guard case .string(let string) = value else { throw mismatch(key, wanted: "a string", got: value) }

@@ -5,32 +5,43 @@ import Netlink
 
 /// The rules for `CNI_NETNS`, which are looked at before anything is done (V11).
 enum PodNamespace {
-    /// Throws code 8 for what is no network namespace, and for the plugin's own unless that is allowed.
-    static func check(_ path: String, allowsOwn: Bool) throws(CNIError) {
+    /// Throws code 8 for what is no network namespace, and for the plugin's own. `CNI_NETNS_OVERRIDE` is for plugins that
+    /// make no pod's network: what this one would make of the node, nobody can want.
+    static func check(_ path: String) throws(CNIError) {
         let isOwn: Bool
         do throws(NetworkNamespaceError) {
             isOwn = try Self.isOwn(path)
         } catch {
             throw CNIError(error)
         }
-        guard allowsOwn || !isOwn else { throw ownNamespace(path) }
+        guard !isOwn else {
+            throw ownNamespace(
+                path,
+                "a pod's default route and settings would be the node's there, so CNI_NETNS_OVERRIDE does not allow it"
+            )
+        }
     }
 
-    /// As ``check(_:allowsOwn:)`` for DEL, to which a namespace that is gone, or is none, is as good as none (D1, D4).
-    static func checkForDelete(_ path: String?, allowsOwn: Bool) throws(CNIError) {
-        guard let path, !allowsOwn, (try? isOwn(path)) == true else { return }
-        throw ownNamespace(path)
+    /// As ``check(_:)`` for DEL, to which a namespace that is gone, or is none, is as good as none (D1, D4).
+    ///
+    /// - Returns: the path; `nil` for the plugin's own namespace, in which no ADD makes anything.
+    static func checkForDelete(_ path: String?, allowsOwn: Bool) throws(CNIError) -> String? {
+        guard let path, (try? isOwn(path)) == true else { return path }
+        guard allowsOwn else {
+            throw ownNamespace(path, "with CNI_NETNS_OVERRIDE=1 what the attachment has elsewhere is removed")
+        }
+        return nil
     }
 
     private static func isOwn(_ path: String) throws(NetworkNamespaceError) -> Bool {
         try NetworkNamespace(path: path) == NetworkNamespace.current()
     }
 
-    private static func ownNamespace(_ path: String) -> CNIError {
+    private static func ownNamespace(_ path: String, _ remedy: String) -> CNIError {
         CNIError(
             .invalidNamespace,
             "CNI_NETNS is the plugin's own network namespace",
-            details: "\(path.quoted); CNI_NETNS_OVERRIDE=1 allows it"
+            details: "\(path.quoted); \(remedy)"
         )
     }
 }

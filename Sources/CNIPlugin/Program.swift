@@ -111,6 +111,8 @@ public struct Program: Sendable {
         \(role.rawValue) \(swiftletVersion): \(role == .plugin ? "CNI plugin" : "CNI plugin for IPAM") of Swiftlet
         A container runtime calls it with CNI_COMMAND and its siblings in the environment and the network configuration
         on stdin. For a person: --help, --version, VERSION.
+        CNI_COMMAND is one of \(Command.allCases.map(\.rawValue).joined(separator: ", "))
+        Exit status: 0 done; 1 an error, told as a JSON object on stdout; 2 the command line is wrong
         CNI protocol versions supported: \(SpecVersion.allCases.map(\.rawValue).joined(separator: ", "))
         """
     }

@@ -1,7 +1,15 @@
 extension [UInt8] {
     /// Two lower-case digits for each byte.
     public var hexadecimal: String {
-        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
+        // Bytes, not strings: the plugin needs this for each pod, and starts anew for each.
+        var digits: [UInt8] = []
+        digits.reserveCapacity(2 * count)
+        for byte in self {
+            digits.append(digit(byte >> 4))
+            digits.append(digit(byte & 15))
+        }
+        return String(decoding: digits, as: UTF8.self)
     }
 
     /// Base32 with the standard alphabet (RFC 4648), without padding.

@@ -59,7 +59,6 @@ enum ControlMessage {
 /// Flags of a message header.
 public enum MessageFlags {
     public static let request: UInt16 = 0x1  // NLM_F_REQUEST
-    static let multi: UInt16 = 0x2  // NLM_F_MULTI
     static let acknowledge: UInt16 = 0x4  // NLM_F_ACK
     static let dumpInterrupted: UInt16 = 0x10  // NLM_F_DUMP_INTR
     public static let dump: UInt16 = 0x300  // NLM_F_DUMP

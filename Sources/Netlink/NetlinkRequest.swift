@@ -1,7 +1,7 @@
 /// One thing asked of the kernel.
 ///
 /// The requests of a protocol are static functions in extensions, so that a call reads like a sentence:
-/// `try rtnetlink.send(.setLink(index, up: true))`.
+/// `try rtnetlink.send(.setLink(.index(index), up: true))`.
 public struct NetlinkRequest: Sendable {
     /// What is asked, in words for an error message: `add route 10.0.0.1/32 …`.
     public let summary: @Sendable () -> String

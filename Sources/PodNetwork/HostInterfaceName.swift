@@ -1,3 +1,5 @@
+import Digests
+
 /// What the host end of a pod's veth pair is called (4.1).
 ///
 /// The first interface of a pod has the name that Calico gives it, so that policy and tools find it. Further ones have

@@ -53,23 +53,6 @@ public enum PodNetwork {
         ).run(namespacePath: namespacePath)
     }
 
-    /// Removes a pod's network whose host end has one possible name.
-    public static func detach(
-        namespacePath: String?,
-        interfaceName: String,
-        hostInterfaceName: String,
-        addresses: [IPAddress],
-        owner: String? = nil
-    ) throws(PodNetworkError) {
-        try detach(
-            namespacePath: namespacePath,
-            interfaceName: interfaceName,
-            hostInterfaceNames: [hostInterfaceName],
-            addresses: addresses,
-            owner: owner
-        )
-    }
-
     /// Compares what is in place with what ``attach(_:)`` would have made of a request (rule K2), and gives one line
     /// for each difference. Things that others added are none (rule K3).
     ///

@@ -93,7 +93,7 @@ public struct PodNetworkPlan: Hashable, Sendable {
         host = Side(
             name: request.hostInterfaceName,
             mac: Self.hostMAC,
-            settings: Self.hostSettings(request.hostInterfaceName, families, request.enableHostForwarding),
+            settings: Self.hostSettings(request.hostInterfaceName, families),
             // The kernel would give the interface this address by itself, but later, and on some hosts another one.
             addresses: families.contains(.ipv6) ? Self.linkLocalPrefix : [],
             neighbours: [],

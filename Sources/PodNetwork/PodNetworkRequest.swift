@@ -26,8 +26,6 @@ public struct PodNetworkRequest: Hashable, Sendable {
     public var routes: [PodRoute]
     /// Whether the pod itself may forward packets.
     public var allowForwarding: Bool
-    /// Whether to see to it that the node forwards packets at all. `false` where something else manages that.
-    public var enableHostForwarding: Bool
 
     public init(
         namespacePath: String,
@@ -40,8 +38,7 @@ public struct PodNetworkRequest: Hashable, Sendable {
         mac: MACAddress? = nil,
         queues: Int = 1,
         routes: [PodRoute] = [],
-        allowForwarding: Bool = false,
-        enableHostForwarding: Bool = true
+        allowForwarding: Bool = false
     ) {
         self.namespacePath = namespacePath
         self.interfaceName = interfaceName
@@ -54,7 +51,6 @@ public struct PodNetworkRequest: Hashable, Sendable {
         self.queues = queues
         self.routes = routes
         self.allowForwarding = allowForwarding
-        self.enableHostForwarding = enableHostForwarding
     }
 }
 

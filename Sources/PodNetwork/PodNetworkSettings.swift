@@ -3,13 +3,13 @@ import NetworkTypes
 
 /// The settings of 4.4, for each side of the veth pair.
 extension PodNetworkPlan {
-    static func hostSettings(_ name: String, _ families: [IPFamily], _ enableForwarding: Bool) -> [Setting] {
+    static func hostSettings(_ name: String, _ families: [IPFamily]) -> [Setting] {
         var settings = SettingList()
         if families.contains(.ipv4) {
             settings.require("1", "ipv4", "conf", name, "route_localnet")
             settings.prefer("0", "ipv4", "neigh", name, "proxy_delay")
             settings.require("1", "ipv4", "conf", name, "proxy_arp")
-            if enableForwarding { settings.require("1", "ipv4", "ip_forward") }
+            settings.require("1", "ipv4", "ip_forward")
             settings.require("1", "ipv4", "conf", name, "forwarding")
         }
         // The host never learns routes from a pod. Where IPv6 is compiled out there is nothing to switch off.
@@ -18,7 +18,7 @@ extension PodNetworkPlan {
             settings.require("0", "ipv6", "conf", name, "disable_ipv6")
             settings.require("0", "ipv6", "conf", name, "accept_dad")
             settings.require("1", "ipv6", "conf", name, "proxy_ndp")
-            if enableForwarding { settings.require("1", "ipv6", "conf", "all", "forwarding") }
+            settings.require("1", "ipv6", "conf", "all", "forwarding")
             settings.require("1", "ipv6", "conf", name, "forwarding")
         }
         return settings.settings

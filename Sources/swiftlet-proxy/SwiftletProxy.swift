@@ -61,10 +61,11 @@ enum SwiftletProxy {
           --userspace- count beside it. What has no effect is named in the log. The file
           is followed, through links too. A change of logging.verbosity,
           nftables.syncPeriod, nftables.minSyncPeriod, nodePortAddresses, or of what has
-          no effect, is taken within some seconds. Any other change ends the process with status 1 and the
-          names of the fields, so that its supervisor starts it again; its rules stay
-          meanwhile. A file that cannot be used is named in the log and changes nothing,
-          and so does one that is removed.
+          no effect, is taken within some seconds; in iptables mode iptables.syncPeriod
+          and iptables.minSyncPeriod count in the place of those of nftables. Any other
+          change ends the process with status 1 and the names of the fields, so that its
+          supervisor starts it again; its rules stay meanwhile. A file that cannot be
+          used is named in the log and changes nothing, and so does one that is removed.
 
         WHAT TO LOOK AT
           /healthz and /livez (port 10256 of all addresses) say whether changes are

@@ -63,6 +63,21 @@ struct ProgramTests {
         #expect(!FileManager.default.fileExists(atPath: bench.dataDirectory))
     }
 
+    /// As when a pool was split, and the configuration still has the old one.
+    @Test func aPoolThatCannotBeMadeIsToldWithTheRemedy() async throws {
+        #expect(try await bench.call("ADD", "c1", namespace: bench.pod()).status == 0)
+        let configuration = bench.configuration(pools: #"{"name": "whole", "cidr": "10.80.0.0/16"}"#)
+        let status = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
+        let added = try await bench.call("ADD", "c2", namespace: bench.pod(), configuration)
+        #expect(status.code == 50 && added.code == 7, "\(status.output) \(added.output)")
+        for outcome in [status, added] {
+            #expect(
+                outcome.json["msg"] as? String == "IP pool whole: 10.80.0.0/16 overlaps 10.80.0.0/24 of pool four"
+            )
+            #expect((outcome.json["details"] as? String)?.contains("swiftletctl get ippools") == true)
+        }
+    }
+
     @Test func statusTellsWhyAnAddWouldFail() async throws {
         for configuration in [
             bench.configuration(pools: Bench.pool6), bench.configuration(ipam: #", "ipv4_pools": ["nowhere"]"#),

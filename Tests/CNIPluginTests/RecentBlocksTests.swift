@@ -13,10 +13,10 @@ struct RecentBlocksTests {
         let one = RecentBlocks(dataDirectory: directory.path + "/data", network: "one")
         #expect(one.load().isEmpty)
         let noted = try blocks("10.80.0.64/26", "fd80::40/122")
-        one.note(noted)
+        one.note(noted, replacing: [])
         #expect(one.load() == noted)
         #expect(RecentBlocks(dataDirectory: directory.path + "/data", network: "two").load().isEmpty)
-        one.note([])
+        one.note([], replacing: noted)
         #expect(one.load().isEmpty)
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path + "/data/recent-blocks") == ["one"])
     }
@@ -36,11 +36,11 @@ struct RecentBlocksTests {
         // It has many blocks to look at; the first of them have to do.
         try FileManager.default.removeItem(at: file)
         let many = try (0..<20).map { try #require(CIDR("10.80.\($0).0/26")) }
-        recent.note(many)
+        recent.note(many, replacing: [])
         #expect(recent.load() == Array(many.prefix(8)))
         try FileManager.default.removeItem(at: file)
         try FileManager.default.createDirectory(at: file, withIntermediateDirectories: false)
-        recent.note(many)
+        recent.note(many, replacing: [])
         #expect(recent.load().isEmpty)
     }
 }

@@ -24,7 +24,8 @@ import Testing
         }
         #expect(try await fixture.store.get(key)?.value == value(assigned))
         let revision = try #require(try await fixture.store.get(key)?.revision)
-        let released = try await allocator.release(handle: "a") { () throws(DatastoreError) in [.delete(key, revision)] }
+        let released = try await allocator.release(handle: "a") { () throws(DatastoreError) in [.delete(key, revision)]
+        }
         #expect(released == assigned.map(\.address))
         #expect(try await fixture.store.get(key) == nil)
         #expect(try await fixture.problems(exact: true) == [])

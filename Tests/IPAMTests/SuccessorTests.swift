@@ -73,16 +73,7 @@ import Testing
         for step in 0..<12 {
             let fixture = try await fixture(kind)
             _ = try await fixture.allocator().assign(sandbox("old"))
-            let store = FaultyDatastore(fixture.store) { operation, number in
-                if number < step { return nil }
-                return number == step && isDone && operation.isCommit ? .lostReply : .unavailable
-            }
-            let dying = Allocator(
-                datastore: store,
-                host: "node-a",
-                timeLimit: .zero,
-                clock: fixture.clock.allocatorClock
-            )
+            let dying = fixture.allocator(dyingAt: step, isDone: isDone)
             _ = try? await dying.assign(sandbox("new"))
             #expect(try await fixture.problems(exact: false) == [])
             #expect(try await fixture.allocator().assign(sandbox("new")).map(\.address) == Self.wanted)

@@ -184,6 +184,19 @@ import Testing
         #expect(lines.last?.contains("05-other.conf comes before 10-swiftlet.conflist") == true)
     }
 
+    /// The example names files that a node has to have.
+    @Test func filesThatTheConfigurationLacksAreSaid() async throws {
+        let host = try Host()
+        let directory = "/etc/swiftlet/etcd/"
+        for name in ["ca.crt", "client.crt"] { try host.write(directory + name, "") }
+        let warned = try await host.install("--datastore", "etcdv3")
+        #expect(warned.status == 0, "\(warned.errors)")
+        let lines = warned.errors.split(separator: "\n")
+        #expect(lines.count == 1 && lines[0].contains("\(directory)client.key does not exist"), "\(warned.errors)")
+        try host.write(directory + "client.key", "")
+        #expect(try await host.install("--datastore", "etcdv3").errors.isEmpty)
+    }
+
     @Test func aConfigurationWithoutItsKubeconfigIsRefused() async throws {
         let host = try Host()
         let refused = try await host.install("--datastore", "kubernetes")

@@ -33,7 +33,7 @@ struct ConcurrencyTests {
                         try PodNetwork.detach(
                             namespacePath: request.namespacePath,
                             interfaceName: "eth0",
-                            hostInterfaceName: request.hostInterfaceName,
+                            hostInterfaceNames: [request.hostInterfaceName],
                             addresses: addresses
                         )
                     }

@@ -47,7 +47,7 @@ struct PodFixture {
             try PodNetwork.detach(
                 namespacePath: namespacePath ?? pod.request.namespacePath,
                 interfaceName: pod.request.interfaceName,
-                hostInterfaceName: pod.request.hostInterfaceName,
+                hostInterfaceNames: [pod.request.hostInterfaceName],
                 addresses: pod.addresses,
                 owner: owner ?? pod.request.owner
             )

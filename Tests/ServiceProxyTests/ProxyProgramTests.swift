@@ -61,16 +61,6 @@ import Testing
         }.joined()
     }
 
-    func eventually(
-        within limit: Duration = .seconds(10),
-        _ condition: () throws -> Bool,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) async throws {
-        let deadline = ContinuousClock.now + limit
-        while try !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(try condition(), sourceLocation: sourceLocation)
-    }
-
     @Test func aDayOfAProxy() async throws {
         let node = try TestNode()
         let directory = NSTemporaryDirectory() + "proxy-\(UUID().uuidString)"

@@ -128,15 +128,6 @@ private final class MemoryBackend: ServiceBackend {
         #expect(backend.state.withLock { $0.misfits } == [])
     }
 
-    private func eventually(
-        _ condition: () -> Bool,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
-        #expect(condition(), sourceLocation: sourceLocation)
-    }
-
     private func keys(_ backend: MemoryBackend) -> Set<String> {
         backend.state.withLock { Set($0.programmed.keys.map(\.description)) }
     }

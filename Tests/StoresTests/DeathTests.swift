@@ -37,17 +37,7 @@ import Testing
             let instance = try await kind.make()
             let fixture = try await fixture(instance)
             let bystander = try await fixture.allocator("node-b").assign(request("bystander"))[0].address
-            // The commit of the step is done if it is to be; after that nothing reaches the store any more.
-            let store = FaultyDatastore(instance.store) { operation, number in
-                if number < step { return nil }
-                return number == step && isDone && operation.isCommit ? .lostReply : .unavailable
-            }
-            let dying = Allocator(
-                datastore: store,
-                host: "node-a",
-                timeLimit: .zero,
-                clock: fixture.clock.allocatorClock
-            )
+            let dying = fixture.allocator(dyingAt: step, isDone: isDone)
             let address = try? await dying.assign(request("a"))[0].address
             wasComplete = address != nil
             #expect(step < 19)
@@ -69,16 +59,7 @@ import Testing
         for step in 0..<8 {
             let instance = try await kind.make()
             let fixture = try await fixture(instance)
-            let store = FaultyDatastore(instance.store) { operation, number in
-                if number < step { return nil }
-                return number == step && isDone && operation.isCommit ? .lostReply : .unavailable
-            }
-            let dying = Allocator(
-                datastore: store,
-                host: "node-a",
-                timeLimit: .zero,
-                clock: fixture.clock.allocatorClock
-            )
+            let dying = fixture.allocator(dyingAt: step, isDone: isDone)
             _ = try? await dying.assign(request("a"))
             try await fixture.allocator().release(handle: "a")
             try await check(fixture, ["a"])
@@ -96,16 +77,7 @@ import Testing
             let fixture = try await fixture(instance)
             _ = try await fixture.allocator().assign(request("bystander"))
             _ = try await fixture.allocator().assign(request("a", ipv4: 5))
-            let store = FaultyDatastore(instance.store) { operation, number in
-                if number < step { return nil }
-                return number == step && isDone && operation.isCommit ? .lostReply : .unavailable
-            }
-            let dying = Allocator(
-                datastore: store,
-                host: "node-a",
-                timeLimit: .zero,
-                clock: fixture.clock.allocatorClock
-            )
+            let dying = fixture.allocator(dyingAt: step, isDone: isDone)
             wasComplete = (try? await dying.release(handle: "a")) != nil
             #expect(step < 19)
             try await check(fixture, ["a", "bystander"])

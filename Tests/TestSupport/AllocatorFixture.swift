@@ -45,6 +45,12 @@ public struct Fixture: Sendable {
         Allocator(datastore: store, host: host, timeLimit: .seconds(1000), clock: clock.allocatorClock)
     }
 
+    /// An allocator that dies, see ``FaultyDatastore/init(_:dyingAt:isDone:)``.
+    public func allocator(dyingAt step: Int, isDone: Bool) -> Allocator {
+        let store = FaultyDatastore(store, dyingAt: step, isDone: isDone)
+        return Allocator(datastore: store, host: "node-a", timeLimit: .zero, clock: clock.allocatorClock)
+    }
+
     public var administration: IPAMAdministration {
         IPAMAdministration(datastore: store, timeLimit: .seconds(1000), clock: clock.allocatorClock)
     }

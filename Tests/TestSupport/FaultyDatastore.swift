@@ -33,6 +33,18 @@ public final class FaultyDatastore: Datastore {
         self.fault = fault
     }
 
+    /// A store whose caller dies: from one operation on, nothing reaches it any more.
+    ///
+    /// - Parameters:
+    ///   - step: the number of that operation, from 0.
+    ///   - isDone: whether that operation, if it is a commit, is still done.
+    public convenience init(_ base: any Datastore, dyingAt step: Int, isDone: Bool) {
+        self.init(base) { operation, number in
+            if number < step { return nil }
+            return number == step && isDone && operation.isCommit ? .lostReply : .unavailable
+        }
+    }
+
     public var commitsAtomically: Bool { base.commitsAtomically }
 
     /// Everything that was asked of the store so far.

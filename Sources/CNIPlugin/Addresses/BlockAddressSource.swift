@@ -13,21 +13,23 @@ struct BlockAddressSource: AddressSource {
     private let request: AssignmentRequest?
     private let pools: [IPPool]
     private let plan: EndpointPlan?
+    private let recentBlocks: [CIDR]
 
     /// - Parameters:
     ///   - wanted: what ``assign()`` takes; `nil` for verbs that take nothing, which then work with a configuration whose
     ///     pools are broken (D8).
-    ///   - namespaceLabels: what pools select namespaces by.
+    ///   - facts: what an ADD has read: what pools select namespaces by, and the blocks that are noted.
     ///   - plan: what is recorded of the attachment, for a store that can do so in one transaction.
     init(
         _ call: Call,
         _ wanted: AddressSettings?,
-        namespaceLabels: [String: String] = [:],
+        _ facts: WorkloadFacts = WorkloadFacts(),
         recording plan: EndpointPlan? = nil
     ) throws(CNIError) {
         self.call = call
         self.wanted = wanted
         self.plan = plan
+        recentBlocks = facts.recentBlocks
         allocator = Allocator(
             datastore: call.store,
             host: call.node,
@@ -58,7 +60,7 @@ struct BlockAddressSource: AddressSource {
             ipv4Pools: wanted.pools[.ipv4] ?? [],
             ipv6Pools: wanted.pools[.ipv6] ?? [],
             requested: wanted.requested,
-            namespaceLabels: namespaceLabels
+            namespaceLabels: facts.namespaceLabels
         )
     }
 
@@ -112,9 +114,9 @@ struct BlockAddressSource: AddressSource {
         guard let request else {
             throw CNIError(.internal, "no addresses are wanted")
         }
+        // In a cluster pools are Kubernetes objects, which its operator makes.
+        if case .kubernetes = call.settings.selection {} else { try await makePools() }
         do throws(IPAMError) {
-            // In a cluster pools are Kubernetes objects, which its operator makes.
-            if case .kubernetes = call.settings.selection {} else { try await allocator.ensurePools(pools) }
             var recorded: WorkloadEndpoint?
             let assigned = try await allocator.assign(request) { (assigned) async throws(DatastoreError) in
                 recorded = nil
@@ -127,13 +129,26 @@ struct BlockAddressSource: AddressSource {
             }
             var blocks = call.store.found.compactMap { key in if case .block(let cidr) = key { cidr } else { nil } }
             for address in assigned where !blocks.contains(address.block) { blocks.append(address.block) }
-            call.settings.recentBlocks(call.configuration.name).note(blocks)
+            call.settings.recentBlocks(call.configuration.name).note(blocks, replacing: recentBlocks)
             let result = NetworkResult(addresses: assigned.map { .init($0.address.hostPrefix) })
             return Grant(result: result, recorded: recorded)
         } catch {
             throw CNIError(error)
         }
     }
+
+    /// Makes the pools of the configuration that are missing.
+    private func makePools() async throws(CNIError) {
+        do throws(IPAMError) {
+            try await allocator.ensurePools(pools)
+        } catch {
+            guard case .invalidPool = error else { throw CNIError(error) }
+            throw CNIError(.invalidConfiguration, "\(error)", details: Self.poolsRemedy)
+        }
+    }
+
+    /// What to do about a pool of the configuration that cannot be made: one may have been split or replaced.
+    static let poolsRemedy = "\"ipam.pools\" has to agree with the pools that there are: swiftletctl get ippools"
 
     func release() async throws(CNIError) {
         _ = try await release { () throws(DatastoreError) in nil }

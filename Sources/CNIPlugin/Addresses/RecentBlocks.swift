@@ -29,9 +29,11 @@ struct RecentBlocks {
     }
 
     /// Notes the blocks for the next call, unless that is what is noted.
-    func note(_ blocks: [CIDR]) {
+    ///
+    /// - Parameter noted: what ``load()`` gave in this call.
+    func note(_ blocks: [CIDR], replacing noted: [CIDR]) {
         let blocks = Array(blocks.prefix(Self.limit))
-        guard blocks != load() else { return }
+        guard blocks != noted else { return }
         for path in [dataDirectory, directory] { mkdir(path, 0o700) }
         let beside = "\(directory)/.\(network).\(getpid())"
         let descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600 as mode_t)

@@ -3,10 +3,12 @@ import ClusterClient
 import IPAM
 import NetworkTypes
 
-/// What the cluster, or the runtime, says about the Pod that an attachment is of.
+/// What the cluster, or the runtime, says about the Pod that an attachment is of, and what was read with it.
 struct WorkloadFacts: Sendable {
     var annotations = PodAnnotations.none
     var namespaceLabels: [String: String] = [:]
+    /// What ``RecentBlocks`` has noted.
+    var recentBlocks: [CIDR] = []
 }
 
 extension ObjectMetadata {
@@ -27,12 +29,13 @@ extension Call {
     func readForAdd(_ families: Set<IPFamily>) async throws(CNIError) -> WorkloadFacts {
         let given = try configuration.runtimeConfiguration().podAnnotations
         guard let objects, case .pod(let pod) = workload else {
-            try await readAhead(families)
-            return WorkloadFacts(annotations: try PodAnnotations(pod: given ?? [:], namespace: [:]))
+            let recent = try await readAhead(families)
+            let annotations = try PodAnnotations(pod: given ?? [:], namespace: [:])
+            return WorkloadFacts(annotations: annotations, recentBlocks: recent)
         }
         // Beside the other requests, so that it takes no time of its own.
         async let reading = Self.namespace(pod.namespace, objects)
-        try await readAhead(families)
+        let recent = try await readAhead(families)
         let namespace = await reading
         let stored = try await checkIncarnation()
         let known: ObjectMetadata
@@ -43,7 +46,8 @@ extension Call {
         }
         return WorkloadFacts(
             annotations: try PodAnnotations(pod: given ?? stored?.annotations ?? [:], namespace: known.annotations),
-            namespaceLabels: known.labels
+            namespaceLabels: known.labels,
+            recentBlocks: recent
         )
     }
 
@@ -87,24 +91,23 @@ extension Call {
         }
     }
 
-    private func readAhead(_ families: Set<IPFamily>) async throws(CNIError) {
+    /// - Returns: the blocks that are noted; none when no family is wanted.
+    private func readAhead(_ families: Set<IPFamily>) async throws(CNIError) -> [CIDR] {
+        // What is probably going to be asked for as soon as it is known which blocks are the node's.
+        let recent = families.isEmpty ? [] : settings.recentBlocks(configuration.name).load()
+        let blocks = recent.filter { families.contains($0.family) }.map { RecordQuery.record(.block($0)) }
         var queries = Allocator(datastore: store, host: node).firstQueries(handle: handle, families)
         // In a store without transactions it is a request of its own, see AddVerb.
         if !store.commitsAtomically { queries.removeAll { $0 == .record(.handle(handle)) } }
-        try await readAhead(queries + recentBlocks(families) + [.record(endpointKey)])
-    }
-
-    /// What is probably going to be asked for as soon as it is known which blocks are the node's, or the handle's.
-    private func recentBlocks(_ families: Set<IPFamily>) -> [RecordQuery] {
-        guard !families.isEmpty else { return [] }
-        return settings.recentBlocks(configuration.name).load().filter { families.contains($0.family) }
-            .map { .record(.block($0)) }
+        try await readAhead(queries + blocks + [.record(endpointKey)])
+        return recent
     }
 
     /// Reads in one go what a DEL is going to ask for.
     func readForDelete() async throws(CNIError) {
         // Where each record is a request of its own, one for nothing would cost more than is gained.
-        let blocks = store.commitsAtomically ? recentBlocks(Set(IPFamily.allCases)) : []
+        let recent = store.commitsAtomically ? settings.recentBlocks(configuration.name).load() : []
+        let blocks = recent.map { RecordQuery.record(.block($0)) }
         try await readAhead([.record(.handle(handle)), .record(.ipamConfiguration), .record(endpointKey)] + blocks)
     }
 

@@ -77,7 +77,8 @@ extension IPAMDelegate {
         guard let objects = call.objects else {
             throw CNIError(
                 .invalidConfiguration,
-                "\"usePodCidr\" needs the Node, which only \"datastore_type\" \"kubernetes\" has"
+                "\"usePodCidr\" needs the Node, and the configuration does not say how to ask the Kubernetes API",
+                details: "\"datastore_type\" or \"policy\" may"
             )
         }
         let name = try call.configuration.reader.object("kubernetes")?.nonEmptyString("node_name") ?? call.node

@@ -1,6 +1,6 @@
 import CNI
 import ClusterClient
-import PodNetwork
+import Digests
 
 /// What an attachment belongs to, under the names that Calico records it by.
 enum Workload: Hashable, Sendable {

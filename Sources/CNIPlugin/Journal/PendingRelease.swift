@@ -1,9 +1,9 @@
 import CNI
 import ClusterClient
+import Digests
 import JSON
 import KubernetesAPI
 import NetworkTypes
-import PodNetwork
 
 /// What a DEL could not take back because its store was away (D6).
 struct PendingRelease: Hashable, Sendable {

@@ -59,9 +59,7 @@ struct AddVerb {
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
         if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
         let mac = runtime.mac ?? facts.annotations.mac
-        let plan = EndpointPlan(stored: stored) { [call, link, chosen = mac ?? .random()] (addresses) throws(CNIError) in
-            try call.endpoint(addresses, link: link.planned(mac: chosen)).adding(facts.annotations)
-        }
+        let plan = endpointPlan(stored, link, mac, facts)
         let source = try source(wanted, try await delegate?.forAdd(call), facts, plan)
         await call.replay.settleInPassing()
 
@@ -128,6 +126,19 @@ struct AddVerb {
         }
     }
 
+    private func endpointPlan(
+        _ stored: EndpointRecords.Stored?,
+        _ link: PodLink,
+        _ mac: MACAddress?,
+        _ facts: WorkloadFacts
+    ) -> EndpointPlan {
+        // A link whose address is chosen here can be recorded before there is one.
+        let planned = link.planned(mac: mac ?? .random())
+        return EndpointPlan(stored: stored) { [call] (addresses) throws(CNIError) in
+            try call.endpoint(addresses, link: planned).adding(facts.annotations)
+        }
+    }
+
     private func source(
         _ wanted: AddressSettings?,
         _ delegate: IPAMDelegate?,
@@ -154,7 +165,7 @@ struct AddVerb {
         if let wanted, !wanted.withoutIPAM.isEmpty {
             return FixedAddressSource(addresses: wanted.withoutIPAM, recorded: own)
         }
-        return try BlockAddressSource(call, wanted, namespaceLabels: facts.namespaceLabels, recording: plan)
+        return try BlockAddressSource(call, wanted, facts, recording: plan)
     }
 
     /// The addresses that the attachment has from before, when they are what is wanted, or else new ones; and whether it

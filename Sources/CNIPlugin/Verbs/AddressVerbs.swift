@@ -37,8 +37,7 @@ struct AddressVerbs {
         let plan = EndpointPlan(stored: stored) { [call] (addresses) throws(CNIError) in
             call.endpoint(addresses, link: nil)
         }
-        let labels = facts.namespaceLabels
-        let source = try BlockAddressSource(call, wanted, namespaceLabels: labels, recording: plan)
+        let source = try BlockAddressSource(call, wanted, facts, recording: plan)
         await call.replay.settleInPassing()
         let held = try await source.held()
         var rollback = Rollback(log: call.log)

@@ -24,7 +24,7 @@ extension Program {
             try await CollectVerb(configuration, delegate, ownsLinks: role == .plugin, prefixes: prefixes).run()
         case (.add(let attachment, let namespacePath), .plugin):
             try Privileges.require()
-            try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            try PodNamespace.check(namespacePath)
             let delegate = try IPAMDelegate(required: configuration, path: attachment.path)
             Watchdog.startForChanges()
             let call = try Call(.add, attachment, configuration)
@@ -32,13 +32,16 @@ extension Program {
                 .run(deliver: deliver)
         case (.delete(let attachment, let namespacePath), .plugin):
             try Privileges.require()
-            try PodNamespace.checkForDelete(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            let namespacePath = try PodNamespace.checkForDelete(
+                namespacePath,
+                allowsOwn: attachment.allowsOwnNamespace
+            )
             Watchdog.startForChanges()
             let call = try Call(.delete, attachment, configuration)
             try await DeleteVerb(call: call, prefixes: prefixes, namespacePath: namespacePath).run()
         case (.check(let attachment, let namespacePath), .plugin):
             try Privileges.require()
-            try PodNamespace.check(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            try PodNamespace.check(namespacePath)
             let delegate = try IPAMDelegate(required: configuration, path: attachment.path)
             Watchdog.startForChanges(after: CheckVerb.limit)
             let call = try Call(.check, attachment, configuration)

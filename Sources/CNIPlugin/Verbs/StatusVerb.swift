@@ -92,6 +92,12 @@ struct StatusVerb {
             if let problem = pool.problem { throw IPAMError.invalidPool(name: pool.name, problem) }
         }
         let missing = configured.filter { pool in !stored.contains { $0.name == pool.name } }
+        for pool in missing {
+            guard let other = stored.first(where: { $0.cidr.overlaps(pool.cidr) }) else { continue }
+            let problem = "\(pool.cidr) overlaps \(other.cidr) of pool \(other.name)"
+            let error = IPAMError.invalidPool(name: pool.name, problem)
+            throw CNIError(.invalidConfiguration, "\(error)", details: BlockAddressSource.poolsRemedy)
+        }
         if missing.contains(where: isUsable) { return }
         let usable = stored.filter(isUsable)
         guard !usable.isEmpty else {

@@ -1,3 +1,5 @@
+import ProxyAPI
+
 /// A flag of the command line: one of a field of the configuration, or one of its own.
 struct ProxyFlag: Sendable {
     let name: String
@@ -88,14 +90,18 @@ struct ProxyFlag: Sendable {
             "snapshot",
             "file",
             \.snapshot,
-            "Keep what the API server said last in this file, for a start while it is away; empty: nowhere."
+            """
+            Keep what the API server said last in this file, for a start while it is away; empty: nowhere. (default: \
+            \(ProxyConfiguration.defaultSnapshot))
+            """
         ),
         text(
             "socket",
             "path",
             \.socket,
             """
-            Answer swiftletctl proxy on this Unix socket, which only the user of the proxy may use; empty: nowhere.
+            Answer swiftletctl proxy on this Unix socket, which only the user of the proxy may use; empty: nowhere. \
+            (default: \(ProxyAPI.defaultSocket))
             """
         ),
         bool(

@@ -35,11 +35,11 @@ extension ProxyCommand {
                   POLICY       internalTrafficPolicy for cluster IPs, externalTrafficPolicy for
                                everything else.
                   AFFINITY     How long a client stays with its endpoint.
-                  BACKENDS     Where new connections go, each with the same probability; * marks
-                               those on this node. "near" are those for this node and its pods
-                               where externalTrafficPolicy is Local. Without any: whether
-                               clients are rejected, because nothing is ready anywhere, or
-                               dropped, because nothing is on this node.
+                  BACKENDS     Where new connections go, each with the same probability;
+                               * marks those on this node. "near" are those for this node
+                               and its pods where externalTrafficPolicy is Local. Without
+                               any: whether clients are rejected, because nothing is ready
+                               anywhere, or dropped, because nothing is on this node.
                   CONNECTIONS  How many new connections have arrived, where the proxy runs with
                                --connection-counters.
                   STATE        Programmed; Waiting for the next change of the rules; Refused by

@@ -48,20 +48,6 @@ struct DriftTests {
         (try? namespace.nft("list", "ruleset")).map(sortingElements) ?? ""
     }
 
-    private func eventually(
-        within limit: Duration = .seconds(10),
-        _ condition: () async -> Bool,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) async throws {
-        let deadline = ContinuousClock.now + limit
-        var isMet = await condition()
-        while !isMet, ContinuousClock.now < deadline {
-            try await Task.sleep(for: .milliseconds(5))
-            isMet = await condition()
-        }
-        #expect(isMet, sourceLocation: sourceLocation)
-    }
-
     @Test func whatOthersDoIsPutBack() async throws {
         try await withProxy { namespace, controller, lines in
             await controller.receive(

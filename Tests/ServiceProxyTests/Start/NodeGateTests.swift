@@ -62,12 +62,6 @@ import Testing
         let text = Mutex<String?>(nil)
     }
 
-    private func eventually(_ condition: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
-        #expect(condition(), sourceLocation: sourceLocation)
-    }
-
     @Test func opensWhenTheNodeHasAnAddress() async throws {
         try await withGate { gate, consumer, _ in
             await gate.receive(ObjectBatch(synced: [.service, .node]))

@@ -1,28 +1,16 @@
 /// SHA-1 (FIPS 180-4), for names that other programs derive by it. Not for secrets.
-package enum SHA1 {
+public enum SHA1 {
     /// The digest of a text in 40 hexadecimal digits.
-    package static func hexadecimal(of text: String) -> String {
-        var digits: [UInt8] = []
-        for byte in digest(of: text.utf8) {
-            for digit in [byte >> 4, byte & 15] {
-                digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-            }
-        }
-        return String(decoding: digits, as: UTF8.self)
-    }
+    public static func hexadecimal(of text: String) -> String { digest(of: text.utf8).hexadecimal }
 
     /// The 20 bytes of the digest.
-    package static func digest(of message: some Collection<UInt8>) -> [UInt8] {
+    private static func digest(of message: some Collection<UInt8>) -> [UInt8] {
         var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
-        var padded = Array(message)
-        let bitCount = UInt64(padded.count) * 8
-        padded.append(0x80)
-        while padded.count % 64 != 56 { padded.append(0) }
-        padded += (0..<8).map { UInt8(truncatingIfNeeded: bitCount >> (56 - 8 * $0)) }
+        let padded = MessageBlocks.padded(message)
         for start in stride(from: 0, to: padded.count, by: 64) {
             mix(padded[start..<start + 64], into: &state)
         }
-        return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) } }
+        return MessageBlocks.bytes(state)
     }
 
     private static func mix(_ block: ArraySlice<UInt8>, into state: inout [UInt32]) {
