@@ -17,9 +17,21 @@ enum PodNamespace {
     }
 
     /// As ``check(_:allowsOwn:)`` for DEL, to which a namespace that is gone, or is none, is as good as none (D1, D4).
-    static func checkForDelete(_ path: String?, allowsOwn: Bool) throws(CNIError) {
-        guard let path, !allowsOwn, (try? isOwn(path)) == true else { return }
-        throw ownNamespace(path)
+    ///
+    /// - Returns: the path; `nil` for the plugin's own namespace, in which no ADD makes anything.
+    static func checkForDelete(_ path: String?, allowsOwn: Bool) throws(CNIError) -> String? {
+        guard let path, (try? isOwn(path)) == true else { return path }
+        guard allowsOwn else { throw ownNamespace(path) }
+        return nil
+    }
+
+    /// Whether two paths lead to one namespace.
+    static func areSame(_ left: String, _ right: String) -> Bool {
+        guard left != right else { return true }
+        guard let left = try? NetworkNamespace(path: left), let right = try? NetworkNamespace(path: right) else {
+            return false
+        }
+        return left == right
     }
 
     private static func isOwn(_ path: String) throws(NetworkNamespaceError) -> Bool {
@@ -30,7 +42,7 @@ enum PodNamespace {
         CNIError(
             .invalidNamespace,
             "CNI_NETNS is the plugin's own network namespace",
-            details: "\(path.quoted); CNI_NETNS_OVERRIDE=1 allows it"
+            details: path.quoted
         )
     }
 }

@@ -32,7 +32,10 @@ extension Program {
                 .run(deliver: deliver)
         case (.delete(let attachment, let namespacePath), .plugin):
             try Privileges.require()
-            try PodNamespace.checkForDelete(namespacePath, allowsOwn: attachment.allowsOwnNamespace)
+            let namespacePath = try PodNamespace.checkForDelete(
+                namespacePath,
+                allowsOwn: attachment.allowsOwnNamespace
+            )
             Watchdog.startForChanges()
             let call = try Call(.delete, attachment, configuration)
             try await DeleteVerb(call: call, prefixes: prefixes, namespacePath: namespacePath).run()
