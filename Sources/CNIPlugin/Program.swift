@@ -86,7 +86,8 @@ public struct Program: Sendable {
             let invocation = try Invocation(environment: environment)
             if invocation.command == .status { Watchdog.startForStatus() } else { Watchdog.startForInput() }
             if invocation == .version {
-                let stdin = isatty(STDIN_FILENO) == 1 ? [] : (try? StandardStreams.readInput()) ?? []
+                // V7: it may have been left open, as nothing has to be said there.
+                let stdin = isatty(STDIN_FILENO) == 1 ? [] : StandardStreams.readInputInPassing()
                 try StandardStreams.write(SpecVersion.reply(toStdin: stdin))
                 return 0
             }
