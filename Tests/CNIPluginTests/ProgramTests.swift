@@ -23,6 +23,20 @@ struct ProgramTests {
         }
     }
 
+    /// V7: whoever has nothing to say may leave stdin open, as a FIFO that is open for writing is.
+    @Test func versionDoesNotWaitForTheEndOfStdin() async throws {
+        let fifo = bench.directory + "/stdin"
+        try #require(mkfifo(fifo, 0o600) == 0)
+        let outcome = try await bench.run(
+            plugin: "/bin/sh",
+            ["CNI_COMMAND": "VERSION"],
+            stdin: "",
+            arguments: ["-c", #"exec "$0" <> "$1""#, Bench.program, fifo]
+        )
+        #expect(outcome.status == 0, "\(outcome.output)")
+        #expect(outcome.json["supportedVersions"] as? [String] == Self.versions)
+    }
+
     @Test func versionAsArgument() async throws {
         let outcome = try await bench.run([:], stdin: #"{"cniVersion": "0.4.0"}"#, arguments: ["VERSION"])
         #expect(outcome.status == 0)
@@ -87,6 +101,9 @@ struct ProgramTests {
         let full = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny)
         #expect(full.code == 50)
         #expect(full.json["msg"] as? String == "the IP pools are exhausted")
+        // As whom nothing can be attached.
+        let nobody = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(), asUser: 65534)
+        #expect(nobody.code == 50 && nobody.output.contains("root"), "\(nobody.output)")
         let old = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(version: "1.0.0"))
         #expect(old.code == 1)
     }

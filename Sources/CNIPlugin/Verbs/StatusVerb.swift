@@ -32,6 +32,8 @@ struct StatusVerb {
     }
 
     private func check() async throws(CNIError) {
+        // The main plugin would refuse each ADD.
+        if path != nil { try Privileges.require() }
         let reader = configuration.reader
         let settings = try StoreSettings(reader)
         let node = try NodeSettings(reader).resolve()
