@@ -45,6 +45,20 @@ struct UnusualCallTests {
         try await expectNothingLeft()
     }
 
+    /// An ADD that fails leaves nothing behind, also where it was to replace what an earlier one had made.
+    @Test func aChangeThatFailsLeavesNothing() async throws {
+        let pod = try bench.pod()
+        let other = try await bench.call("ADD", "c2", namespace: bench.pod())
+        let address = try #require(other.addresses.first)
+        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
+        let refused = try await bench.call("ADD", "c1", namespace: pod, arguments: "IP=\(address)")
+        #expect(refused.code == 101, "\(refused.output)")
+        #expect(try await bench.recordedAddresses() == [address])
+        #expect(try await bench.assignedAddresses() == [address])
+        #expect(try bench.hostRoutes() == [address])
+        #expect(try bench.ip("link", in: pod).count == 1)
+    }
+
     /// A `del_mode` that DEL refuses would leave a pod that cannot be ended.
     @Test func addRefusesWhatDelWould() async throws {
         for plugin in ["swiftlet", "swiftlet-ipam"] {

@@ -185,8 +185,10 @@ struct AddVerb {
         // In this order, and the second only after the first: an address that a pod still answers to must not be given
         // to another.
         rollback.add("remove the link and release the addresses") {
-            [link, namespacePath] () async throws(CNIError) in
+            [call, link, namespacePath] () async throws(CNIError) in
             try link.remove(namespacePath: namespacePath, addresses: [])
+            // Of the addresses that it had before, when something else was asked for.
+            if let recorded, recorded.id == call.id { try await call.records.remove(recorded.key, of: call.id) }
             try await source.release()
         }
         if !held.isEmpty {
