@@ -170,6 +170,8 @@ public func isInterfaceName(_ text: String) -> Bool {
     guard (1...15).contains(text.utf8.count), text != ".", text != ".." else { return false }
     // A link that is asked for as `net%d` is named by the kernel (dev_alloc_name): CNI_IFNAME would not be its name.
     guard !text.utf8.contains(UInt8(ascii: "%")) else { return false }
+    // What is not UTF-8 would be another name when it is written.
+    guard !text.unicodeScalars.contains("\u{fffd}") else { return false }
     // The kernel's isspace() takes 0xa0 (NBSP in Latin-1) for a space, also inside a character of UTF-8.
     return text.unicodeScalars.allSatisfy { scalar in
         scalar != "/" && scalar != ":" && scalar.value != 0 && !scalar.properties.isWhitespace
