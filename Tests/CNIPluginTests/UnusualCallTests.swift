@@ -59,6 +59,20 @@ struct UnusualCallTests {
         #expect(try bench.ip("link", in: pod).count == 1)
     }
 
+    /// The deadline of an ADD is that of its waiting for another call for the same pod, too (V12).
+    @Test func aBusyNamespaceIsNotWaitedForBeyondTheDeadline() async throws {
+        let pod = try bench.pod()
+        let descriptor = open(pod, O_RDONLY | O_CLOEXEC)
+        defer { close(descriptor) }
+        try #require(descriptor >= 0 && flock(descriptor, LOCK_EX) == 0)
+        let start = ContinuousClock.now
+        let configuration = bench.configuration(extra: #", "add_timeout_seconds": 1"#)
+        let refused = try await bench.call("ADD", "c1", namespace: pod, configuration)
+        #expect(refused.code == 11, "\(refused.output)")
+        #expect(start.duration(to: .now) < .seconds(7))
+        try await expectNothingLeft()
+    }
+
     /// A `del_mode` that DEL refuses would leave a pod that cannot be ended.
     @Test func addRefusesWhatDelWould() async throws {
         for plugin in ["swiftlet", "swiftlet-ipam"] {
