@@ -46,12 +46,13 @@ struct UnusualCallTests {
     }
 
     /// An ADD that fails leaves nothing behind, also where it was to replace what an earlier one had made.
-    @Test func aChangeThatFailsLeavesNothing() async throws {
+    @Test(arguments: ["swiftlet", "swiftlet-ipam"])
+    func aChangeThatFailsLeavesNothing(_ plugin: String) async throws {
         let pod = try bench.pod()
         let other = try await bench.call("ADD", "c2", namespace: bench.pod())
         let address = try #require(other.addresses.first)
-        #expect(try await bench.call("ADD", "c1", namespace: pod).status == 0)
-        let refused = try await bench.call("ADD", "c1", namespace: pod, arguments: "IP=\(address)")
+        #expect(try await bench.call("ADD", "c1", namespace: pod, plugin: plugin).status == 0)
+        let refused = try await bench.call("ADD", "c1", namespace: pod, arguments: "IP=\(address)", plugin: plugin)
         #expect(refused.code == 101, "\(refused.output)")
         #expect(try await bench.recordedAddresses() == [address])
         #expect(try await bench.assignedAddresses() == [address])

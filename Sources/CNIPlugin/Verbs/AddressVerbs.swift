@@ -47,7 +47,13 @@ struct AddressVerbs {
                 // What is in use does not lose its record because a repeated ADD fails.
                 if let stored, stored.endpoint.id == call.id { former = stored.endpoint }
             } else {
-                rollback.add("release the addresses") { () async throws(CNIError) in try await source.release() }
+                rollback.add("release the addresses") { [call] () async throws(CNIError) in
+                    // Of the addresses that it had before, when something else was asked for.
+                    if let stored, stored.endpoint.id == call.id {
+                        try await call.records.remove(stored.endpoint.key, of: call.id)
+                    }
+                    try await source.release()
+                }
                 if !held.isEmpty { try await source.release() }
                 result = try await source.assign()
             }
