@@ -16,6 +16,11 @@ public struct Program: Sendable {
         case plugin = "swiftlet"
         /// The IPAM plugin of other main plugins.
         case ipam = "swiftlet-ipam"
+
+        /// By the name of the file that was called.
+        init(path: String) {
+            self = path.split(separator: "/").last?.hasSuffix("-ipam") == true ? .ipam : .plugin
+        }
     }
 
     let role: Role
@@ -30,8 +35,7 @@ public struct Program: Sendable {
 
     /// - Parameter arguments: the command line; the first element's file name decides which plugin this is.
     public init(arguments: [String]) {
-        let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
-        role = name.hasSuffix("-ipam") ? .ipam : .plugin
+        role = Role(path: arguments.first ?? "")
         self.arguments = Array(arguments.dropFirst())
         var environment: [String: String] = [:]
         for name in Self.variables {

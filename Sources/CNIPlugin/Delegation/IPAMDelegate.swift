@@ -44,6 +44,14 @@ struct IPAMDelegate: Sendable {
                     : directories.joined(separator: ", ")
             )
         }
+        // It would call itself, and that one itself, without an end.
+        guard type != configuration.type, type != Program.Role.plugin.rawValue, !Self.isMainPlugin(found) else {
+            throw CNIError(
+                .invalidConfiguration,
+                "\"ipam.type\" \(type.quoted) is the main plugin itself",
+                details: "Swiftlet's IPAM is \(AddressSettings.ownType.quoted)"
+            )
+        }
         self.type = type
         file = found
         self.configuration = configuration
@@ -63,6 +71,13 @@ struct IPAMDelegate: Sendable {
             throw CNIError(.invalidConfiguration, "\"ipam.type\" is missing", details: details)
         }
         try self.init(configuration, path: path)
+    }
+
+    /// Whether a file is this program under a name by which it is no IPAM plugin.
+    private static func isMainPlugin(_ path: String) -> Bool {
+        var (own, other) = (stat(), stat())
+        guard stat("/proc/self/exe", &own) == 0, stat(path, &other) == 0 else { return false }
+        return own.st_ino == other.st_ino && own.st_dev == other.st_dev && Program.Role(path: path) == .plugin
     }
 
     private static func isFile(_ path: String) -> Bool {

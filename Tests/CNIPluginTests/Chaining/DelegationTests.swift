@@ -192,6 +192,21 @@ struct DelegationTests {
         #expect(hanging.code == 50, "\(hanging.output)")
     }
 
+    /// It would call itself until the node has no processes left.
+    @Test(arguments: ["swiftlet", "other"])
+    func theMainPluginIsNoIPAMPlugin(_ name: String) async throws {
+        let path = bench.directory + "/" + name
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: Bench.program)
+        let configuration = bench.configuration(extra: #", "cni.dev/valid-attachments": []"#)
+            .replacingOccurrences(of: "swiftlet-ipam", with: name)
+        for (command, code) in [("ADD", 7), ("DEL", 7), ("GC", 7), ("STATUS", 50)] {
+            var environment = bench.environment(command, "c1", namespace: pod)
+            environment["CNI_PATH"] = bench.directory
+            let refused = try await bench.run(environment, stdin: configuration)
+            #expect(refused.code == code && refused.output.contains("itself"), "\(command): \(refused.output)")
+        }
+    }
+
     // MARK: Plugins that behave badly
 
     private func install(_ script: String, as name: String) throws {
