@@ -4,6 +4,8 @@ import Foundation
 import IPAM
 import Testing
 
+@testable import CNIPlugin
+
 /// What does not need a pod: VERSION, STATUS, the person at the keyboard.
 @Suite(.enabled(if: geteuid() == 0, "makes a network namespace"))
 struct ProgramTests {
@@ -106,6 +108,17 @@ struct ProgramTests {
         #expect(nobody.code == 50 && nobody.output.contains("root"), "\(nobody.output)")
         let old = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(version: "1.0.0"))
         #expect(old.code == 1)
+    }
+
+    /// ST1: a store that cannot be written to has no address for anybody.
+    @Test(arguments: [
+        (1000, 10, 100, 10, false), (1000, 0, 100, 10, true), (1000, 10, 100, 0, true), (0, 0, 100, 10, false),
+        (1000, 10, 0, 0, false),
+    ])
+    func aFullDisk(_ blocks: UInt, _ freeBlocks: UInt, _ files: UInt, _ freeFiles: UInt, _ isFull: Bool) {
+        var room = statvfs()
+        (room.f_blocks, room.f_bfree, room.f_files, room.f_ffree) = (blocks, freeBlocks, files, freeFiles)
+        #expect(StatusVerb.isFull(room) == isFull)
     }
 
     /// ST1: a pool selects the node once it has the label; and while the store is locked nothing is assigned.

@@ -129,5 +129,13 @@ struct StatusVerb {
             path = String(path[..<slash])
         }
         guard access(path, W_OK | X_OK) == 0 else { throw .systemCall("write to", path, errno) }
+        var room = statvfs()
+        guard statvfs(path, &room) == 0 else { return }
+        if isFull(room) { throw .systemCall("write to", path, ENOSPC) }
+    }
+
+    /// Whether a file system has no room for a new file. Some have no limit of one kind or the other, and say 0 for it.
+    static func isFull(_ room: statvfs) -> Bool {
+        room.f_blocks > 0 && room.f_bfree == 0 || room.f_files > 0 && room.f_ffree == 0
     }
 }
