@@ -103,6 +103,16 @@ struct ProgramTests {
         let full = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny)
         #expect(full.code == 50)
         #expect(full.json["msg"] as? String == "the IP pools are exhausted")
+        // Pools that no ADD could make beside the one that there is.
+        for pool in [
+            #"{"name": "tiny", "cidr": "10.82.0.0/24"}"#, #"{"name": "other", "cidr": "10.81.0.0/24"}"#,
+            #"{"name": "a", "cidr": "10.83.0.0/24"}, {"name": "a", "cidr": "10.84.0.0/24"}"#,
+        ] {
+            let configuration = bench.configuration(pools: pool)
+            let refused = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
+            #expect(refused.code == 50, "\(pool): \(refused.output)")
+            #expect(try await bench.call("ADD", "c2", namespace: bench.pod(), configuration).code == 7)
+        }
         // As whom nothing can be attached.
         let nobody = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(), asUser: 65534)
         #expect(nobody.code == 50 && nobody.output.contains("root"), "\(nobody.output)")

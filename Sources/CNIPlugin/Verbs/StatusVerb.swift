@@ -63,11 +63,12 @@ struct StatusVerb {
                 )
             }
             // One that cannot be read keeps no pod from an address of another.
-            let stored = PoolList(try await store.list(.resources(.ipPools))).pools
-            let labels = try await Self.labels(of: node, neededFor: stored + configured, store)
+            let list = PoolList(try await store.list(.resources(.ipPools)))
+            let (stored, missing) = (list.pools, try Allocator.missing(configured, in: list))
+            let labels = try await Self.labels(of: node, neededFor: stored + missing, store)
             let allocator = Allocator(datastore: store, host: node, timeLimit: .milliseconds(1500))
             for family in IPFamily.allCases where wanted.families.contains(family) {
-                try await checkRoom(family, wanted.pools[family] ?? [], labels, configured, stored, allocator)
+                try await checkRoom(family, wanted.pools[family] ?? [], labels, missing, stored, allocator)
             }
         } catch {
             throw CNIError(any: error)
@@ -79,7 +80,7 @@ struct StatusVerb {
         _ family: IPFamily,
         _ names: [String],
         _ labels: [String: String],
-        _ configured: [IPPool],
+        _ missing: [IPPool],
         _ stored: [IPPool],
         _ allocator: Allocator
     ) async throws {
@@ -90,10 +91,6 @@ struct StatusVerb {
                     : names.contains(pool.name)
                         || names.contains(pool.cidr.description))
         }
-        for pool in configured {
-            if let problem = pool.problem { throw IPAMError.invalidPool(name: pool.name, problem) }
-        }
-        let missing = configured.filter { pool in !stored.contains { $0.name == pool.name } }
         if missing.contains(where: isUsable) { return }
         let usable = stored.filter(isUsable)
         guard !usable.isEmpty else {
