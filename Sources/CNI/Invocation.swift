@@ -140,7 +140,7 @@ public struct AttachmentID: Hashable, Sendable {
         guard isInterfaceName(interfaceName) else {
             throw CNIError(
                 .invalidEnvironment,
-                "CNI_IFNAME must be 1 to 15 bytes, not '.' or '..', without '/', ':' and spaces",
+                "CNI_IFNAME must be 1 to 15 bytes, not '.' or '..', without '/', ':', '%' and spaces",
                 details: interfaceName.quoted
             )
         }
@@ -168,6 +168,10 @@ func isIdentifier(_ text: String) -> Bool {
 /// What the kernel takes as the name of a link (V3; `dev_valid_name` of net/core/dev.c).
 public func isInterfaceName(_ text: String) -> Bool {
     guard (1...15).contains(text.utf8.count), text != ".", text != ".." else { return false }
+    // A link that is asked for as `net%d` is named by the kernel (dev_alloc_name): CNI_IFNAME would not be its name.
+    guard !text.utf8.contains(UInt8(ascii: "%")) else { return false }
+    // What is not UTF-8 would be another name when it is written.
+    guard !text.unicodeScalars.contains("\u{fffd}") else { return false }
     // The kernel's isspace() takes 0xa0 (NBSP in Latin-1) for a space, also inside a character of UTF-8.
     return text.unicodeScalars.allSatisfy { scalar in
         scalar != "/" && scalar != ":" && scalar.value != 0 && !scalar.properties.isWhitespace

@@ -80,6 +80,9 @@ public struct NetworkConfiguration: Sendable {
         return try arguments.addresses("ips")
     }
 
+    /// `dns`: the resolver of the network's containers.
+    public func resolver() throws(CNIError) -> DNS { try reader.resolver("dns") }
+
     /// The attachments that GC must keep, or `nil` when the runtime did not say, which means to keep all (GC1).
     public func validAttachments() throws(CNIError) -> Set<AttachmentID>? {
         // libcni writes the key of an earlier draft too; the specification's own wins.
@@ -90,7 +93,16 @@ public struct NetworkConfiguration: Sendable {
                 guard let containerID = try entry.string("containerID"), let name = try entry.string("ifname") else {
                     throw CNIError(.decodingFailure, "\"\(entry.path)\" needs \"containerID\" and \"ifname\"")
                 }
-                attachments.insert(try AttachmentID(containerID: containerID, interfaceName: name))
+                do throws(CNIError) {
+                    attachments.insert(try AttachmentID(containerID: containerID, interfaceName: name))
+                } catch {
+                    // It is no variable of the environment that is wrong here.
+                    throw CNIError(
+                        .invalidConfiguration,
+                        "\"\(entry.path)\" is no attachment that there can be",
+                        details: "\(containerID.quoted), \(name.quoted)"
+                    )
+                }
             }
             return attachments
         }

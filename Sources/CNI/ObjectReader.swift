@@ -22,10 +22,11 @@ public struct ObjectReader: Sendable {
         return string
     }
 
-    /// A boolean; the text `true` or `false` counts as one, as Calico's `ipam.assign_ipv4` is written that way.
+    /// A boolean; the text `true` or `false` counts as one, as Calico's `ipam.assign_ipv4` is written that way, and an empty
+    /// one as missing.
     public func bool(_ key: String) throws(CNIError) -> Bool? {
         switch object[key] {
-        case nil: return nil
+        case nil, .string(""): return nil
         case .bool(let value): return value
         case .string("true"): return true
         case .string("false"): return false

@@ -24,14 +24,7 @@ extension NetworkResult {
             }
             routes = try reader.routes("routes")
         }
-        if let section = try reader.object("dns") {
-            dns = try DNS(
-                nameservers: section.strings("nameservers") ?? [],
-                domain: section.string("domain") ?? "",
-                search: section.strings("search") ?? [],
-                options: section.strings("options") ?? []
-            )
-        }
+        dns = try reader.resolver("dns")
     }
 }
 
@@ -79,6 +72,17 @@ extension ObjectReader {
             )
         }
         return routes
+    }
+
+    /// The resolver's settings as results and configurations have them; empty when they are missing.
+    func resolver(_ key: String) throws(CNIError) -> DNS {
+        guard let section = try object(key) else { return DNS() }
+        return try DNS(
+            nameservers: section.strings("nameservers") ?? [],
+            domain: section.string("domain") ?? "",
+            search: section.strings("search") ?? [],
+            options: section.strings("options") ?? []
+        )
     }
 
     fileprivate func nonEmpty(_ key: String) throws(CNIError) -> String? {

@@ -48,7 +48,7 @@ public enum SpecVersion: String, CaseIterable, Sendable, Comparable {
     public static func reply(toStdin stdin: [UInt8]) -> JSONValue {
         var asked = latest.rawValue
         if case .object(let object)? = try? JSONValue(parsing: stdin.span),
-            case .string(let text)? = object["cniVersion"]
+            case .string(let text)? = object["cniVersion"], !text.isEmpty
         {
             asked = text
         }

@@ -6,8 +6,10 @@ struct Deadline: Sendable {
     let instant: ContinuousClock.Instant
     private let clock = ContinuousClock()
 
+    /// After so long, or when what this is part of has to be over.
     init(after duration: Duration) {
-        instant = clock.now + duration
+        let own = clock.now + duration
+        instant = RequestDeadline.current.map { min($0, own) } ?? own
     }
 
     var hasPassed: Bool { clock.now >= instant }

@@ -81,10 +81,13 @@ struct PodLink: Sendable {
     }
 
     /// Removes whatever this attachment has, and nothing else.
-    func remove(namespacePath: String?, addresses: [IPAddress]) throws(CNIError) {
+    ///
+    /// - Parameter recordedName: what the host's end was called when it was made, under another prefix perhaps.
+    func remove(namespacePath: String?, addresses: [IPAddress], recordedName: String? = nil) throws(CNIError) {
+        let own = [hostInterfaceName, alternateName].compactMap { $0 }
         try Self.remove(
             id,
-            hostInterfaceNames: [hostInterfaceName, alternateName].compactMap { $0 },
+            hostInterfaceNames: own + [recordedName].compactMap { $0 }.filter { !own.contains($0) },
             namespacePath: namespacePath,
             addresses: addresses
         )

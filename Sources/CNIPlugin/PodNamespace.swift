@@ -33,6 +33,15 @@ enum PodNamespace {
         return nil
     }
 
+    /// Whether two paths lead to one namespace.
+    static func areSame(_ left: String, _ right: String) -> Bool {
+        guard left != right else { return true }
+        guard let left = try? NetworkNamespace(path: left), let right = try? NetworkNamespace(path: right) else {
+            return false
+        }
+        return left == right
+    }
+
     private static func isOwn(_ path: String) throws(NetworkNamespaceError) -> Bool {
         try NetworkNamespace(path: path) == NetworkNamespace.current()
     }

@@ -16,6 +16,11 @@ public struct Program: Sendable {
         case plugin = "swiftlet"
         /// The IPAM plugin of other main plugins.
         case ipam = "swiftlet-ipam"
+
+        /// By the name of the file that was called.
+        init(path: String) {
+            self = path.split(separator: "/").last?.hasSuffix("-ipam") == true ? .ipam : .plugin
+        }
     }
 
     let role: Role
@@ -30,8 +35,7 @@ public struct Program: Sendable {
 
     /// - Parameter arguments: the command line; the first element's file name decides which plugin this is.
     public init(arguments: [String]) {
-        let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
-        role = name.hasSuffix("-ipam") ? .ipam : .plugin
+        role = Role(path: arguments.first ?? "")
         self.arguments = Array(arguments.dropFirst())
         var environment: [String: String] = [:]
         for name in Self.variables {
@@ -86,7 +90,8 @@ public struct Program: Sendable {
             let invocation = try Invocation(environment: environment)
             if invocation.command == .status { Watchdog.startForStatus() } else { Watchdog.startForInput() }
             if invocation == .version {
-                let stdin = isatty(STDIN_FILENO) == 1 ? [] : (try? StandardStreams.readInput()) ?? []
+                // V7: it may have been left open, as nothing has to be said there.
+                let stdin = isatty(STDIN_FILENO) == 1 ? [] : StandardStreams.readInputInPassing()
                 try StandardStreams.write(SpecVersion.reply(toStdin: stdin))
                 return 0
             }

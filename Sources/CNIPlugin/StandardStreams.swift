@@ -32,6 +32,30 @@ enum StandardStreams {
         }
     }
 
+    /// What comes on stdin within a second, or before its end; nothing when that is too much. For an answer that does not
+    /// depend on it.
+    static func readInputInPassing() -> [UInt8] {
+        let end = ContinuousClock.now + .seconds(1)
+        var input: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 14)
+        while input.count <= maximumConfigurationSize {
+            let (seconds, attoseconds) = ContinuousClock.now.duration(to: end).components
+            var stream = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+            let isReady = poll(
+                &stream,
+                1,
+                Int32(clamping: max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
+            )
+            if isReady < 0, errno == EINTR { continue }
+            guard isReady > 0 else { return input }
+            let count = read(STDIN_FILENO, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return input }
+            input += chunk[..<count]
+        }
+        return []
+    }
+
     /// Writes an answer to stdout. Throws code 5 when nobody takes it.
     static func write(_ answer: JSONValue) throws(CNIError) {
         let bytes = Array((answer.text(indentation: 4) + "\n").utf8)

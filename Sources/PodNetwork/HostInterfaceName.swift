@@ -69,11 +69,13 @@ public enum HostInterfaceName {
     }
 
     /// Whether the kernel and the CNI specification accept a name (rule V3): 1 to 15 bytes, not `.` or `..`, without
-    /// slash, colon, white space or control characters.
+    /// slash, colon, white space or control characters; and without the percent sign, behind which the kernel puts a number
+    /// of its own.
     static func isValid(_ name: String) -> Bool {
         (1...maximumLength).contains(name.utf8.count) && name != "." && name != ".."
             && name.unicodeScalars.allSatisfy { scalar in
-                scalar != "/" && scalar != ":" && !scalar.properties.isWhitespace && scalar.value >= 0x20
+                scalar != "/" && scalar != ":" && scalar != "%" && !scalar.properties.isWhitespace
+                    && scalar.value >= 0x20
                     && scalar.value != 0x7f
             }
     }

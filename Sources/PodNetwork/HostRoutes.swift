@@ -13,16 +13,24 @@ struct HostRoutes {
     /// Brings the host end of a pod up and installs its addresses and routes.
     ///
     /// - Throws: ``PodNetworkError/routeConflict(destination:interface:)`` when an address is routed elsewhere, and that
-    ///   is not the leftover of a pod that no longer has it. Every route is in place otherwise.
+    ///   is not the leftover of a pod that no longer has it, or when it is one of the host's own, upon which no route has
+    ///   an influence (C3). Every route is in place otherwise.
     func install(
         _ side: PodNetworkPlan.Side,
         on interface: InterfaceIndex,
         owner: String?
     ) throws(PodNetworkError) {
         let requests = side.requests(on: interface, peerMAC: PodNetworkPlan.hostMAC, owner: owner)
-        let outcomes = try PodNetworkError.translating { try socket.exchange(requests) }
-        let firstRoute = outcomes.count - side.routes.count
-        for (index, outcome) in outcomes.enumerated() {
+        let lookups = side.routes.map { NetlinkQuery<Route>.route(toward: $0.destination.address) }
+        let outcomes = try PodNetworkError.translating { try socket.exchange(requests + lookups.map(\.request)) }
+        for (entry, (lookup, outcome)) in zip(side.routes, zip(lookups, outcomes[requests.count...])) {
+            guard case .success = outcome else { continue }
+            // Where packets go that the host takes for itself (local, broadcast, anycast) cannot be told as a route.
+            guard try PodNetworkError.translating({ try lookup.element(in: outcome) }) == nil else { continue }
+            throw .routeConflict(destination: entry.destination, interface: "the host itself")
+        }
+        let firstRoute = requests.count - side.routes.count
+        for (index, outcome) in outcomes[..<requests.count].enumerated() {
             guard case .failure(let error) = outcome else { continue }
             guard index >= firstRoute, error.isRefusal(EEXIST) else { throw PodNetworkError(error) }
             try replace(side.routes[index - firstRoute].route(on: interface))

@@ -44,7 +44,7 @@ struct PodInspection {
                     on: try NetlinkSocket(),
                     place: "pod",
                     peerMAC: hostMAC
-                )
+                ) + compareAdditions(to: links.container, on: try NetlinkSocket())
             }
             if links.container != nil, links.hostNamed != nil, !links.isPair {
                 let other = links.hostEnd.map { "host interface \($0.name)" } ?? "something that is not on this host"
@@ -95,7 +95,7 @@ struct PodInspection {
             )
         }
         let routes = try socket.list(.routes(RouteFilter(interface: link.index)))
-        for entry in side.routes {
+        for entry in side.routes where entry.gateway == nil || !changes.lostRoutes.contains(entry.destination) {
             let wanted = entry.route(on: link.index)
             expect(routes.contains { $0.satisfies(wanted) }, "lacks the route \(entry)")
         }
@@ -111,6 +111,26 @@ struct PodInspection {
         }
         return found
     }
+
+    /// Looks for what others have added to the pod, in whose namespace the calling thread and the socket are.
+    private func compareAdditions(to link: Link?, on socket: NetlinkSocket) throws -> [String] {
+        guard let link else { return [] }
+        var found: [String] = []
+        if !changes.addresses.isEmpty {
+            let addresses = try socket.list(.addresses(on: link.index)).map(\.prefix)
+            for wanted in changes.addresses where !addresses.contains(wanted) {
+                found.append("pod interface \(link.name) lacks address \(wanted)")
+            }
+        }
+        if !changes.routes.isEmpty {
+            let routes = try socket.list(.routes(RouteFilter(table: nil)))
+            for wanted in changes.routes where !routes.contains(where: { $0.satisfies(wanted) }) {
+                let gateway = wanted.gateway.map { " via \($0)" } ?? ""
+                found.append("the pod lacks the route \(wanted.destination)\(gateway)")
+            }
+        }
+        return found
+    }
 }
 
 extension Route {
@@ -120,6 +140,13 @@ extension Route {
         destination == wanted.destination && nextHop == wanted.nextHop && table == wanted.table
             && (wanted.metric == nil || metric == wanted.metric) && (wanted.mtu == nil || mtu == wanted.mtu)
             && (destination.family == .ipv6 || scope == wanted.scope)
+    }
+
+    fileprivate func satisfies(_ wanted: LaterChanges.AddedRoute) -> Bool {
+        guard destination == wanted.destination, let gateway = wanted.gateway else {
+            return destination == wanted.destination
+        }
+        return if case .gateway(gateway, _, _) = nextHop { true } else { nextHop == .several }
     }
 }
 

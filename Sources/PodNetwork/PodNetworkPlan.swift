@@ -124,15 +124,18 @@ public struct PodNetworkPlan: Hashable, Sendable {
         }
         let routes = request.routes.isEmpty ? families.map { PodRoute(to: $0.everything) } : request.routes
         for route in routes where families.contains(route.destination.family) {
-            entries.append(
-                RouteEntry(
-                    to: route.destination,
-                    gateway: gateway(route.destination.family),
-                    mtu: route.mtu,
-                    priority: route.priority,
-                    isSecondary: isSecondary
-                )
+            let entry = RouteEntry(
+                to: route.destination,
+                gateway: gateway(route.destination.family),
+                mtu: route.mtu,
+                priority: route.priority,
+                isSecondary: isSecondary
             )
+            // A table has room for one with a metric.
+            let isThere = entries.contains {
+                $0.destination == entry.destination && ($0.priority ?? 0) == (entry.priority ?? 0)
+            }
+            if !isThere { entries.append(entry) }
         }
         return entries
     }

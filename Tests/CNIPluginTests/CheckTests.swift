@@ -68,6 +68,93 @@ struct CheckTests {
         #expect(details.contains(filled(change.said)), "\(details)")
     }
 
+    /// What the runtime is told: a change of it, and what is said of that; nothing where the pod may be so (K2, K3).
+    struct Told: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let said: String?
+        let change: @Sendable (inout [String: Any]) -> Void
+
+        init(_ name: String, _ said: String?, _ change: @escaping @Sendable (inout [String: Any]) -> Void) {
+            (testDescription, self.said, self.change) = (name, said, change)
+        }
+    }
+
+    private static func append(_ element: [String: Any], to key: String, _ result: inout [String: Any]) {
+        result[key] = ((result[key] as? [[String: Any]]) ?? []) + [element]
+    }
+
+    private static func change(
+        _ key: String,
+        _ index: Int,
+        _ result: inout [String: Any],
+        _ member: String,
+        _ value: Any
+    ) {
+        guard var list = result[key] as? [[String: Any]] else { return }
+        list[index][member] = value
+        result[key] = list
+    }
+
+    static let told: [Told] = [
+        Told("nothing", nil) { _ in },
+        Told("another address on our interface", "lacks address 10.1.1.1/32") {
+            append(["address": "10.1.1.1/32", "interface": 1], to: "ips", &$0)
+        },
+        Told("our address on the host's end", "not in prevResult") { change("ips", 0, &$0, "interface", 0) },
+        Told("a longer prefix", "/24") { change("ips", 0, &$0, "address", "10.80.0.0/24") },
+        Told("a route to the host", "lacks the route 192.0.2.0/24 via 169.254.1.1") {
+            append(["dst": "192.0.2.0/24", "gw": "169.254.1.1"], to: "routes", &$0)
+        },
+        Told("a route of nobody else", "lacks the route 192.0.2.0/24") {
+            append(["dst": "192.0.2.0/24"], to: "routes", &$0)
+        },
+        Told("another's address and route", nil) {
+            append(["name": "eth7", "sandbox": "/x"], to: "interfaces", &$0)
+            append(["address": "10.1.1.1/24", "interface": 2], to: "ips", &$0)
+            append(["dst": "192.0.2.0/24", "gw": "10.1.1.254"], to: "routes", &$0)
+        },
+        Told("another namespace", "by prevResult") { change("interfaces", 1, &$0, "sandbox", "/run/netns/nowhere") },
+        Told("another MTU", "MTU 1400 instead of 1300") { change("interfaces", 1, &$0, "mtu", 1300) },
+    ]
+
+    @Test(arguments: told)
+    func whatIsToldIsLookedFor(_ told: Told) async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        let (added, _) = try await added(bench, pod)
+        var result = added.json
+        told.change(&result)
+        let text = String(decoding: try JSONSerialization.data(withJSONObject: result), as: UTF8.self)
+        let configuration = bench.configuration(ipv6: true, extra: #", "mtu": 1400, "prevResult": \#(text)"#)
+        let checked = try await bench.call("CHECK", "c1", namespace: pod, configuration)
+        if let said = told.said {
+            #expect(checked.code == 104 && checked.output.contains(said), "\(checked.output)")
+        } else {
+            #expect(checked.status == 0, "\(checked.output)")
+        }
+    }
+
+    /// "The plugin must allow for a later chained plugin to have modified networking resources, e.g. routes" (CHECK in the
+    /// specification): one that replaces a route says so in the result.
+    @Test func aRouteThatWasReplacedIsNotMissed() async throws {
+        let bench = try Bench()
+        let pod = try bench.pod()
+        let (added, _) = try await added(bench, pod)
+        try bench.inside(pod, "ip", "route", "replace", "192.0.2.0/24", "via", "169.254.1.1", "dev", "eth0")
+        try bench.inside(pod, "ip", "route", "del", "default")
+        var result = added.json
+        let routes = try #require(result["routes"] as? [[String: Any]])
+        result["routes"] =
+            routes.filter { $0["dst"] as? String != "0.0.0.0/0" } + [["dst": "192.0.2.0/24", "gw": "169.254.1.1"]]
+        let text = String(decoding: try JSONSerialization.data(withJSONObject: result), as: UTF8.self)
+        let configuration = bench.configuration(ipv6: true, extra: #", "mtu": 1400, "prevResult": \#(text)"#)
+        let checked = try await bench.call("CHECK", "c1", namespace: pod, configuration)
+        #expect(checked.status == 0, "\(checked.output)")
+        try bench.inside(pod, "ip", "route", "del", "192.0.2.0/24")
+        let missing = try await bench.call("CHECK", "c1", namespace: pod, configuration)
+        #expect(missing.code == 104 && missing.output.contains("192.0.2.0/24"), "\(missing.output)")
+    }
+
     @Test func theRecordsAreLookedAtToo() async throws {
         let bench = try Bench()
         let pod = try bench.pod()

@@ -43,6 +43,19 @@ struct ClusterAttachmentTests {
     }
 
     /// The runtime lost its Pod's namespace, and the API server has the Pod no more.
+    /// K4: in Kubernetes an attachment is recorded at its Pod.
+    @Test func withoutAPodThereIsNoRecord() async throws {
+        let cluster = try await ClusterBench(.kubernetes)
+        let pod = try cluster.bench.pod()
+        for arguments in ["", "K8S_POD_NAME=web-0", "K8S_POD_NAME=;K8S_POD_NAMESPACE=shop"] {
+            let refused = try await cluster.call("ADD", "c1", namespace: pod, arguments: arguments)
+            #expect(refused.code == 4 && refused.output.contains("K8S_POD_NAME"), "\(refused.output)")
+            #expect(try await cluster.call("DEL", "c1", namespace: pod, arguments: arguments).status == 0)
+        }
+        #expect(try await cluster.assignedAddresses() == [])
+        #expect(try cluster.bench.hostLinks() == [])
+    }
+
     @Test func aPodThatIsGoneIsDetached() async throws {
         let cluster = try await ClusterBench(.kubernetes)
         let pod = try cluster.bench.pod()

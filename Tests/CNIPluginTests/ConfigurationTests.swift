@@ -202,6 +202,10 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
             }
             #expect(refusal == expected, "\(text)")
         }
+        // V1: CNI_PATH is needed by who starts another plugin.
+        let configuration = try NetworkConfiguration(Array(#"{"name":"n","ipam":{"type":"host-local"}}"#.utf8))
+        let refusal = code { () throws(CNIError) in _ = try IPAMDelegate(configuration, path: []) }
+        #expect(refusal == .invalidEnvironment)
     }
 
     @Test func logFileIsPutAsideWhenFull() throws {

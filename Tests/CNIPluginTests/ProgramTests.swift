@@ -4,6 +4,8 @@ import Foundation
 import IPAM
 import Testing
 
+@testable import CNIPlugin
+
 /// What does not need a pod: VERSION, STATUS, the person at the keyboard.
 @Suite(.enabled(if: geteuid() == 0, "makes a network namespace"))
 struct ProgramTests {
@@ -21,6 +23,20 @@ struct ProgramTests {
             #expect(outcome.json["cniVersion"] as? String == "1.1.0")
             #expect(outcome.json["supportedVersions"] as? [String] == Self.versions)
         }
+    }
+
+    /// V7: whoever has nothing to say may leave stdin open, as a FIFO that is open for writing is.
+    @Test func versionDoesNotWaitForTheEndOfStdin() async throws {
+        let fifo = bench.directory + "/stdin"
+        try #require(mkfifo(fifo, 0o600) == 0)
+        let outcome = try await bench.run(
+            plugin: "/bin/sh",
+            ["CNI_COMMAND": "VERSION"],
+            stdin: "",
+            arguments: ["-c", #"exec "$0" <> "$1""#, Bench.program, fifo]
+        )
+        #expect(outcome.status == 0, "\(outcome.output)")
+        #expect(outcome.json["supportedVersions"] as? [String] == Self.versions)
     }
 
     @Test func versionAsArgument() async throws {
@@ -102,8 +118,32 @@ struct ProgramTests {
         let full = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny)
         #expect(full.code == 50)
         #expect(full.json["msg"] as? String == "the IP pools are exhausted")
+        // Pools that no ADD could make beside the one that there is.
+        for pool in [
+            #"{"name": "tiny", "cidr": "10.82.0.0/24"}"#, #"{"name": "other", "cidr": "10.81.0.0/24"}"#,
+            #"{"name": "a", "cidr": "10.83.0.0/24"}, {"name": "a", "cidr": "10.84.0.0/24"}"#,
+        ] {
+            let configuration = bench.configuration(pools: pool)
+            let refused = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
+            #expect(refused.code == 50, "\(pool): \(refused.output)")
+            #expect(try await bench.call("ADD", "c2", namespace: bench.pod(), configuration).code == 7)
+        }
+        // As whom nothing can be attached.
+        let nobody = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(), asUser: 65534)
+        #expect(nobody.code == 50 && nobody.output.contains("root"), "\(nobody.output)")
         let old = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: bench.configuration(version: "1.0.0"))
         #expect(old.code == 1)
+    }
+
+    /// ST1: a store that cannot be written to has no address for anybody.
+    @Test(arguments: [
+        (1000, 10, 100, 10, false), (1000, 0, 100, 10, true), (1000, 10, 100, 0, true), (0, 0, 100, 10, false),
+        (1000, 10, 0, 0, false),
+    ])
+    func aFullDisk(_ blocks: UInt, _ freeBlocks: UInt, _ files: UInt, _ freeFiles: UInt, _ isFull: Bool) {
+        var room = statvfs()
+        (room.f_blocks, room.f_bfree, room.f_files, room.f_ffree) = (blocks, freeBlocks, files, freeFiles)
+        #expect(StatusVerb.isFull(room) == isFull)
     }
 
     /// ST1: a pool selects the node once it has the label; and while the store is locked nothing is assigned.

@@ -67,6 +67,25 @@ struct RouteConflictTests {
         #expect(try bench.ip("link", in: pod).count == 1)
     }
 
+    /// C3: what the host takes for itself never reaches a pod, whatever the routes are.
+    @Test func theHostsOwnAddressIsNoPods() async throws {
+        try route()
+        try host("addr", "add", "10.80.0.0/32", "dev", "vpn0")
+        try host("addr", "add", "fd80::9/128", "dev", "vpn0", "nodad")
+        let pools = #"{"name": "four", "cidr": "10.80.0.0/26"}, \#(Bench.pool6)"#
+        let configuration = bench.configuration(pools: pools)
+        let added = try await bench.call("ADD", "c1", namespace: pod, configuration)
+        #expect(added.addresses == ["10.80.0.1"], "\(added.output) \(added.log)")
+        #expect(try await bench.assignedAddresses() == added.addresses)
+        for address in ["10.80.0.0", "fd80::9"] {
+            let arguments = "IP=\(address)"
+            let refused = try await bench.call("ADD", "c2", namespace: bench.pod(), arguments: arguments, configuration)
+            #expect(refused.code == 101, "\(refused.output)")
+            #expect(refused.output.contains(address) && refused.output.contains("itself"), "\(refused.output)")
+        }
+        #expect(try await bench.assignedAddresses() == added.addresses)
+    }
+
     @Test func whereAllAreTakenItIsRefused() async throws {
         try route("10.81.0.0/32", "10.81.0.1/32")
         let configuration = bench.configuration(pools: #"{"name": "tiny", "cidr": "10.81.0.0/31", "blockSize": 31}"#)

@@ -91,6 +91,7 @@ import Testing
 
     @Test(arguments: [
         ".", "..", "a/b", "a:b", "a b", "a\tb", "a\u{2003}b", "a\u{a0}b", "sixteen-bytes-xx", "ééééééééé", "à",
+        "net%d", "%s", "eth\u{fffd}",
     ])
     func badInterfaceName(_ name: String) {
         #expect(Self.error(["CNI_IFNAME": name])?.code == .invalidEnvironment)

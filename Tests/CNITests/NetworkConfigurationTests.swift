@@ -142,6 +142,12 @@ import Testing
         ),
         Bad(text: #""args":{"cni":{"ips":[true]}}"#, code: .decodingFailure, names: "args.cni.ips[0]"),
         Bad(text: #""cni.dev/valid-attachments":[{}]"#, code: .decodingFailure, names: "valid-attachments[0]"),
+        Bad(
+            text: #""cni.dev/valid-attachments":[{"containerID":"../x","ifname":"eth0"}]"#,
+            code: .invalidConfiguration,
+            names: "valid-attachments[0]"
+        ),
+        Bad(text: #""dns":{"nameservers":"10.0.0.1"}"#, code: .decodingFailure, names: "dns.nameservers"),
     ])
     func badParts(_ c: Bad) {
         let error = Self.error(#"{"cniVersion":"1.0.0","name":"n",\#(c.text)}"#) {
@@ -149,6 +155,7 @@ import Testing
             _ = try $0.previousResult()
             _ = try $0.runtimeConfiguration()
             _ = try $0.argumentAddresses()
+            _ = try $0.resolver()
             _ = try $0.validAttachments()
         }
         #expect(error?.code == c.code)
@@ -169,6 +176,15 @@ import Testing
         #expect(try Self.configuration(#"{"name":"n","cni.dev/valid-attachments":null}"#).validAttachments() == nil)
     }
 
+    /// Go's plugins write what is not there as an empty text.
+    @Test func emptyTextIsNoBoolean() throws {
+        let reader = try Self.configuration(#"{"name":"n","a":"","b":"true","c":false}"#).reader
+        #expect(try reader.bool("a") == nil)
+        #expect(try reader.bool("b") == true)
+        #expect(try reader.bool("c") == false)
+        #expect(throws: CNIError.self) { try reader.bool("name") }
+    }
+
     @Test func sizeIsBounded() {
         let text = #"{"name":"n","x":""# + String(repeating: "x", count: maximumConfigurationSize) + "\"}"
         #expect(Self.error(text)?.code == .decodingFailure)
@@ -176,7 +192,10 @@ import Testing
 
     @Test func versionReply() {
         let list = #""supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]"#
-        for (stdin, version) in [("", "1.1.0"), ("garbage", "1.1.0"), (#"{"cniVersion":"0.4.0"}"#, "0.4.0")] {
+        for (stdin, version) in [
+            ("", "1.1.0"), ("garbage", "1.1.0"), (#"{"cniVersion":""}"#, "1.1.0"),
+            (#"{"cniVersion":"0.4.0"}"#, "0.4.0"),
+        ] {
             #expect(SpecVersion.reply(toStdin: Array(stdin.utf8)).text() == #"{"cniVersion":"\#(version)",\#(list)}"#)
         }
     }

@@ -68,6 +68,20 @@ struct PlanTests {
         #expect(plan.container.routes.map(\.description) == ["169.254.1.1/32", "10.96.0.0/12 via 169.254.1.1"])
     }
 
+    /// The kernel takes only one for a destination and metric; one to the gateway is there already.
+    @Test func routesThatAreThereTwiceAreMadeOnce() throws {
+        let plan = try plan(["10.80.0.1"]) {
+            $0.routes = ["10.96.0.0/12", "10.97.0.0/12", "169.254.1.1/32"].compactMap { CIDR($0) }
+                .map { PodRoute(to: $0) }
+            $0.routes.append(PodRoute(to: $0.routes[0].destination, priority: 50))
+        }
+        #expect(
+            plan.container.routes.map(\.description) == [
+                "169.254.1.1/32", "10.96.0.0/12 via 169.254.1.1", "10.96.0.0/12 via 169.254.1.1 metric 50",
+            ]
+        )
+    }
+
     @Test func furtherInterfacesNeedNoRouteToTheGateway() throws {
         let plan = try plan(["10.80.0.1"]) { $0.interfaceName = "eth1" }
         #expect(
@@ -110,7 +124,7 @@ struct HostInterfaceNameTests {
     @Test(arguments: [
         ("eth0", true), ("a.b", true), ("", false), (".", false), ("..", false), ("a b", false),
         ("a/b", false), ("a:b", false), ("a\u{a0}b", false), ("a\0", false), ("0123456789abcde", true),
-        ("0123456789abcdef", false),
+        ("0123456789abcdef", false), ("cali%d", false),
     ])
     func validity(_ name: String, _ isValid: Bool) {
         #expect(HostInterfaceName.isValid(name) == isValid)

@@ -142,13 +142,25 @@ struct BlockAddressSource: AddressSource {
         do throws(IPAMError) {
             try await allocator.ensurePools(pools)
         } catch {
-            guard case .invalidPool = error else { throw CNIError(error) }
-            throw CNIError(.invalidConfiguration, "\(error)", details: Self.poolsRemedy)
+            throw Self.refusal(error)
         }
     }
 
-    /// What to do about a pool of the configuration that cannot be made: one may have been split or replaced.
-    static let poolsRemedy = "\"ipam.pools\" has to agree with the pools that there are: swiftletctl get ippools"
+    /// The pools of the configuration that ADD would make; throws what it would throw of the others.
+    static func missing(_ pools: [IPPool], in stored: PoolList) throws(CNIError) -> [IPPool] {
+        do throws(IPAMError) {
+            return try Allocator.missing(pools, in: stored)
+        } catch {
+            throw refusal(error)
+        }
+    }
+
+    /// With what to do about a pool of the configuration that cannot be made: one may have been split or replaced.
+    private static func refusal(_ error: IPAMError) -> CNIError {
+        guard case .invalidPool = error else { return CNIError(error) }
+        let remedy = "\"ipam.pools\" has to agree with the pools that there are: swiftletctl get ippools"
+        return CNIError(.invalidConfiguration, "\(error)", details: remedy)
+    }
 
     func release() async throws(CNIError) {
         _ = try await release { () throws(DatastoreError) in nil }

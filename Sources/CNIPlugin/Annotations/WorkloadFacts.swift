@@ -24,9 +24,18 @@ extension Call {
     /// Reads in one go what an ADD is going to ask for: what an assignment is decided on, the endpoint, and what the
     /// Pod and its Namespace are annotated with.
     ///
+    /// Throws code 4 for a container of no Pod where records are kept at Pods (K4).
+    ///
     /// The runtime's word for the Pod's annotations (`io.kubernetes.cri.pod-annotations`) goes before the API's; what is
     /// not in Kubernetes has no other.
     func readForAdd(_ families: Set<IPFamily>) async throws(CNIError) -> WorkloadFacts {
+        if case .kubernetes = settings.selection, case .container = workload {
+            throw CNIError(
+                .invalidEnvironment,
+                "CNI_ARGS names no Pod, at which the Kubernetes store keeps its records",
+                details: "K8S_POD_NAMESPACE and K8S_POD_NAME do"
+            )
+        }
         let given = try configuration.runtimeConfiguration().podAnnotations
         guard let objects, case .pod(let pod) = workload else {
             let recent = try await readAhead(families)

@@ -18,13 +18,20 @@ struct IPAMDelegate: Sendable {
 
     /// `nil` when the addresses come from Swiftlet's own IPAM, or from nowhere.
     ///
-    /// Throws code 7 for a plugin that is not to be found.
+    /// Throws code 7 for a plugin that is not to be found, 4 where nobody says where to look (V1).
     init?(_ configuration: NetworkConfiguration, path: [String]) throws(CNIError) {
         guard let type = try configuration.ipam()?.nonEmptyString("type"), type != AddressSettings.ownType else {
             return nil
         }
         guard !type.contains("/"), type != ".", type != "..", !type.utf8.contains(0) else {
             throw CNIError(.invalidConfiguration, "\"ipam.type\" must be a program's name, not \(type.quoted)")
+        }
+        guard !path.isEmpty else {
+            throw CNIError(
+                .invalidEnvironment,
+                "required env variables [CNI_PATH] missing",
+                details: "\"ipam.type\" is \(type.quoted); Swiftlet's own is \(AddressSettings.ownType.quoted)"
+            )
         }
         let directories = path.filter { $0.hasPrefix("/") }
         let found = directories.map { "\($0)/\(type)" }.first { access($0, X_OK) == 0 && Self.isFile($0) }
@@ -35,6 +42,14 @@ struct IPAMDelegate: Sendable {
                 details: directories.isEmpty
                     ? "CNI_PATH has none; Swiftlet's own is \(AddressSettings.ownType.quoted)"
                     : directories.joined(separator: ", ")
+            )
+        }
+        // It would call itself, and that one itself, without an end.
+        guard type != configuration.type, type != Program.Role.plugin.rawValue, !Self.isMainPlugin(found) else {
+            throw CNIError(
+                .invalidConfiguration,
+                "\"ipam.type\" \(type.quoted) is the main plugin itself",
+                details: "Swiftlet's IPAM is \(AddressSettings.ownType.quoted)"
             )
         }
         self.type = type
@@ -56,6 +71,13 @@ struct IPAMDelegate: Sendable {
             throw CNIError(.invalidConfiguration, "\"ipam.type\" is missing", details: details)
         }
         try self.init(configuration, path: path)
+    }
+
+    /// Whether a file is this program under a name by which it is no IPAM plugin.
+    private static func isMainPlugin(_ path: String) -> Bool {
+        var (own, other) = (stat(), stat())
+        guard stat("/proc/self/exe", &own) == 0, stat(path, &other) == 0 else { return false }
+        return own.st_ino == other.st_ino && own.st_dev == other.st_dev && Program.Role(path: path) == .plugin
     }
 
     private static func isFile(_ path: String) -> Bool {
@@ -91,7 +113,22 @@ struct IPAMDelegate: Sendable {
             _ = try call(command, nil, namespacePath: nil)
         } catch {
             guard error.code == .invalidEnvironment || error.code == .unknownContainer else { throw error }
+            if command == .status { try checkVersion() }
         }
+    }
+
+    /// Throws code 1 when the plugin's answer to VERSION shows that it would refuse each ADD with this configuration (ST1).
+    private func checkVersion() throws(CNIError) {
+        guard let output = try? call(.version, nil, namespacePath: nil),
+            case .object(let object)? = try? JSONValue(parsing: output.span),
+            let versions = try? ObjectReader(object).strings("supportedVersions"),
+            !versions.contains(configuration.cniVersion.rawValue)
+        else { return }
+        throw CNIError(
+            .incompatibleVersion,
+            "the IPAM plugin \(type.quoted) does not take version \(configuration.cniVersion) of the CNI specification",
+            details: "it takes \(versions.joined(separator: ", "))"
+        )
     }
 
     private func call(_ command: Command, _ id: AttachmentID?, namespacePath: String?) throws(CNIError) -> [UInt8] {

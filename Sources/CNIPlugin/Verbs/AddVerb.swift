@@ -32,6 +32,9 @@ struct AddVerb {
         let routes = try RouteSettings(configuration)
         let gates = try ReadinessGates(configuration.reader)
         let policy = try PolicySetup(configuration.reader)
+        // A word that DEL would refuse must not let a pod come into being.
+        _ = try DeleteMode(configuration.reader)
+        let resolver = try configuration.resolver()
         if let mac = runtime.mac, mac.isMulticast {
             throw CNIError(.invalidConfiguration, "\"runtimeConfig.mac\" is \(mac), which is a group's")
         }
@@ -56,6 +59,7 @@ struct AddVerb {
         var settings = try link.settings(call, hasIPv6: wanted?.families.contains(.ipv6) ?? false)
         let stored = try await call.records.find(call.endpointKey)
         let recorded = stored?.endpoint
+        try checkNetwork(of: recorded)
         // Without an endpoint of this container there is a handle only if an ADD was killed; its creation shows it.
         if !call.store.commitsAtomically, recorded?.id != call.id { call.store.assumeAbsent(.handle(call.handle)) }
         let mac = runtime.mac ?? facts.annotations.mac
@@ -102,7 +106,7 @@ struct AddVerb {
                 call.log.warning("the agent has not told in \(policy.directory) that the pod's policy is in place")
             }
             var result = self.result(granted, interfaces)
-            if !runtime.dns.isEmpty { result.dns = runtime.dns }
+            if let dns = [runtime.dns, resolver].first(where: { !$0.isEmpty }) { result.dns = dns }
             try deliver(previous?.merging(result) ?? result)
             call.log.info("attached \(listing(addresses)) at \(interfaces.host.name)")
         } catch {
@@ -137,6 +141,18 @@ struct AddVerb {
         return EndpointPlan(stored: stored) { [call] (addresses) throws(CNIError) in
             try call.endpoint(addresses, link: planned).adding(facts.annotations)
         }
+    }
+
+    /// Throws code 7 when the container's interface is one of another network, whose DEL has to come first (3.5).
+    private func checkNetwork(of recorded: WorkloadEndpoint?) throws(CNIError) {
+        guard let recorded, recorded.id == call.id, recorded.network != call.configuration.name,
+            !recorded.network.isEmpty
+        else { return }
+        throw CNIError(
+            .invalidConfiguration,
+            "container \(call.id.containerID) has an interface \(call.id.interfaceName) already",
+            details: "on the network \(recorded.network.quoted)"
+        )
     }
 
     private func source(
@@ -186,8 +202,12 @@ struct AddVerb {
         // In this order, and the second only after the first: an address that a pod still answers to must not be given
         // to another.
         rollback.add("remove the link and release the addresses") {
-            [link, namespacePath] () async throws(CNIError) in
+            [call, link, namespacePath] () async throws(CNIError) in
             try link.remove(namespacePath: namespacePath, addresses: [])
+            // The one of this ADD, or of the addresses that it had before, when something else was asked for.
+            if call.store.commitsAtomically || recorded?.id == call.id {
+                try await call.records.remove(call.endpointKey, of: call.id)
+            }
             try await source.release()
         }
         if !held.isEmpty {
@@ -197,11 +217,6 @@ struct AddVerb {
             try await source.release()
         }
         try deadline.check(before: "addresses were assigned")
-        if call.store.commitsAtomically {
-            rollback.add("take back the record of the endpoint") { [call] () async throws(CNIError) in
-                try await call.records.remove(call.endpointKey, of: call.id)
-            }
-        }
         return (try await source.assign(), false)
     }
 

@@ -20,6 +20,7 @@ struct AddressVerbs {
     private func assign(deliver: (NetworkResult) throws(CNIError) -> Void) async throws(CNIError) {
         let configuration = call.configuration
         let runtime = try configuration.runtimeConfiguration()
+        _ = try DeleteMode(configuration.reader)
         let given = try PodAnnotations(pod: runtime.podAnnotations ?? [:], namespace: [:])
         let arguments = call.attachment.arguments
         let likely = try? AddressSettings(configuration, arguments: arguments, annotations: given).families

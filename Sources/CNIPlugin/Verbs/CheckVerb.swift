@@ -32,16 +32,16 @@ struct CheckVerb {
                 "container \(call.id.containerID) has no interface \(call.id.interfaceName) on this network"
             )
         }
+        let told = ToldAttachment(call.id.interfaceName, in: previous)
         var settings = try link.settings(call, hasIPv6: recorded.addresses.contains { $0.family == .ipv6 })
         // What the MTU file says may have changed since; what the pod was given has not.
-        let told = Self.interface(of: recorded, in: previous)
-        settings.mtu = told?.mtu
+        settings.mtu = told.interface?.mtu
         var request = link.request(
             namespacePath: namespacePath,
             addresses: recorded.addresses,
             settings,
             // Plugins after us may have given it another, as `tuning` does, and have told it in the result (K3).
-            mac: told?.mac.flatMap { MACAddress($0) } ?? recordedLink.mac,
+            mac: told.interface?.mac.flatMap { MACAddress($0) } ?? recordedLink.mac,
             routes: try routes(of: recorded)
         )
         // ADD may have had to take the other name, or one with a prefix that is configured no more.
@@ -49,13 +49,16 @@ struct CheckVerb {
         request.alternateHostInterfaceName = nil
         // What others assigned is for them to know.
         let assigned = recorded.source == .own ? held : recorded.addresses
-        var differences = Self.differences(recorded, held: assigned, from: previous)
+        var differences = Self.differences(recorded, held: assigned, from: told)
+        if let sandbox = told.interface?.sandbox, !PodNamespace.areSame(sandbox, namespacePath) {
+            differences.append("\(call.id.interfaceName) is in \(sandbox) by prevResult, not in \(namespacePath)")
+        }
         do throws(PodNetworkError) {
             let host = previous.interfaces.first { $0.name == recordedLink.hostInterfaceName && $0.sandbox == nil }
-            differences += try PodNetwork.differences(
-                from: request,
-                changes: LaterChanges(hostMTU: host?.mtu, hasNewMAC: request.mac != recordedLink.mac)
-            )
+            var changes = told.changes(since: try PodNetworkPlan(request))
+            changes.hostMTU = host?.mtu
+            changes.hasNewMAC = request.mac != recordedLink.mac
+            differences += try PodNetwork.differences(from: request, changes: changes)
         } catch {
             throw CNIError(error)
         }
@@ -75,28 +78,19 @@ struct CheckVerb {
     static func differences(
         _ recorded: WorkloadEndpoint,
         held: [IPAddress],
-        from previous: NetworkResult
+        from told: ToldAttachment
     ) -> [String] {
         var differences: [String] = []
-        let told = Set(previous.addresses.map(\.address.address))
-        for address in recorded.addresses where !told.contains(address) {
+        for address in recorded.addresses where !told.mayHave(address) {
             differences.append("\(address) is recorded, but not in prevResult")
         }
         for address in recorded.addresses where !held.contains(address) {
             differences.append("\(address) is not assigned to the container")
         }
-        if interface(of: recorded, in: previous) == nil {
+        if told.interface == nil {
             differences.append("\(recorded.id.interfaceName) is not in prevResult")
         }
         return differences
-    }
-
-    /// The container's end. Others may have added interfaces (K3); the one with our name is ours.
-    private static func interface(
-        of recorded: WorkloadEndpoint,
-        in previous: NetworkResult
-    ) -> NetworkResult.Interface? {
-        previous.interfaces.first { $0.name == recorded.id.interfaceName && $0.sandbox != nil }
     }
 }
 

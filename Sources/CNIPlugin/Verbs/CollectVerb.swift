@@ -55,7 +55,8 @@ struct CollectVerb {
             // Before the journal, which may take long: the runtime did not know what is attached meanwhile (GC4).
             (endpoints, assignments) = try await found(&failures)
         } catch {
-            await settleJournal()
+            // A store that does not answer is not waited for again.
+            if error.code != .tryAgainLater { await settleJournal() }
             throw error
         }
         await settleJournal()
@@ -137,7 +138,10 @@ struct CollectVerb {
                     let interfaceName = assigned.attributes["ifname"]
                 else { continue }
                 let containerID = String(assigned.handle.dropFirst(prefix.count))
-                let id = try AttachmentID(containerID: containerID, interfaceName: interfaceName)
+                guard let id = try? AttachmentID(containerID: containerID, interfaceName: interfaceName) else {
+                    log.warning("\(assigned.address) is assigned to what cannot be an attachment: \(assigned.handle)")
+                    continue
+                }
                 assignments[id, default: []].append(assigned)
             }
             return (endpoints, assignments)

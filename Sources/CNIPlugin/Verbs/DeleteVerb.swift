@@ -24,7 +24,11 @@ struct DeleteVerb {
         defer { withExtendedLifetime(lock) {} }
         await stored.look()
         let addresses = stored.addresses
-        try PodLink(stored.call, prefixes: prefixes).remove(namespacePath: namespacePath, addresses: addresses)
+        try PodLink(stored.call, prefixes: prefixes).remove(
+            namespacePath: namespacePath,
+            addresses: addresses,
+            recordedName: stored.recorded?.link?.hostInterfaceName
+        )
         TrackedConnections.forget(of: addresses, call.log)
         do throws(CNIError) {
             if let delegate = try IPAMDelegate(call.configuration, path: call.attachment.path) {

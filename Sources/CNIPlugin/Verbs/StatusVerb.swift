@@ -32,6 +32,8 @@ struct StatusVerb {
     }
 
     private func check() async throws(CNIError) {
+        // The main plugin would refuse each ADD.
+        if path != nil { try Privileges.require() }
         let reader = configuration.reader
         let settings = try StoreSettings(reader)
         let node = try NodeSettings(reader).resolve()
@@ -61,11 +63,12 @@ struct StatusVerb {
                 )
             }
             // One that cannot be read keeps no pod from an address of another.
-            let stored = PoolList(try await store.list(.resources(.ipPools))).pools
-            let labels = try await Self.labels(of: node, neededFor: stored + configured, store)
+            let list = PoolList(try await store.list(.resources(.ipPools)))
+            let (stored, missing) = (list.pools, try BlockAddressSource.missing(configured, in: list))
+            let labels = try await Self.labels(of: node, neededFor: stored + missing, store)
             let allocator = Allocator(datastore: store, host: node, timeLimit: .milliseconds(1500))
             for family in IPFamily.allCases where wanted.families.contains(family) {
-                try await checkRoom(family, wanted.pools[family] ?? [], labels, configured, stored, allocator)
+                try await checkRoom(family, wanted.pools[family] ?? [], labels, missing, stored, allocator)
             }
         } catch {
             throw CNIError(any: error)
@@ -77,7 +80,7 @@ struct StatusVerb {
         _ family: IPFamily,
         _ names: [String],
         _ labels: [String: String],
-        _ configured: [IPPool],
+        _ missing: [IPPool],
         _ stored: [IPPool],
         _ allocator: Allocator
     ) async throws {
@@ -87,16 +90,6 @@ struct StatusVerb {
                     ? pool.spec.assignmentMode == .automatic && Self.selects(pool, labels)
                     : names.contains(pool.name)
                         || names.contains(pool.cidr.description))
-        }
-        for pool in configured {
-            if let problem = pool.problem { throw IPAMError.invalidPool(name: pool.name, problem) }
-        }
-        let missing = configured.filter { pool in !stored.contains { $0.name == pool.name } }
-        for pool in missing {
-            guard let other = stored.first(where: { $0.cidr.overlaps(pool.cidr) }) else { continue }
-            let problem = "\(pool.cidr) overlaps \(other.cidr) of pool \(other.name)"
-            let error = IPAMError.invalidPool(name: pool.name, problem)
-            throw CNIError(.invalidConfiguration, "\(error)", details: BlockAddressSource.poolsRemedy)
         }
         if missing.contains(where: isUsable) { return }
         let usable = stored.filter(isUsable)
@@ -133,5 +126,13 @@ struct StatusVerb {
             path = String(path[..<slash])
         }
         guard access(path, W_OK | X_OK) == 0 else { throw .systemCall("write to", path, errno) }
+        var room = statvfs()
+        guard statvfs(path, &room) == 0 else { return }
+        if isFull(room) { throw .systemCall("write to", path, ENOSPC) }
+    }
+
+    /// Whether a file system has no room for a new file. Some have no limit of one kind or the other, and say 0 for it.
+    static func isFull(_ room: statvfs) -> Bool {
+        room.f_blocks > 0 && room.f_bfree == 0 || room.f_files > 0 && room.f_ffree == 0
     }
 }

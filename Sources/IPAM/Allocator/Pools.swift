@@ -10,16 +10,12 @@ extension Allocator {
     /// ``IPAMError/invalidPool(name:_:)`` for a pool that cannot be (1.4), overlaps another, or contradicts the stored one;
     /// ``IPAMError/inconsistent(_:)`` when one has to be created and another that is stored cannot be read.
     public func ensurePools(_ pools: [IPPool]) async throws(IPAMError) {
-        for (index, pool) in pools.enumerated() {
-            if let problem = pool.problem { throw .invalidPool(name: pool.name, problem) }
-            for other in pools[..<index] { try Self.requireApart(pool, other) }
-        }
         guard !pools.isEmpty else { return }
         try await attempting { () async throws(AttemptError) in
             let information = ClusterInformation.recordKey("default")
             let answers = try await read([.collection(.resources(.ipPools)), .record(information)])
             let stored = PoolList(answers[0])
-            let missing = try deciding { () throws(IPAMError) in try Self.missing(pools, stored) }
+            let missing = try deciding { () throws(IPAMError) in try Self.missing(pools, in: stored) }
             guard !missing.isEmpty else { return }
             if let record = answers[1].first {
                 try deciding { () throws(IPAMError) in try ClusterInformation(record).requireReady() }
@@ -45,7 +41,12 @@ extension Allocator {
         }
     }
 
-    private static func missing(_ pools: [IPPool], _ stored: PoolList) throws(IPAMError) -> [IPPool] {
+    /// Those of the pools that ``ensurePools(_:)`` would create; throws what it would throw of the others.
+    public static func missing(_ pools: [IPPool], in stored: PoolList) throws(IPAMError) -> [IPPool] {
+        for (index, pool) in pools.enumerated() {
+            if let problem = pool.problem { throw .invalidPool(name: pool.name, problem) }
+            for other in pools[..<index] { try requireApart(pool, other) }
+        }
         var missing: [IPPool] = []
         for pool in pools {
             // One that is there and cannot be read is what an assignment does without.

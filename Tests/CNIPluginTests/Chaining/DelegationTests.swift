@@ -174,6 +174,14 @@ struct DelegationTests {
         #expect(try await status(#"[ "$CNI_COMMAND" = STATUS ]"#).status == 0)
         // One that is older than STATUS.
         #expect(try await status(#"echo '{"code": 4, "msg": "unknown CNI_COMMAND: STATUS"}'; exit 1"#).status == 0)
+        // ST1: one that takes no such version refuses each ADD.
+        let answers = #"""
+            [ "$CNI_COMMAND" = VERSION ] && { echo '{"supportedVersions": ["0.4.0", "1.0.0"]}'; exit 0; }
+            echo '{"code": 4, "msg": "unknown CNI_COMMAND: STATUS"}'; exit 1
+            """#
+        let old = try await status(answers)
+        #expect(old.code == 50 && old.output.contains("1.1.0"), "\(old.output)")
+        #expect(try await status(answers.replacingOccurrences(of: "0.4.0", with: "1.1.0")).status == 0)
         let full = try await status(#"echo '{"code": 50, "msg": "all gone"}'; exit 1"#)
         #expect(full.code == 50 && full.output.contains("all gone"), "\(full.output)")
         let limited = try await status(#"echo '{"code": 51, "msg": "no links"}'; exit 1"#)
@@ -182,6 +190,21 @@ struct DelegationTests {
         #expect(odd.code == 50 && odd.output.contains("busy"), "\(odd.output)")
         let hanging = try await status("sleep 60")
         #expect(hanging.code == 50, "\(hanging.output)")
+    }
+
+    /// It would call itself until the node has no processes left.
+    @Test(arguments: ["swiftlet", "other"])
+    func theMainPluginIsNoIPAMPlugin(_ name: String) async throws {
+        let path = bench.directory + "/" + name
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: Bench.program)
+        let configuration = bench.configuration(extra: #", "cni.dev/valid-attachments": []"#)
+            .replacingOccurrences(of: "swiftlet-ipam", with: name)
+        for (command, code) in [("ADD", 7), ("DEL", 7), ("GC", 7), ("STATUS", 50)] {
+            var environment = bench.environment(command, "c1", namespace: pod)
+            environment["CNI_PATH"] = bench.directory
+            let refused = try await bench.run(environment, stdin: configuration)
+            #expect(refused.code == code && refused.output.contains("itself"), "\(command): \(refused.output)")
+        }
     }
 
     // MARK: Plugins that behave badly

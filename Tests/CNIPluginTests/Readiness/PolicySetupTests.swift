@@ -93,8 +93,8 @@ struct PolicySetupTests {
     @Test func names() throws {
         let web = PodReference(namespace: "shop", name: "web-0")
         #expect(PolicySetup.fileName(of: try Self.endpoint(.pod(web))) == "k8s shop%2Fweb-0 eth0")
-        let odd = try Self.endpoint(.container(id: "a.b_C"), "net%\u{e4}@1")
-        #expect(PolicySetup.fileName(of: odd) == "cni a.b_C net%25%C3%A4@1")
+        let odd = try Self.endpoint(.container(id: "a.b_C"), "net#\u{e4}@1")
+        #expect(PolicySetup.fileName(of: odd) == "cni a.b_C net%23%C3%A4@1")
     }
 
     @Test(arguments: [
