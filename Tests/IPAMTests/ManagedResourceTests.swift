@@ -38,7 +38,7 @@ import Testing
         ("IPPool", "a", #"{"cidr":"10.80.0.0/16","blockSize":27,"natOutgoing":true}"#),
         ("IPReservation", "b", #"{"reservedCIDRs":["10.80.0.0/30"]}"#),
         ("IPAMConfiguration", "default", #"{"strictAffinity":true,"maxBlocksPerHost":3}"#),
-        ("Node", "n", "{}"),
+        ("Node", "n", #"{"bgp":{"ipv4Address":"10.0.0.1/24"},"vxlanTunnelMACAddr":"66:00:00:00:00:01"}"#),
     ])
     func whatIsShownCanBeApplied(_ kind: String, _ name: String, _ spec: String) async throws {
         let fixture = Fixture(MemoryDatastore())

@@ -216,7 +216,11 @@ extension ManagedResource.Kind {
                 "strictAffinity", "autoAllocateBlocks", "maxBlocksPerHost", "kubeVirtVMAddressPersistence",
                 "ipCooldownSeconds",
             ]
-        case .node: ["addresses", "bgp", "orchRefs", "ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr", "wireguard"]
+        case .node:
+            [
+                "addresses", "bgp", "orchRefs", "ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr", "vxlanTunnelMACAddr",
+                "vxlanTunnelMACAddrV6", "wireguard",
+            ]
         }
     }
 }
