@@ -50,6 +50,10 @@ import Testing
         #expect(input != list)
         let again = try await ControlledStore.run(place.environment, ["apply", "-f", "-"], input: input)
         #expect(again.output == "ippool/a unchanged\nippool/b unchanged\n", "\(again.errors) \(input)")
+        // A bare list, as calicoctl takes it too.
+        let bare = Self.indented(Self.pool("a", "10.80.0.0/24")) + Self.indented(Self.pool("b", "10.80.0.0/24"))
+        let refused = try await ControlledStore.run(place.environment, ["create", "-f", "-"], input: bare)
+        #expect(refused.errors == "stdin:1: [0]: IPPool a exists already\n", "\(refused.output)")
         let kept = try await place.run("create", "-f", directory.path, "--skip-exists")
         #expect(kept.status == 0 && kept.output.hasPrefix("ippool/b exists already\n"), "\(kept.errors)")
 
