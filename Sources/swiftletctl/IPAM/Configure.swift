@@ -83,7 +83,7 @@ extension IPAMCommand {
         }
 
         func run() async throws {
-            try await store.administer { administration in
+            try await store.administer(creating: true) { administration in
                 do throws(IPAMError) {
                     try await administration.configure(change)
                 } catch {
