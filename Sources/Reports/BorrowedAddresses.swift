@@ -44,6 +44,7 @@ public struct BorrowedAddresses: Hashable, Sendable {
                     continue
                 }
                 guard block.affinity != .host(node) else { continue }
+                let machine = attribute.secondary["vmi-name"]
                 let pod = attribute.secondary["pod"]
                 entries.append(
                     Entry(
@@ -51,9 +52,8 @@ public struct BorrowedAddresses: Hashable, Sendable {
                         node: node,
                         block: block.cidr,
                         owner: owner,
-                        type: attribute.secondary["vmi"] != nil
-                            ? "vmi" : pod != nil ? "pod" : attribute.secondary["type"] ?? "",
-                        allocatedTo: pod.map { "\(attribute.secondary["namespace"] ?? "")/\($0)" } ?? ""
+                        type: machine != nil ? "vmi" : pod != nil ? "pod" : attribute.secondary["type"] ?? "",
+                        allocatedTo: (machine ?? pod).map { "\(attribute.secondary["namespace"] ?? "")/\($0)" } ?? ""
                     )
                 )
             }

@@ -13,7 +13,9 @@ extension IPAMConfiguration {
         table.add([
             "MaxBlocksPerHost", "\(maxBlocksPerHost)" + (isDefault ? " (effective \(effectiveMaxBlocksPerHost))" : ""),
         ])
-        table.add(["KubeVirtVMAddressPersistence", kubeVirtVMAddressPersistence ?? "<not set>"])
+        // Calico's default, between quotes as calicoctl writes what is text.
+        let persistence = kubeVirtVMAddressPersistence ?? "Enabled"
+        table.add(["KubeVirtVMAddressPersistence", form == .csv ? persistence : "\"\(persistence)\""])
         table.add(["IPCooldownSeconds", "\(ipCooldownSeconds)"])
         return table.text(form)
     }
