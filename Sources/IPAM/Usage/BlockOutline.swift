@@ -1,5 +1,6 @@
 import ClusterClient
 import JSON
+import KubernetesAPI
 import NetworkTypes
 
 /// As much of a block as counting needs. Reading it makes no string for each of its addresses, as reading a ``Block``
@@ -9,14 +10,18 @@ struct BlockOutline {
     let affinity: BlockOwner?
     /// For each ordinal whether it is assigned or cools down.
     let inUse: [Bool]
+    /// Whether an address cools down, or has cooled down.
+    private let hasCooldowns: Bool
 
     init(_ block: Block) {
         cidr = block.cidr
         affinity = block.affinity
         inUse = block.allocations.map { $0 != nil }
+        hasCooldowns = false
     }
 
-    init(_ record: Record) throws(IPAMError) {
+    /// What has cooled down is free (R9).
+    init(_ record: Record, now: Timestamp, cooldown: Duration) throws(IPAMError) {
         do throws(JSONReader.Failure) {
             self = try JSONReader.read(record.value.span) { (reader) throws(JSONReader.Failure) in
                 try BlockOutline(from: &reader)
@@ -25,6 +30,7 @@ struct BlockOutline {
             throw .inconsistent("\(record.key): \(error)")
         }
         guard record.key == .block(cidr) else { throw .inconsistent("\(record.key) holds block \(cidr)") }
+        if hasCooldowns { self.init(try Block(record, now: now, cooldown: cooldown)) }
     }
 
     private init(from reader: inout JSONReader) throws(JSONReader.Failure) {
@@ -32,6 +38,7 @@ struct BlockOutline {
         var affinity: BlockOwner?
         var legacyAffinity: BlockOwner?
         var inUse: [Bool] = []
+        var hasCooldowns = false
         inUse.reserveCapacity(64)
         try reader.object { (name, reader) throws(JSONReader.Failure) in
             switch name {
@@ -44,6 +51,16 @@ struct BlockOutline {
                     if !isFree { _ = try reader.integer(Int.self) }
                     inUse.append(!isFree)
                 }
+            case "attributes":
+                try reader.optionalArray { (reader) throws(JSONReader.Failure) in
+                    try reader.object { (name, reader) throws(JSONReader.Failure) in
+                        if name == "releasedAt" {
+                            guard !reader.null() else { return }
+                            hasCooldowns = true
+                        }
+                        try reader.skip()
+                    }
+                }
             default: try reader.skip()
             }
         }
@@ -54,5 +71,6 @@ struct BlockOutline {
         self.cidr = cidr
         self.affinity = affinity ?? legacyAffinity
         self.inUse = inUse
+        self.hasCooldowns = hasCooldowns
     }
 }
