@@ -54,7 +54,8 @@ extension ConsistencyCheck {
         for allocation in allocations {
             if showsAll, let use = allocation.use.text { lines.append("  \(allocation.address) \(use)") }
             if showsProblems, allocation.isLeaked {
-                lines.append("  \(allocation.address) leaked; attrs \(allocation.attributeText)")
+                let remark = allocation.isReleasable ? "" : " (assigned just now; its pod may be starting)"
+                lines.append("  \(allocation.address) leaked; attrs \(allocation.attributeText)\(remark)")
             }
         }
         lines.append("Found \(leaks.count) IPs that are allocated in IPAM but not actually in use.")
@@ -67,11 +68,19 @@ extension ConsistencyCheck {
                 "  \($0.address) in use by \($0.owner) is not allocated: \($0.cause.text)"
             }
         }
-        return lines + [
+        lines += [
             "Found \(usedOutsidePools.count) in-use IPs that are not in active IP pools.",
             "Found \(usedWithoutAllocation.count) in-use IPs that are in active IP pools but have no corresponding IPAM "
                 + "allocation.",
         ]
+        // calicoctl does not see these, so that it has no words for them.
+        if !sharedAddresses.isEmpty {
+            if showsProblems {
+                lines += sharedAddresses.map { "  \($0.address) in use by \($0.owners.joined(separator: " and by "))" }
+            }
+            lines.append("Found \(sharedAddresses.count) in-use IPs that several workloads have.")
+        }
+        return lines
     }
 
     private func handleLines(_ showsProblems: Bool) -> [String] {
@@ -88,7 +97,13 @@ extension ConsistencyCheck {
             for block in invalidBlocks { lines += block.violations.map { "  \(block.cidr): \($0)" } }
         }
         lines.append("Found \(invalidBlocks.count) invalid IPAMBlocks.")
-        // calicoctl ends at the first of these, so that it has no words for them.
+        // Nor for these, which are no problems.
+        let strays = strayAffinities.filter { !$0.mayBeClaim }
+        if !strays.isEmpty {
+            if showsProblems { lines += strays.map { "  \($0.owner) does not have block \($0.cidr) (\($0.state))" } }
+            lines.append("Found \(strays.count) block affinities without their block, which mean nothing.")
+        }
+        // calicoctl ends at the first of these.
         if !unreadable.isEmpty {
             lines += unreadable.map { "  \($0.problem)" }
             lines.append("Found \(unreadable.count) records that cannot be read.")
@@ -127,10 +142,9 @@ extension ConsistencyCheck.Use {
         case .tunnel(let node): "in use by the tunnel of \(node)"
         case .loadBalancer: "in use by a service"
         case .windowsReserved: "set aside for Windows"
-        case .recent: "assigned just now; not judged"
         case .coolingDown: "cooling down"
         case .unknown: "not judged, as the record of an endpoint cannot be read"
-        case .none: nil
+        case .none, .recent: nil
         }
     }
 }

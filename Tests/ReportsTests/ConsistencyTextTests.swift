@@ -87,6 +87,55 @@ import Testing
         #expect(!check.text(showsAll: false, showsProblems: false).contains("leaked;"))
     }
 
+    /// What calicoctl has no words for is told only when it is there.
+    @Test func sharedAddressesAndStrayAffinities() async throws {
+        let fixture = Fixture(MemoryDatastore())
+        try await fixture.put(fixture.pool("10.80.0.0/16"))
+        let address = try await fixture.allocator().assign(request("a"))[0].address
+        for (pod, node) in [("web", "node-a"), ("db", "node-b")] {
+            try await fixture.put(
+                .resource(.workloadEndpoints, namespace: "shop", name: pod),
+                Data(
+                    #"{"metadata":{"name":"e"},"spec":{"pod":"\#(pod)","node":"\#(node)","ipNetworks":["\#(address)"]}}"#
+                        .utf8
+                )
+            )
+        }
+        for (node, state) in [("gone", BlockAffinity.State.confirmed), ("new", .pending)] {
+            let key = RecordKey.blockAffinity(.host(node), try #require(CIDR("10.80.9.0/26")))
+            try await fixture.put(key, BlockAffinity(state).json)
+        }
+        let check = ConsistencyCheck(try await IPAMRecords.read(from: fixture.store), now: fixture.clock.now)
+        let text = check.text(showsAll: false, showsProblems: true)
+        #expect(
+            text.contains(
+                """
+                  \(address) in use by shop/db on node-b and by shop/web on node-a
+                Found 1 in-use IPs that several workloads have.
+
+                """
+            ),
+            "\(text)"
+        )
+        #expect(
+            text.hasSuffix(
+                """
+                Found 0 invalid IPAMBlocks.
+                  host:gone does not have block 10.80.9.0/26 (confirmed)
+                Found 1 block affinities without their block, which mean nothing.
+                Check complete; found 1 problems.
+
+                """
+            ),
+            "\(text)"
+        )
+        let report = ConsistencyReport.json(check, version: "1")
+        #expect(
+            report.replacing(/\s+/, with: " ").contains(#"[ "shop/db on node-b", "shop/web on node-a" ]"#),
+            "\(report)"
+        )
+    }
+
     @Test func aReportIsReadAsItWasWritten() async throws {
         let check = try await check()
         let report = try ConsistencyReport(parsing: Array(ConsistencyReport.json(check, version: "1.2.3").utf8))

@@ -123,6 +123,31 @@ import Testing
         withExtendedLifetime((store, directory)) {}
     }
 
+    /// A1, A5, G6: affinities without their block, as others leave them behind that write the two apart. With one of them a
+    /// block may be about to be claimed (A2).
+    @Test(arguments: [ControlledStore.Kind.etcdv3, .kubernetes])
+    func affinitiesWithoutTheirBlockAreDeleted(_ kind: ControlledStore.Kind) async throws {
+        let place = try await ControlledStore(kind)
+        let store = try place.store()
+        try await MigrationTests.fill(store)
+        let before = try await store.looseAffinities().map(\.key)
+        let cidr = try #require(CIDR("10.80.255.0/26"))
+        for (host, state) in [("gone", BlockAffinity.State.confirmed), ("new", .pending)] {
+            _ = try await store.commit([.create(.blockAffinity(.host(host), cidr), BlockAffinity(state).json)])
+        }
+        let planned = try await place.run("ipam", "check", "--repair", "--dry-run").output
+        #expect(planned.contains("would delete the affinity of host:gone for \(cidr)\n"), "\(planned)")
+        let repaired = try await place.run("ipam", "check", "--repair").output
+        #expect(repaired.contains("deleted the affinity of host:gone for \(cidr)\n"), "\(repaired)")
+        #expect(!planned.contains("host:new") && !repaired.contains("host:new"))
+        let new = RecordKey.blockAffinity(.host("new"), cidr)
+        #expect(try await Set(store.looseAffinities().map(\.key)) == Set(before + [new]))
+        let collected = try await place.run("ipam", "gc", "--grace", "1")
+        #expect(collected.output.contains("affinity of host:new for \(cidr) is without its block\n"), "\(collected)")
+        #expect(try await store.get(new) == nil)
+        withExtendedLifetime(place) {}
+    }
+
     /// 7.4: a sign for each handle; one that was written since the report is skipped.
     @Test(arguments: ControlledStore.Kind.allCases)
     func handlesAreDeletedWithSigns(_ kind: ControlledStore.Kind) async throws {

@@ -120,7 +120,7 @@ extension IPAMCommand {
             try require(reports, fit: check)
             // What is in use by now, though it was not when the reports were made.
             let inUse = Set(
-                check.allocations.lazy.filter { !$0.isLeaked && $0.use != .coolingDown }.map(\.identity)
+                check.allocations.lazy.filter { !$0.isReleasable && $0.use != .coolingDown }.map(\.identity)
             )
             let found = ConsistencyReport.commonLeaks(reports).map {
                 ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
