@@ -57,6 +57,17 @@ import Testing
         #expect(try await !administration.delete(resource.kind, named: name))
     }
 
+    @Test(arguments: [
+        ("{}", "is needed"), (#"{"name": false}"#, "put it in quotes"), (#"{"name": 5}"#, "not a string"),
+    ])
+    func aNameIsAString(_ metadata: String, _ problem: String) throws {
+        let text = #"{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":\#(metadata),"spec":{}}"#
+        let document = try JSONValue(parsing: Array(text.utf8).span)
+        #expect {
+            try ManagedResource(document: document)
+        } throws: { "\($0)".hasPrefix("IPPool: metadata.name ") && "\($0)".contains(problem) }
+    }
+
     @Test func settingsThatAreLeftOutAreTheDefaults() throws {
         let expected = IPAMConfiguration()
         #expect(try resource("IPAMConfiguration", "default", "{}") == .configuration(expected))
