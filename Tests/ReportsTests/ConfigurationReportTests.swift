@@ -25,6 +25,7 @@ import Testing
                 """
         )
         #expect(report.table(.csv).contains("KubeVirtVMAddressPersistence,Disabled\n"))
+        #expect(IPAMConfiguration().json().contains(#""kubeVirtVMAddressPersistence": "Enabled""#))
         #expect(report.json().contains(#""maxBlocksPerHost": 7"#))
     }
 }
