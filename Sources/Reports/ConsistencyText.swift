@@ -61,11 +61,12 @@ extension ConsistencyCheck {
         lines.append("Found \(leaks.count) IPs that are allocated in IPAM but not actually in use.")
         lines.append("Scanning for IPs that are in use by a workload or node but not allocated in IPAM...")
         if showsProblems {
+            lines += sharedAddresses.map { "  \($0.address) has multiple owners: \($0.owners.joined(separator: ", "))" }
             lines += usedOutsidePools.map {
-                "  \($0.address) in use by \($0.owner) is not in an active IP pool: \($0.cause.text)"
+                "  \($0.address) in use by \($0.owner) is not in any active IP pool: \($0.cause.text)"
             }
             lines += usedWithoutAllocation.map {
-                "  \($0.address) in use by \($0.owner) is not allocated: \($0.cause.text)"
+                "  \($0.address) in use by \($0.owner) and in active IPAM pool but has no IPAM allocation: \($0.cause.text)"
             }
         }
         lines += [
@@ -73,31 +74,26 @@ extension ConsistencyCheck {
             "Found \(usedWithoutAllocation.count) in-use IPs that are in active IP pools but have no corresponding IPAM "
                 + "allocation.",
         ]
-        // calicoctl does not see these, so that it has no words for them.
-        if !sharedAddresses.isEmpty {
-            if showsProblems {
-                lines += sharedAddresses.map { "  \($0.address) in use by \($0.owners.joined(separator: " and by "))" }
-            }
-            lines.append("Found \(sharedAddresses.count) in-use IPs that several workloads have.")
-        }
+        // calicoctl does not count these.
+        if !sharedAddresses.isEmpty { lines.append("Found \(sharedAddresses.count) in-use IPs with multiple owners.") }
         return lines
     }
 
     private func handleLines(_ showsProblems: Bool) -> [String] {
         var lines = ["Scanning for IPAM handles with no matching IPs..."]
-        if showsProblems { lines += leakedHandles.map { "  \($0.id) has no IPs" } }
+        if showsProblems { lines += leakedHandles.map { "  \($0.id) doesn't have any active IPs." } }
         lines.append(
             "Found \(leakedHandles.count) handles with no matching IPs (and \(matchedHandleCount) handles with matches)."
         )
         lines.append("Scanning for IPs with missing handle...")
-        if showsProblems { lines += missingHandles.map { "  \($0) has IPs but no handle" } }
+        if showsProblems { lines += missingHandles.map { "  \($0) is in use in a block but doesn't exist." } }
         lines.append("Found \(missingHandles.count) handles mentioned in blocks with no matching handle resource.")
         lines.append("Validating IPAMBlock structures...")
         if showsProblems {
             for block in invalidBlocks { lines += block.violations.map { "  \(block.cidr): \($0)" } }
         }
         lines.append("Found \(invalidBlocks.count) invalid IPAMBlocks.")
-        // Nor for these, which are no problems.
+        // calicoctl does not see these, which are no problems.
         let strays = strayAffinities.filter { !$0.mayBeClaim }
         if !strays.isEmpty {
             if showsProblems { lines += strays.map { "  \($0.owner) does not have block \($0.cidr) (\($0.state))" } }

@@ -74,7 +74,7 @@ import Testing
                 Found 0 in-use IPs that are in active IP pools but have no corresponding IPAM allocation.
 
                 Scanning for IPAM handles with no matching IPs...
-                  orphan has no IPs
+                  orphan doesn't have any active IPs.
                 Found 1 handles with no matching IPs (and 2 handles with matches).
                 Scanning for IPs with missing handle...
                 Found 0 handles mentioned in blocks with no matching handle resource.
@@ -110,8 +110,10 @@ import Testing
         #expect(
             text.contains(
                 """
-                  \(address) in use by shop/db on node-b and by shop/web on node-a
-                Found 1 in-use IPs that several workloads have.
+                  \(address) has multiple owners: shop/db on node-b, shop/web on node-a
+                Found 0 in-use IPs that are not in active IP pools.
+                Found 0 in-use IPs that are in active IP pools but have no corresponding IPAM allocation.
+                Found 1 in-use IPs with multiple owners.
 
                 """
             ),

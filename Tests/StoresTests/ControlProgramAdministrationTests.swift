@@ -102,6 +102,9 @@ import Testing
         #expect(unlocked.status == 1)
         #expect(unlocked.errors.contains("the datastore is not locked"), "\(unlocked.errors)")
         #expect(try await store.run("datastore", "migrate", "lock").status == 0)
+        // 7.4: --force does not make up for a report of the present state.
+        let stale = try await store.run("ipam", "release", "--from-report", directory.path + "/a.json", "--force")
+        #expect(stale.status == 1 && stale.errors.contains("no report is of the present state"), "\(stale.errors)")
         _ = try await store.run("ipam", "check", "-o", directory.path + "/b.json")
         let released = try await store.run(
             "ipam",
@@ -218,7 +221,7 @@ import Testing
         #expect(found.status == 3)
         #expect(
             found.output.contains(
-                "  10.80.0.9 in use by shop/cart on node-a is not allocated: there is no block 10.80.0.0/28\n"
+                "  10.80.0.9 in use by shop/cart on node-a and in active IPAM pool but has no IPAM allocation: there is no block 10.80.0.0/28\n"
             ),
             "\(found.output)"
         )

@@ -37,8 +37,8 @@ import Testing
 
         let checked = try await controlled.run("ipam", "check", "--show-problem-ips")
         #expect(checked.status == 3, "\(checked.output) \(checked.errors)")
-        #expect(checked.output.contains("  missing has IPs but no handle"), "\(checked.output)")
-        #expect(!checked.output.contains("  hidden has IPs but no handle"), "\(checked.output)")
+        #expect(checked.output.contains("  missing is in use in a block but doesn't exist."), "\(checked.output)")
+        #expect(!checked.output.contains("  hidden is in use in a block but doesn't exist."), "\(checked.output)")
         #expect(checked.output.contains("Found 1 handles mentioned in blocks with no matching handle resource."))
         #expect(checked.output.contains("  handle hidden: "), "\(checked.output)")
         #expect(checked.output.contains("Found 1 records that cannot be read."), "\(checked.output)")

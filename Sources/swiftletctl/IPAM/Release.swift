@@ -42,7 +42,10 @@ extension IPAMCommand {
         )
         var fromReport: [String] = []
 
-        @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")
+        @Flag(
+            help:
+                "Release an address that is in use; release with an unlocked store or from reports of another version."
+        )
         var force = false
 
         @OptionGroup var store: StoreOptions
@@ -180,7 +183,7 @@ extension IPAMCommand {
                 )
             }
             let revision = check.informationRevision?.description ?? ""
-            guard force || reports.contains(where: { $0.clusterInformationRevision == revision }) else {
+            guard reports.contains(where: { $0.clusterInformationRevision == revision }) else {
                 throw Failure(
                     status: .error,
                     message: "no report is of the present state of the datastore: make one while it is locked"
