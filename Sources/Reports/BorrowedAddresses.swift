@@ -85,7 +85,9 @@ public struct BorrowedAddresses: Hashable, Sendable {
             ])
         }
         guard unknownCount > 0, form != .csv else { return table.text(form) }
-        return table.text + "\n\(unknownCount) allocated addresses do not say which node uses them.\n"
+        return table.text
+            + "\nNote: found \(unknownCount) IP allocations without an explicit node association. "
+            + "Unable to determine if they are borrowed.\n"
     }
 
     public func json() -> String {

@@ -112,7 +112,7 @@ extension ConsistencyCheck.Allocation {
     /// `Main:HANDLE Extra:namespace=shop,pod=cart`, sorted by name.
     fileprivate var attributeText: String {
         let extra = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-        return "Main:\(handle ?? "<nil>") Extra:\(extra)"
+        return "Main:\(handle ?? "<none>") Extra:\(extra)"
     }
 }
 

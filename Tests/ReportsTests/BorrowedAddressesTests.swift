@@ -41,7 +41,12 @@ import Testing
 
     @Test func allocationsThatDoNotSayWhere() throws {
         let borrowed = BorrowedAddresses([try block("10.80.12.0/26", nil, [3: .init(handleID: "a")])])
-        #expect(borrowed.table().hasSuffix("+\n\n1 allocated addresses do not say which node uses them.\n"))
+        #expect(
+            borrowed.table().hasSuffix(
+                "+\n\nNote: found 1 IP allocations without an explicit node association. "
+                    + "Unable to determine if they are borrowed.\n"
+            )
+        )
     }
 
     private func block(

@@ -42,7 +42,7 @@ import Testing
                  IPAM block \(block) affinity=host:node-a:
                   \(addresses[0]) allocated; attrs Main:used Extra:\(extra),pod=pod-used
                   \(addresses[1]) allocated; attrs Main:leaked Extra:\(extra),pod=pod-leaked
-                  \(addresses[2]) allocated; attrs Main:<nil> Extra:
+                  \(addresses[2]) allocated; attrs Main:<none> Extra:
                 IPAM blocks record 3 allocations.
 
                 Loading all IPAM pools...

@@ -66,6 +66,10 @@ import Testing
         let apart = try await store.run("ipam", "configure", "--strictaffinity", "false")
         #expect(apart.status == 1 && apart.errors.contains("set both at once"), "\(apart.errors)")
         #expect(try await store.run("ipam", "configure").status == 2)
+        #expect(
+            try await store.run("ipam", "configure", "--strictaffinity=1").output
+                == "Successfully set StrictAffinity to: true\n"
+        )
         // Seen before the store is asked (7.5).
         for arguments in [
             ["--max-blocks-per-host=-5"], ["--ip-cooldown-seconds", "9999"], ["--strictaffinity", "maybe"],
