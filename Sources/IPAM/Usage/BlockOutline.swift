@@ -1,4 +1,5 @@
 import ClusterClient
+import Glibc
 import JSON
 import KubernetesAPI
 import NetworkTypes
@@ -10,14 +11,11 @@ struct BlockOutline {
     let affinity: BlockOwner?
     /// For each ordinal whether it is assigned or cools down.
     let inUse: [Bool]
-    /// Whether an address cools down, or has cooled down.
-    private let hasCooldowns: Bool
 
     init(_ block: Block) {
         cidr = block.cidr
         affinity = block.affinity
         inUse = block.allocations.map { $0 != nil }
-        hasCooldowns = false
     }
 
     /// What has cooled down is free (R9).
@@ -30,7 +28,7 @@ struct BlockOutline {
             throw .inconsistent("\(record.key): \(error)")
         }
         guard record.key == .block(cidr) else { throw .inconsistent("\(record.key) holds block \(cidr)") }
-        if hasCooldowns { self.init(try Block(record, now: now, cooldown: cooldown)) }
+        if Self.mayHaveCooldowns(record) { self.init(try Block(record, now: now, cooldown: cooldown)) }
     }
 
     private init(from reader: inout JSONReader) throws(JSONReader.Failure) {
@@ -38,7 +36,6 @@ struct BlockOutline {
         var affinity: BlockOwner?
         var legacyAffinity: BlockOwner?
         var inUse: [Bool] = []
-        var hasCooldowns = false
         inUse.reserveCapacity(64)
         try reader.object { (name, reader) throws(JSONReader.Failure) in
             switch name {
@@ -51,16 +48,6 @@ struct BlockOutline {
                     if !isFree { _ = try reader.integer(Int.self) }
                     inUse.append(!isFree)
                 }
-            case "attributes":
-                try reader.optionalArray { (reader) throws(JSONReader.Failure) in
-                    try reader.object { (name, reader) throws(JSONReader.Failure) in
-                        if name == "releasedAt" {
-                            guard !reader.null() else { return }
-                            hasCooldowns = true
-                        }
-                        try reader.skip()
-                    }
-                }
             default: try reader.skip()
             }
         }
@@ -71,6 +58,22 @@ struct BlockOutline {
         self.cidr = cidr
         self.affinity = affinity ?? legacyAffinity
         self.inUse = inUse
-        self.hasCooldowns = hasCooldowns
+    }
+
+    /// Whether an address cools down, or has cooled down: few blocks have one, and only those are read as a whole.
+    private static func mayHaveCooldowns(_ record: Record) -> Bool {
+        let name = "releasedAt".utf8
+        let capital = 8
+        return record.value.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            // Its capital is rare in a block.
+            var start = capital
+            while start < bytes.count, let found = memchr(base + start, Int32(UInt8(ascii: "A")), bytes.count - start) {
+                let place = UnsafeRawPointer(found) - base
+                if bytes[(place - capital)...].starts(with: name) { return true }
+                start = place + 1
+            }
+            return false
+        }
     }
 }
