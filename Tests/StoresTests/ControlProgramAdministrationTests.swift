@@ -130,6 +130,37 @@ import Testing
         withExtendedLifetime((store, directory)) {}
     }
 
+    /// 7.4: what was assigned just now may be of a pod that is starting; while the store is locked that has an end.
+    @Test func aLeakOfTheLastMinuteIsReleasedFromALockedStore() async throws {
+        let place = try await ControlledStore(.local)
+        let directory = try TemporaryDirectory()
+        let report = directory.path + "/report.json"
+        let store = try place.store()
+        let pool = IPPool(name: "default", spec: .init(cidr: try #require(CIDR("10.80.0.0/24"))))
+        try await IPAMAdministration(datastore: store).put(.pool(pool), existing: .refuse)
+        let allocator = Allocator(datastore: store, host: "node-a")
+        let timestamp = Date.now.ISO8601Format()
+        for name in ["starting", "leaked"] {
+            _ = try await allocator.assign(request(name) { $0.attributes["timestamp"] = timestamp })
+        }
+        let found = try await place.run("ipam", "check", "-o", report)
+        #expect(found.status == 3 && found.output.contains("Found 2 IPs that are allocated"), "\(found.output)")
+        #expect(try await place.run("ipam", "check", "--release").output.contains("2 problems are left."))
+        #expect(try await place.run("datastore", "migrate", "lock").status == 0)
+        _ = try await place.run("ipam", "check", "-o", report)
+        async let outcome = place.run("ipam", "release", "--from-report", report)
+        let address = try #require(try await allocator.addresses(ofHandle: "starting").first).address
+        let endpoint = RecordKey.resource(.workloadEndpoints, namespace: "default", name: "e")
+        let json = #"{"metadata":{"name":"e"},"spec":{"pod":"a","node":"node-a","ipNetworks":["\#(address)"]}}"#
+        _ = try await store.commit([.create(endpoint, Data(json.utf8))])
+        let released = try await outcome
+        #expect(released.output.contains("Released 1 IPs successfully\n"), "\(released.output) \(released.errors)")
+        #expect(released.output.contains("1 addresses are in use by now"), "\(released.output)")
+        #expect(try await allocator.addresses(ofHandle: "leaked").isEmpty)
+        #expect(try await allocator.addresses(ofHandle: "starting").map(\.address) == [address])
+        withExtendedLifetime((place, directory)) {}
+    }
+
     /// A1, A5, G6: affinities without their block, as others leave them behind that write the two apart. With one of them a
     /// block may be about to be claimed (A2).
     @Test(arguments: [ControlledStore.Kind.etcdv3, .kubernetes])

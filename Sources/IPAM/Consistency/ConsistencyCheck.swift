@@ -121,7 +121,8 @@ public struct ConsistencyCheck: Sendable {
     /// How long an ADD may take to record the endpoint for the address that it has.
     public static let gracePeriod = Duration.seconds(120)
 
-    public init(_ records: IPAMRecords, now: Timestamp) {
+    /// - Parameter grace: how long an address that was assigned is not taken for one that may be released.
+    public init(_ records: IPAMRecords, now: Timestamp, grace: Duration = gracePeriod) {
         var allocations: [Allocation] = []
         var perNode: [String: Int] = [:]
         var usedHandles: Set<String> = []
@@ -129,7 +130,7 @@ public struct ConsistencyCheck: Sendable {
             for ordinal in block.allocations.indices {
                 guard let attribute = block.attribute(ordinal) else { continue }
                 if attribute.releasedAt == nil, let handle = attribute.handle { usedHandles.insert(handle) }
-                let allocation = Allocation(block, ordinal, attribute, records, now)
+                let allocation = Allocation(block, ordinal, attribute, records, now, grace)
                 allocations.append(allocation)
                 guard let node = attribute.secondary["node"], allocation.use != .coolingDown else { continue }
                 perNode[node, default: 0] += 1
@@ -221,7 +222,8 @@ extension ConsistencyCheck.Allocation {
         _ ordinal: Int,
         _ attribute: Block.Attribute,
         _ records: IPAMRecords,
-        _ now: Timestamp
+        _ now: Timestamp,
+        _ grace: Duration
     ) {
         address = block.address(ordinal)
         self.block = block.cidr
@@ -244,7 +246,7 @@ extension ConsistencyCheck.Allocation {
         } else if attribute.handle?.lowercased() == "windows-reserved-ipam-handle" {
             use = .windowsReserved
         } else if let since = attribute.secondary["timestamp"].flatMap(Timestamp.init(attribute:)),
-            now - since < ConsistencyCheck.gracePeriod
+            now - since < grace
         {
             use = .recent
         } else if records.hidesEndpoints {
