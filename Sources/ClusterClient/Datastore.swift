@@ -19,6 +19,11 @@ public protocol Datastore: Sendable {
     /// The keys of a collection in order, without the cost of reading what they hold.
     func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey]
 
+    /// The affinities of hosts that may be without their block, in order: those of all hosts where others write affinity and
+    /// block one after the other (2.4), none where both are only ever written together. For who looks after a whole cluster;
+    /// no container asks it.
+    func looseAffinities() async throws(DatastoreError) -> [Record]
+
     /// Writes the changes in the order given and returns the new revision of each (`nil` for a deletion).
     ///
     /// When ``commitsAtomically`` holds, either all of them happen, or none and the first that could not is thrown.
@@ -39,6 +44,8 @@ extension Datastore {
     public func get(_ key: RecordKey) async throws(DatastoreError) -> Record? {
         try await read([.record(key)]).first?.first
     }
+
+    public func looseAffinities() async throws(DatastoreError) -> [Record] { [] }
 
     /// Every record of a collection, ordered by key.
     public func list(_ collection: RecordCollection) async throws(DatastoreError) -> [Record] {

@@ -100,6 +100,8 @@ public final class ReadAheadDatastore: Datastore {
         try await base.keys(collection)
     }
 
+    public func looseAffinities() async throws(DatastoreError) -> [Record] { try await base.looseAffinities() }
+
     public func watch(_ query: RecordQuery) -> RecordWatch { base.watch(query) }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {

@@ -97,6 +97,12 @@ public struct EtcdDatastore: Datastore {
         return try await answers([range], keysOnly: true).found[0].compactMap { range.recordKey($0.key) }.sorted()
     }
 
+    public func looseAffinities() async throws(DatastoreError) -> [Record] {
+        let range = EtcdRange(hostAffinitiesUnder: root)
+        return try await answers([range], keysOnly: false).found[0].compactMap { range.record($0) }
+            .sorted { $0.key < $1.key }
+    }
+
     /// What the ranges hold, in pages, all of one revision.
     private func answers(
         _ ranges: [EtcdRange],

@@ -2,14 +2,15 @@ import ClusterClient
 
 /// The keys of etcd that answer a query: one, or all with a prefix.
 struct EtcdRange: Hashable, Sendable {
-    let query: RecordQuery
     private let root: EtcdRoot
+    /// The record that is asked for; `nil` for all with the prefix.
+    private let record: RecordKey?
     /// The key, or the prefix that ends with `/`.
     let start: String
 
     /// The first key behind the range; `nil` for a single key.
     var end: String? {
-        guard case .collection = query else { return nil }
+        guard record == nil else { return nil }
         // `0` is what follows `/`.
         return start.dropLast() + "0"
     }
@@ -21,18 +22,27 @@ struct EtcdRange: Hashable, Sendable {
     /// Throws ``DatastoreError/Reason/invalidKey`` for a name that is empty or has a `/` (E6): it would become another
     /// record's key.
     init(_ query: RecordQuery, under root: EtcdRoot) throws(DatastoreError) {
-        self.query = query
         self.root = root
-        start =
-            switch query {
-            case .record(let key): try root.key(key)
-            case .collection(let collection): try root.join(collection.calicoPath, nil) + "/"
-            }
+        switch query {
+        case .record(let key):
+            record = key
+            start = try root.key(key)
+        case .collection(let collection):
+            record = nil
+            start = try root.join(collection.calicoPath, nil) + "/"
+        }
+    }
+
+    /// The affinities of all hosts.
+    init(hostAffinitiesUnder root: EtcdRoot) {
+        self.root = root
+        record = nil
+        start = root.prefix + "/ipam/v2/host/"
     }
 
     /// The record's key of a key in the range; `nil` when others keep something there that is no record of ours (E4).
     func recordKey(_ key: String) -> RecordKey? {
-        if case .record(let asked) = query { return asked }
+        if let record { return record }
         guard contains(key) else { return nil }
         let path = key.dropFirst(root.prefix.count + 1).split(separator: "/", omittingEmptySubsequences: false)
         return RecordKey(calicoPath: path.map(String.init))

@@ -11,13 +11,14 @@ extension EtcdDatastore {
     /// by its silence: after a minute without a word the stream is opened anew, which loses nothing and costs one request.
     public func watch(_ query: RecordQuery) -> RecordWatch {
         RecordWatch { (sink) async throws(DatastoreError) in
-            try await EtcdWatch(store: self, range: EtcdRange(query, under: root), sink: sink).run()
+            try await EtcdWatch(store: self, query: query, range: EtcdRange(query, under: root), sink: sink).run()
         }
     }
 }
 
 private struct EtcdWatch: Sendable {
     let store: EtcdDatastore
+    let query: RecordQuery
     let range: EtcdRange
     let sink: RecordWatch.Sink
 
@@ -26,7 +27,7 @@ private struct EtcdWatch: Sendable {
         while !Task.isCancelled {
             let snapshot: (answers: [[Record]], revision: Int64)
             do throws(DatastoreError) {
-                snapshot = try await store.snapshot([range.query])
+                snapshot = try await store.snapshot([query])
             } catch {
                 guard error.reason == .unavailable, await Self.wait(&pause) else { throw error }
                 continue

@@ -165,26 +165,28 @@ public struct KubernetesDatastore: Datastore {
         if case .blockAffinities(let owner, let family) = collection {
             selector = AffinityLabels.selector(owner, family)
         }
-        var records = try await list(collection, kind, selector)
-        if records.isEmpty, selector != nil {
-            // Calico's releases before 3.30 wrote no labels.
-            records = try await list(collection, kind, nil)
-        }
-        return records.sorted { $0.key < $1.key }
+        let records = try await list(kind, selector) { collection.includes($0) }
+        // Calico's releases before 3.30 wrote no labels.
+        guard records.isEmpty, selector != nil else { return records }
+        return try await list(kind, nil) { collection.includes($0) }
+    }
+
+    public func looseAffinities() async throws(DatastoreError) -> [Record] {
+        try await list(.affinity, nil) { if case .blockAffinity(.host, _) = $0 { true } else { false } }
     }
 
     private func list(
-        _ collection: RecordCollection,
         _ kind: CalicoKind,
-        _ selector: String?
+        _ selector: String?,
+        _ isMeant: (RecordKey) -> Bool
     ) async throws(DatastoreError) -> [Record] {
         var records: [Record] = []
         try await requests.list(kind, selector: selector, restart: { records = [] }) { object throws(DatastoreError) in
             guard !(kind.isDeletedSoftly && object.isSoftlyDeleted) else { return }
             let key = try self.key(of: object, kind)
-            if collection.includes(key) { records.append(record(object, kind, key)) }
+            if isMeant(key) { records.append(record(object, kind, key)) }
         }
-        return records
+        return records.sorted { $0.key < $1.key }
     }
 
     public func keys(_ collection: RecordCollection) async throws(DatastoreError) -> [RecordKey] {

@@ -44,6 +44,7 @@ public struct BorrowedAddresses: Hashable, Sendable {
                     continue
                 }
                 guard block.affinity != .host(node) else { continue }
+                let machine = attribute.secondary["vmi-name"]
                 let pod = attribute.secondary["pod"]
                 entries.append(
                     Entry(
@@ -51,9 +52,8 @@ public struct BorrowedAddresses: Hashable, Sendable {
                         node: node,
                         block: block.cidr,
                         owner: owner,
-                        type: attribute.secondary["vmi"] != nil
-                            ? "vmi" : pod != nil ? "pod" : attribute.secondary["type"] ?? "",
-                        allocatedTo: pod.map { "\(attribute.secondary["namespace"] ?? "")/\($0)" } ?? ""
+                        type: machine != nil ? "vmi" : pod != nil ? "pod" : attribute.secondary["type"] ?? "",
+                        allocatedTo: (machine ?? pod).map { "\(attribute.secondary["namespace"] ?? "")/\($0)" } ?? ""
                     )
                 )
             }
@@ -85,7 +85,9 @@ public struct BorrowedAddresses: Hashable, Sendable {
             ])
         }
         guard unknownCount > 0, form != .csv else { return table.text(form) }
-        return table.text + "\n\(unknownCount) allocated addresses do not say which node uses them.\n"
+        return table.text
+            + "\nNote: found \(unknownCount) IP allocations without an explicit node association. "
+            + "Unable to determine if they are borrowed.\n"
     }
 
     public func json() -> String {

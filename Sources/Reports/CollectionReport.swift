@@ -25,11 +25,16 @@ public struct CollectionReport: Sendable {
         for block in plan.blocks {
             lines.append("block \(block.cidr) of \(block.owner) is empty and not needed\(block.standing.text)")
         }
+        for stray in plan.affinities {
+            lines.append(
+                "affinity of \(stray.affinity.owner) for \(stray.affinity.cidr) is without its block\(stray.standing.text)"
+            )
+        }
         for cidr in plan.cooledDown { lines.append("block \(cidr) has addresses that have cooled down") }
         if let outcome {
             lines.append(
                 "Released \(outcome.addresses.count) addresses and \(outcome.blocks.count) blocks, deleted "
-                    + "\(outcome.handles.count) handles; \(outcome.skipped) had changed; \(outcome.errors.count) errors."
+                    + "\(outcome.handles.count) handles and \(outcome.affinities.count) affinities; \(outcome.skipped) had changed; \(outcome.errors.count) errors."
             )
         } else if lines.isEmpty {
             lines.append("Nothing to collect.")
@@ -52,6 +57,15 @@ public struct CollectionReport: Sendable {
                     return [
                         "cidr": .string("\(block.cidr)"), "affinity": .string("\(block.owner)"),
                         "state": .string(block.standing.state(isDone)),
+                    ]
+                }
+            ),
+            "affinities": .array(
+                plan.affinities.map { stray in
+                    let isDone = outcome?.affinities.contains(stray.affinity) ?? false
+                    return [
+                        "cidr": .string("\(stray.affinity.cidr)"), "affinity": .string("\(stray.affinity.owner)"),
+                        "state": .string(stray.standing.state(isDone)),
                     ]
                 }
             ),

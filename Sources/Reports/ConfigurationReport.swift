@@ -13,16 +13,20 @@ extension IPAMConfiguration {
         table.add([
             "MaxBlocksPerHost", "\(maxBlocksPerHost)" + (isDefault ? " (effective \(effectiveMaxBlocksPerHost))" : ""),
         ])
-        table.add(["KubeVirtVMAddressPersistence", kubeVirtVMAddressPersistence ?? "<not set>"])
+        // Between quotes, as calicoctl writes what is text.
+        table.add(["KubeVirtVMAddressPersistence", form == .csv ? persistence : "\"\(persistence)\""])
         table.add(["IPCooldownSeconds", "\(ipCooldownSeconds)"])
         return table.text(form)
     }
+
+    /// Enabled where it was never set (1.6).
+    private var persistence: String { kubeVirtVMAddressPersistence ?? "Enabled" }
 
     public func json() -> String {
         let report: JSONValue = [
             "strictAffinity": .bool(strictAffinity), "autoAllocateBlocks": .bool(autoAllocateBlocks),
             "maxBlocksPerHost": .number(maxBlocksPerHost),
-            "kubeVirtVMAddressPersistence": .optional(kubeVirtVMAddressPersistence),
+            "kubeVirtVMAddressPersistence": .string(persistence),
             "ipCooldownSeconds": .number(ipCooldownSeconds),
         ]
         return report.report

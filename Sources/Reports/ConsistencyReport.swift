@@ -28,8 +28,9 @@ public struct ConsistencyReport: Hashable, Sendable {
     public static func json(_ check: ConsistencyCheck, version: String) -> String {
         let information = check.information
         var allocations: [(String, JSONValue)] = []
+        let shared = Dictionary(check.sharedAddresses.map { ($0.address, $0.owners) }) { first, _ in first }
         for allocation in check.allocations {
-            allocations.append(("\(allocation.address)", .array([json(allocation)])))
+            allocations.append(("\(allocation.address)", .array([json(allocation, shared[allocation.address])])))
         }
         let handles = check.leakedHandles.map { handle -> JSONValue in
             ["ID": .string(handle.id), "UID": .null, "Revision": .string(handle.revision.description)]
@@ -46,9 +47,10 @@ public struct ConsistencyReport: Hashable, Sendable {
         return report.report
     }
 
-    private static func json(_ allocation: ConsistencyCheck.Allocation) -> JSONValue {
+    /// - Parameter owners: when there are several.
+    private static func json(_ allocation: ConsistencyCheck.Allocation, _ owners: [String]?) -> JSONValue {
         func attribute(_ name: String) -> JSONValue { .string(allocation.attributes[name] ?? "") }
-        let owners: [JSONValue] = if case .endpoint(let owner) = allocation.use { [.string(owner)] } else { [] }
+        let owner: [String] = if case .endpoint(let owner) = allocation.use { [owner] } else { [] }
         return [
             "ip": .string("\(allocation.address)"), "handle": .string(allocation.handle ?? ""),
             "sequenceNumber": .number(allocation.sequenceNumber), "pod": attribute("pod"),
@@ -56,7 +58,7 @@ public struct ConsistencyReport: Hashable, Sendable {
             "creationTimestamp": attribute("timestamp"),
             "inUse": .bool(!allocation.isLeaked && allocation.use != .coolingDown),
             "borrowed": .bool(allocation.isBorrowed), "coolingDown": .bool(allocation.use == .coolingDown),
-            "owners": .array(owners),
+            "owners": .array((owners ?? owner).map { .string($0) }),
         ]
     }
 

@@ -54,41 +54,52 @@ extension ConsistencyCheck {
         for allocation in allocations {
             if showsAll, let use = allocation.use.text { lines.append("  \(allocation.address) \(use)") }
             if showsProblems, allocation.isLeaked {
-                lines.append("  \(allocation.address) leaked; attrs \(allocation.attributeText)")
+                let remark = allocation.isReleasable ? "" : " (assigned just now; its pod may be starting)"
+                lines.append("  \(allocation.address) leaked; attrs \(allocation.attributeText)\(remark)")
             }
         }
         lines.append("Found \(leaks.count) IPs that are allocated in IPAM but not actually in use.")
         lines.append("Scanning for IPs that are in use by a workload or node but not allocated in IPAM...")
         if showsProblems {
+            lines += sharedAddresses.map { "  \($0.address) has multiple owners: \($0.owners.joined(separator: ", "))" }
             lines += usedOutsidePools.map {
-                "  \($0.address) in use by \($0.owner) is not in an active IP pool: \($0.cause.text)"
+                "  \($0.address) in use by \($0.owner) is not in any active IP pool: \($0.cause.text)"
             }
             lines += usedWithoutAllocation.map {
-                "  \($0.address) in use by \($0.owner) is not allocated: \($0.cause.text)"
+                "  \($0.address) in use by \($0.owner) and in active IPAM pool but has no IPAM allocation: \($0.cause.text)"
             }
         }
-        return lines + [
+        lines += [
             "Found \(usedOutsidePools.count) in-use IPs that are not in active IP pools.",
             "Found \(usedWithoutAllocation.count) in-use IPs that are in active IP pools but have no corresponding IPAM "
                 + "allocation.",
         ]
+        // calicoctl does not count these.
+        if !sharedAddresses.isEmpty { lines.append("Found \(sharedAddresses.count) in-use IPs with multiple owners.") }
+        return lines
     }
 
     private func handleLines(_ showsProblems: Bool) -> [String] {
         var lines = ["Scanning for IPAM handles with no matching IPs..."]
-        if showsProblems { lines += leakedHandles.map { "  \($0.id) has no IPs" } }
+        if showsProblems { lines += leakedHandles.map { "  \($0.id) doesn't have any active IPs." } }
         lines.append(
             "Found \(leakedHandles.count) handles with no matching IPs (and \(matchedHandleCount) handles with matches)."
         )
         lines.append("Scanning for IPs with missing handle...")
-        if showsProblems { lines += missingHandles.map { "  \($0) has IPs but no handle" } }
+        if showsProblems { lines += missingHandles.map { "  \($0) is in use in a block but doesn't exist." } }
         lines.append("Found \(missingHandles.count) handles mentioned in blocks with no matching handle resource.")
         lines.append("Validating IPAMBlock structures...")
         if showsProblems {
             for block in invalidBlocks { lines += block.violations.map { "  \(block.cidr): \($0)" } }
         }
         lines.append("Found \(invalidBlocks.count) invalid IPAMBlocks.")
-        // calicoctl ends at the first of these, so that it has no words for them.
+        // calicoctl does not see these, which are no problems.
+        let strays = strayAffinities.filter { !$0.mayBeClaim }
+        if !strays.isEmpty {
+            if showsProblems { lines += strays.map { "  \($0.owner) does not have block \($0.cidr) (\($0.state))" } }
+            lines.append("Found \(strays.count) block affinities without their block, which mean nothing.")
+        }
+        // calicoctl ends at the first of these.
         if !unreadable.isEmpty {
             lines += unreadable.map { "  \($0.problem)" }
             lines.append("Found \(unreadable.count) records that cannot be read.")
@@ -101,7 +112,7 @@ extension ConsistencyCheck.Allocation {
     /// `Main:HANDLE Extra:namespace=shop,pod=cart`, sorted by name.
     fileprivate var attributeText: String {
         let extra = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-        return "Main:\(handle ?? "<nil>") Extra:\(extra)"
+        return "Main:\(handle ?? "<none>") Extra:\(extra)"
     }
 }
 
@@ -127,10 +138,9 @@ extension ConsistencyCheck.Use {
         case .tunnel(let node): "in use by the tunnel of \(node)"
         case .loadBalancer: "in use by a service"
         case .windowsReserved: "set aside for Windows"
-        case .recent: "assigned just now; not judged"
         case .coolingDown: "cooling down"
         case .unknown: "not judged, as the record of an endpoint cannot be read"
-        case .none: nil
+        case .none, .recent: nil
         }
     }
 }

@@ -42,7 +42,9 @@ public final class YAMLEvents {
         parser.initialize(to: yaml_parser_t())
         yaml_parser_initialize(parser)
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
-        yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
+        // libyaml looks for a byte order mark only when it has to find out the encoding.
+        let text = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? UnsafeBufferPointer(rebasing: bytes[3...]) : bytes
+        yaml_parser_set_input_string(parser, text.baseAddress, text.count)
     }
 
     deinit {

@@ -65,6 +65,10 @@ enum SharedEtcd {
         #expect(try await store.keys(.handles) == [.handle("k8s-pod-network.01ab")])
         #expect(try await store.list(.blocks(.ipv4)).map(\.key) == [.block(CIDR("10.65.79.0/26")!)])
         #expect(try await store.list(.blockAffinities(.host("node-b"), .ipv4)).map(\.value) == [empty])
+        // Of all hosts, and of hosts alone; Calico's plugin writes them apart from their blocks (2.4).
+        let affinities = [("node-a", "10.65.79.0/26"), ("node-b", "10.65.79.64/26")]
+            .map { RecordKey.blockAffinity(.host($0), CIDR($1)!) }
+        #expect(try await store.looseAffinities().map(\.key) == affinities)
     }
 
     /// Pages of a few records, and answers that turn out too large, make no difference to what is read.

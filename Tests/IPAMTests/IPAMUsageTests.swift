@@ -1,5 +1,6 @@
 import ClusterClient
 import Foundation
+import KubernetesAPI
 import NetworkTypes
 import TestSupport
 import Testing
@@ -53,9 +54,35 @@ import Testing
         try await allocator.ensurePools([fixture.pool("10.80.0.0/24")])
         let address = try await allocator.assign(request("x"))[0].address
         try await allocator.release(handle: "x")
-        #expect(try await IPAMUsage.read(from: fixture.store).pools[0].counts.inUse == 1)
-        let report = try await AddressReport.read(address, from: fixture.store)
+        #expect(try await IPAMUsage.read(from: fixture.store, now: fixture.clock.now).pools[0].counts.inUse == 1)
+        let report = try await AddressReport.read(address, from: fixture.store, now: fixture.clock.now)
         #expect(report.state == .coolingDown(since: fixture.clock.now.wholeSecond))
+    }
+
+    /// R9: what has cooled down is free for whoever looks, though nobody has written the block since.
+    @Test func whatHasCooledDownIsFree() async throws {
+        let fixture = try Fixture()
+        try await fixture.configure { $0.ipCooldownSeconds = 60 }
+        let allocator = fixture.allocator()
+        try await allocator.ensurePools([fixture.pool("10.80.0.0/24")])
+        let kept = try await allocator.assign(request("kept"))[0]
+        let address = try await allocator.assign(request("x"))[0].address
+        try await allocator.release(handle: "x")
+        let record = try await fixture.store.get(.block(kept.block))
+        for (seconds, count) in [(60, 2), (61, 1)] as [(Int64, Int)] {
+            let now = fixture.clock.now + .seconds(seconds)
+            let usage = try await IPAMUsage.read(from: fixture.store, now: now)
+            #expect(usage.pools[0].counts.inUse == UInt128(count))
+            let filter = UsageFilter(node: "node-a")
+            #expect(
+                try await IPAMUsage.read(from: fixture.store, filter, now: now).pools[0].counts.inUse == UInt128(count)
+            )
+            #expect(try await filter.blocks(of: fixture.store, now: now)[0].inUseCount == count)
+            #expect(try await AddressMap.read(from: fixture.store, now: now).pools[0].blocks[0].inUseCount == count)
+            let state = try await AddressReport.read(address, from: fixture.store, now: now).state
+            #expect((state == .notAssigned) == (count == 1))
+        }
+        #expect(try await fixture.store.get(.block(kept.block)) == record)
     }
 
     @Test func blocksOfBothFamiliesWithoutPoolAreOrphans() async throws {

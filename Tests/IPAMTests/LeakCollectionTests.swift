@@ -200,6 +200,44 @@ import Testing
         #expect(try await fixture.problems(exact: true) == [])
     }
 
+    /// G6, A1, A5: affinities without their block, of hosts that are gone at once, but for what may be a claim under way (A2).
+    @Test(arguments: [true, false]) func affinitiesWithoutTheirBlockGo(_ isAtomic: Bool) async throws {
+        let fixture = Fixture(MemoryDatastore(commitsAtomically: isAtomic))
+        try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))
+        try await fixture.put(NodeResource(name: "node-a", labels: [:]))
+        let own = try await fixture.allocator().assign(request("a"))[0].block
+        let free = try #require(CIDR("10.80.0.\(own.address == IPAddress("10.80.0.0") ? 16 : 0)/28"))
+        func put(_ node: String, _ cidr: CIDR, _ state: BlockAffinity.State) async throws {
+            try await fixture.put(.blockAffinity(.host(node), cidr), BlockAffinity(state).json)
+        }
+        try await put("gone-1", own, .confirmed)
+        try await put("gone-2", free, .pendingDeletion)
+        try await put("gone-3", free, .pending)
+        try await put("gone-4", free, .pending)
+        try await put("node-a", free, .confirmed)
+        var collection = LeakCollection(grace: .seconds(60), knowsAllNodes: true)
+        func observe(after duration: Duration) async throws -> CollectionPlan {
+            let records = try await IPAMRecords.read(from: fixture.store)
+            return collection.observe(records, now: fixture.clock.now, uptime: start + duration)
+        }
+        let first = try await observe(after: .zero)
+        #expect(first.affinities.map(\.affinity.node) == ["gone-1", "gone-2", "gone-3", "gone-4", "node-a"])
+        let candidate = CollectionPlan.Standing.candidate(.zero)
+        #expect(first.affinities.map(\.standing) == [.confirmed, .confirmed, candidate, candidate, candidate])
+        #expect(try await fixture.administration.collect(first).affinities.map(\.node) == ["gone-1", "gone-2"])
+
+        // One host goes on with its claim; another claimed the block before it is collected.
+        try await put("gone-3", free, .pending)
+        let second = try await observe(after: .seconds(60))
+        #expect(second.affinities.map(\.standing) == [candidate, .confirmed, .confirmed])
+        let block = Block(cidr: free, affinity: .host("node-a"), now: fixture.clock.now)
+        try await fixture.put(.block(free), block.json)
+        let outcome = try await fixture.administration.collect(second)
+        #expect(outcome.affinities.map(\.node) == ["gone-4"] && outcome.skipped == 1)
+        #expect(try await observe(after: .seconds(61)).affinities.map(\.affinity.node) == ["gone-3"])
+        #expect(try await fixture.store.list(.blockAffinities(.host("node-a"), .ipv4)).count == 2)
+    }
+
     /// G8: addresses of a block that nobody uses come back when they have cooled down.
     @Test func whatHasCooledDownIsWrittenAsFree() async throws {
         try await fixture.put(fixture.pool("10.80.0.0/24", blockSize: 28))

@@ -38,7 +38,7 @@ import Testing
         ("IPPool", "a", #"{"cidr":"10.80.0.0/16","blockSize":27,"natOutgoing":true}"#),
         ("IPReservation", "b", #"{"reservedCIDRs":["10.80.0.0/30"]}"#),
         ("IPAMConfiguration", "default", #"{"strictAffinity":true,"maxBlocksPerHost":3}"#),
-        ("Node", "n", "{}"),
+        ("Node", "n", #"{"bgp":{"ipv4Address":"10.0.0.1/24"},"vxlanTunnelMACAddr":"66:00:00:00:00:01"}"#),
     ])
     func whatIsShownCanBeApplied(_ kind: String, _ name: String, _ spec: String) async throws {
         let fixture = Fixture(MemoryDatastore())
@@ -55,6 +55,17 @@ import Testing
         #expect(try await administration.put(resource, existing: .keep) == .exists)
         #expect(try await administration.delete(resource.kind, named: name))
         #expect(try await !administration.delete(resource.kind, named: name))
+    }
+
+    @Test(arguments: [
+        ("{}", "is needed"), (#"{"name": false}"#, "put it in quotes"), (#"{"name": 5}"#, "not a string"),
+    ])
+    func aNameIsAString(_ metadata: String, _ problem: String) throws {
+        let text = #"{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":\#(metadata),"spec":{}}"#
+        let document = try JSONValue(parsing: Array(text.utf8).span)
+        #expect {
+            try ManagedResource(document: document)
+        } throws: { "\($0)".hasPrefix("IPPool: metadata.name ") && "\($0)".contains(problem) }
     }
 
     @Test func settingsThatAreLeftOutAreTheDefaults() throws {

@@ -18,6 +18,8 @@ import Testing
         ("missing in {\"b\"}", false), ("role contains \"ge-ro\"", true), ("role contains \"x\"", false),
         ("role contains \"\"", true), ("missing contains \"\"", false), ("role starts with \"edge\"", true),
         ("role starts with \"router\"", false), ("role ends with \"router\"", true), ("role ends with \"edge\"", false),
+        // Calico's words need no space between them.
+        ("role startswith \"edge\"", true), ("role endswith \"edge\"", false), ("zone notin {\"b\"}", true),
         ("kubernetes.io/hostname == \"node-1\"", true), ("in == \"x\"", true),
         ("zone == \"a\" && role == \"x\"", false), ("zone == \"a\" || role == \"x\"", true),
         // && binds tighter than ||, ! tighter than both.

@@ -73,6 +73,22 @@ import Testing
         ),
     ]
 
+    /// Of all hosts, whatever labels they have (K1), without those that are marked deleted, and of hosts alone.
+    @Test func theAffinitiesOfAllHosts() async throws {
+        let store = try store(try await server())
+        let cidr = CIDR("10.0.0.0/30")!
+        let owners: [BlockOwner] = [.host("b"), .host("a"), .virtual("load-balancer"), .host("c")]
+        var revisions: [Revision] = []
+        for owner in owners {
+            let json = Data(#"{"state":"pending"}"#.utf8)
+            let written = try await store.commit([.create(.blockAffinity(owner, cidr), json)])
+            revisions.append(try #require(written.first ?? nil))
+        }
+        let found = try await store.looseAffinities()
+        #expect(found.map(\.key) == ["a", "b", "c"].map { .blockAffinity(.host($0), cidr) })
+        #expect(found.map(\.revision) == [revisions[1], revisions[0], revisions[3]])
+    }
+
     /// A deletion that is cut short after its first step is done for everybody, and whoever meets the object ends it.
     @Test(arguments: 0..<3)
     func whatIsMarkedDeletedIsNoRecord(_ index: Int) async throws {

@@ -80,6 +80,10 @@ import Testing
         let cooling = try await report("10.80.44.193", attribute: .init(handleID: nil, releasedAt: releasedAt))
         #expect(cooling.text() == "10.80.44.193 is not assigned; it has been cooling down since 2026-11-20T08:14:03Z\n")
         #expect(!cooling.isAssigned)
+        // R9: what has cooled down is free, though nobody has written the block since.
+        let earlier = try #require(Timestamp("2026-11-20T08:13:02Z"))
+        let cooled = try await report("10.80.44.193", attribute: .init(handleID: nil, releasedAt: earlier))
+        #expect(cooled.text() == "10.80.44.193 is not assigned\n")
     }
 
     /// calicoctl says of an address whose pool is disabled or gone that it is not assigned.
@@ -134,6 +138,10 @@ import Testing
         let store = MemoryDatastore()
         _ = try await store.commit([.create(.block(cidr), block.json)])
         if let pool { _ = try await store.commit([.create(pool.recordKey, try pool.json())]) }
-        return try await AddressReport.read(try #require(IPAddress(address)), from: store)
+        var settings = IPAMConfiguration()
+        settings.ipCooldownSeconds = 60
+        _ = try await store.commit([.create(IPAMConfiguration.recordKey, try settings.json())])
+        let now = try #require(Timestamp("2026-11-20T08:14:03Z"))
+        return try await AddressReport.read(try #require(IPAddress(address)), from: store, now: now)
     }
 }

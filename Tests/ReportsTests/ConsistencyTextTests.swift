@@ -42,7 +42,7 @@ import Testing
                  IPAM block \(block) affinity=host:node-a:
                   \(addresses[0]) allocated; attrs Main:used Extra:\(extra),pod=pod-used
                   \(addresses[1]) allocated; attrs Main:leaked Extra:\(extra),pod=pod-leaked
-                  \(addresses[2]) allocated; attrs Main:<nil> Extra:
+                  \(addresses[2]) allocated; attrs Main:<none> Extra:
                 IPAM blocks record 3 allocations.
 
                 Loading all IPAM pools...
@@ -74,7 +74,7 @@ import Testing
                 Found 0 in-use IPs that are in active IP pools but have no corresponding IPAM allocation.
 
                 Scanning for IPAM handles with no matching IPs...
-                  orphan has no IPs
+                  orphan doesn't have any active IPs.
                 Found 1 handles with no matching IPs (and 2 handles with matches).
                 Scanning for IPs with missing handle...
                 Found 0 handles mentioned in blocks with no matching handle resource.
@@ -85,6 +85,57 @@ import Testing
                 """
         )
         #expect(!check.text(showsAll: false, showsProblems: false).contains("leaked;"))
+    }
+
+    /// What calicoctl has no words for is told only when it is there.
+    @Test func sharedAddressesAndStrayAffinities() async throws {
+        let fixture = Fixture(MemoryDatastore())
+        try await fixture.put(fixture.pool("10.80.0.0/16"))
+        let address = try await fixture.allocator().assign(request("a"))[0].address
+        for (pod, node) in [("web", "node-a"), ("db", "node-b")] {
+            try await fixture.put(
+                .resource(.workloadEndpoints, namespace: "shop", name: pod),
+                Data(
+                    #"{"metadata":{"name":"e"},"spec":{"pod":"\#(pod)","node":"\#(node)","ipNetworks":["\#(address)"]}}"#
+                        .utf8
+                )
+            )
+        }
+        for (node, state) in [("gone", BlockAffinity.State.confirmed), ("new", .pending)] {
+            let key = RecordKey.blockAffinity(.host(node), try #require(CIDR("10.80.9.0/26")))
+            try await fixture.put(key, BlockAffinity(state).json)
+        }
+        let check = ConsistencyCheck(try await IPAMRecords.read(from: fixture.store), now: fixture.clock.now)
+        let text = check.text(showsAll: false, showsProblems: true)
+        #expect(
+            text.contains(
+                """
+                  \(address) has multiple owners: shop/db on node-b, shop/web on node-a
+                Found 0 in-use IPs that are not in active IP pools.
+                Found 0 in-use IPs that are in active IP pools but have no corresponding IPAM allocation.
+                Found 1 in-use IPs with multiple owners.
+
+                """
+            ),
+            "\(text)"
+        )
+        #expect(
+            text.hasSuffix(
+                """
+                Found 0 invalid IPAMBlocks.
+                  host:gone does not have block 10.80.9.0/26 (confirmed)
+                Found 1 block affinities without their block, which mean nothing.
+                Check complete; found 1 problems.
+
+                """
+            ),
+            "\(text)"
+        )
+        let report = ConsistencyReport.json(check, version: "1")
+        #expect(
+            report.replacing(/\s+/, with: " ").contains(#"[ "shop/db on node-b", "shop/web on node-a" ]"#),
+            "\(report)"
+        )
     }
 
     @Test func aReportIsReadAsItWasWritten() async throws {

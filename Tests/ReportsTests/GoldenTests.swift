@@ -203,7 +203,7 @@ import Testing
         let outcome = try await fixture.administration.collect(later)
         try expect(CollectionReport(later, outcome).text, is: "gc.txt")
         try expect(CollectionReport(later, outcome).json(), is: "gc.json")
-        let nothing = CollectionPlan(leaks: [], handles: [], blocks: [], cooledDown: [])
+        let nothing = CollectionPlan(leaks: [], handles: [], blocks: [], affinities: [], cooledDown: [])
         #expect(CollectionReport(nothing, nil).text == "Nothing to collect.\n")
     }
 

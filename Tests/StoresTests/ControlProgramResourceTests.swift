@@ -50,6 +50,21 @@ import Testing
         #expect(input != list)
         let again = try await ControlledStore.run(place.environment, ["apply", "-f", "-"], input: input)
         #expect(again.output == "ippool/a unchanged\nippool/b unchanged\n", "\(again.errors) \(input)")
+        // A bare list, as calicoctl takes it too.
+        let bare = Self.indented(Self.pool("a", "10.80.0.0/24")) + Self.indented(Self.pool("b", "10.80.0.0/24"))
+        let refused = try await ControlledStore.run(place.environment, ["create", "-f", "-"], input: bare)
+        #expect(refused.errors == "stdin:1: [0]: IPPool a exists already\n", "\(refused.output)")
+        // One that exists keeps the others from being created.
+        let reservation = """
+            apiVersion: projectcalico.org/v3
+            kind: IPReservation
+            metadata: {name: r}
+            spec: {reservedCIDRs: []}
+            """
+        let half = Self.pool("new", "10.99.0.0/24") + "---\n" + reservation
+        let halted = try await ControlledStore.run(place.environment, ["create", "-f", "-"], input: half)
+        #expect(halted.status == 1 && halted.output.isEmpty, "\(halted.output)")
+        #expect(halted.errors == "stdin:5: IPReservation r exists already\n")
         let kept = try await place.run("create", "-f", directory.path, "--skip-exists")
         #expect(kept.status == 0 && kept.output.hasPrefix("ippool/b exists already\n"), "\(kept.errors)")
 

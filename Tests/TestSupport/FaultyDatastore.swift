@@ -60,6 +60,8 @@ public final class FaultyDatastore: Datastore {
         return try await base.keys(collection)
     }
 
+    public func looseAffinities() async throws(DatastoreError) -> [Record] { try await base.looseAffinities() }
+
     public func watch(_ query: RecordQuery) -> RecordWatch { base.watch(query) }
 
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {

@@ -36,6 +36,12 @@ public final class MemoryDatastore: Datastore {
         state.withLock { state in state.records[collection, default: [:]].keys.sorted() }
     }
 
+    public func looseAffinities() async throws(DatastoreError) -> [Record] {
+        state.withLock { state in state.records.values.joined().map(\.value) }
+            .filter { if case .blockAffinity(.host, _) = $0.key { true } else { false } }
+            .sorted { $0.key < $1.key }
+    }
+
     public func commit(_ changes: [RecordChange]) async throws(DatastoreError) -> [Revision?] {
         guard Set(changes.map(\.key)).count == changes.count else {
             throw DatastoreError(.failed, "one commit names a record twice")

@@ -18,6 +18,16 @@ import YAML
         )
     }
 
+    /// As some editors write it: YAML 1.2, 5.2.
+    @Test func aByteOrderMarkIsNoText() throws {
+        var json: [String] = []
+        try Array("\u{feff}a: 1\r\n---\r\nb: \u{feff}\r\n".utf8).withUnsafeBufferPointer { bytes in
+            try YAMLConverter.forEachDocument(of: bytes) { text, _ in json.append(String(decoding: text, as: UTF8.self))
+            }
+        }
+        #expect(json.first == #"{"a":1}"# && json.count == 2, "\(json)")
+    }
+
     @Test func aliasesAndMergeKeysAreExpanded() throws {
         let text = """
             base: &base {a: 1, b: [x]}

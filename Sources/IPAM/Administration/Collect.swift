@@ -23,7 +23,7 @@ extension IPAMAdministration {
         let leaks = plan.leaks.filter { $0.standing == .confirmed }.map(\.allocation)
         if !leaks.isEmpty {
             let check = ConsistencyCheck(records, now: clock.now())
-            let unused = Set(check.leaks.map(\.identity))
+            let unused = Set(check.releasableLeaks.map(\.identity))
             let used = Set(
                 check.allocations.lazy.filter { $0.use != .none && $0.use != .coolingDown }.compactMap(\.handle)
             )
@@ -62,6 +62,15 @@ extension IPAMAdministration {
                     sequenceNumber: block.sequenceNumber
                 )
                 if release == .released { outcome.blocks.append(block.cidr) } else { outcome.skipped += 1 }
+            }
+        }
+        for stray in plan.affinities where stray.standing == .confirmed {
+            try await attempt(&outcome) { (outcome) async throws(IPAMError) in
+                if try await delete(affinity: stray.affinity) {
+                    outcome.affinities.append(stray.affinity)
+                } else {
+                    outcome.skipped += 1
+                }
             }
         }
         return outcome

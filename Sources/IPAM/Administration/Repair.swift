@@ -90,6 +90,22 @@ extension IPAMAdministration {
         return count
     }
 
+    /// Deletes what a host has noted of a block that it does not have, if nobody has written it since and the block is still
+    /// not the host's; whether it did.
+    public func delete(affinity: StrayAffinity) async throws(IPAMError) -> Bool {
+        try await attempting { () async throws(AttemptError) in
+            let key = RecordKey.blockAffinity(affinity.owner, affinity.cidr)
+            let answers = try await read([.record(key), .record(.block(affinity.cidr))])
+            guard answers[0].first?.revision == affinity.revision else { return false }
+            if let record = answers[1].first {
+                let block = try deciding { () throws(IPAMError) in try Block(record) }
+                guard block.affinity != affinity.owner else { return false }
+            }
+            try await commit([.delete(key, affinity.revision)])
+            return true
+        }
+    }
+
     /// Writes the record of a handle that addresses of these blocks have, so that a DEL finds them again; deletes it when
     /// none of them has an address of it.
     ///

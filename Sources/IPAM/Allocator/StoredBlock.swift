@@ -45,6 +45,17 @@ extension Block {
     }
 }
 
+extension Block {
+    /// The block as everybody sees it who loads it: what has cooled down is free (R9). One that is not sound is shown as it
+    /// is written.
+    init(_ record: Record, now: Timestamp, cooldown: Duration) throws(IPAMError) {
+        try self.init(record)
+        if attributes.contains(where: { $0.releasedAt != nil }), isSound {
+            endCooldowns(now: now, cooldown: cooldown)
+        }
+    }
+}
+
 /// A handle as it was read, or one that does not exist yet.
 struct StoredHandle {
     let id: String

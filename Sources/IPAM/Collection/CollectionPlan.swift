@@ -30,23 +30,32 @@ public struct CollectionPlan: Hashable, Sendable {
         public let standing: Standing
     }
 
+    /// What a host has noted of a block that it does not have.
+    public struct Stray: Hashable, Sendable {
+        public let affinity: StrayAffinity
+        public let standing: Standing
+    }
+
     /// By address.
     public let leaks: [Leak]
     public let handles: [Orphan]
     public let blocks: [Surplus]
+    public let affinities: [Stray]
     /// Blocks with addresses that have cooled down, but are not written as free yet, as nobody uses the block (G8).
     public let cooledDown: [CIDR]
 
     /// Whether there is anything to take back.
     public var hasWork: Bool {
-        !cooledDown.isEmpty || leaks.contains { $0.standing == .confirmed }
-            || handles.contains { $0.standing == .confirmed } || blocks.contains { $0.standing == .confirmed }
+        !cooledDown.isEmpty || standings.contains(.confirmed)
     }
 
     /// Whether anything has been seen that may be confirmed later.
     public var hasCandidates: Bool {
-        leaks.contains { $0.standing != .confirmed } || handles.contains { $0.standing != .confirmed }
-            || blocks.contains { $0.standing != .confirmed }
+        standings.contains { $0 != .confirmed }
+    }
+
+    private var standings: [Standing] {
+        leaks.map(\.standing) + handles.map(\.standing) + blocks.map(\.standing) + affinities.map(\.standing)
     }
 }
 
@@ -55,6 +64,7 @@ public struct CollectionOutcome: Hashable, Sendable {
     public internal(set) var addresses: [IPAddress] = []
     public internal(set) var handles: [String] = []
     public internal(set) var blocks: [CIDR] = []
+    public internal(set) var affinities: [StrayAffinity] = []
     /// Blocks whose cooled-down addresses were written as free.
     public internal(set) var cooledDown: [CIDR] = []
     /// How many were in use again, or written by others, and left alone.

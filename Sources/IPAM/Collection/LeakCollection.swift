@@ -3,7 +3,7 @@ import KubernetesAPI
 import NetworkTypes
 
 /// Finds what nobody uses any more: addresses whose container is gone, handles without addresses, blocks of nodes that
-/// do not need them (`reference/calico.md` 2.13). A state machine without I/O: records go in, and what to take back
+/// do not need them, affinities without their block (`reference/calico.md` 2.13). A state machine without I/O: records go in, and what to take back
 /// comes out.
 ///
 /// What is seen once is only a candidate, since an ADD or a DEL may be under way. It is confirmed when it is still there,
@@ -28,6 +28,7 @@ public struct LeakCollection: Sendable {
         case address(IPAddress, handle: String?, sequenceNumber: UInt64)
         case handle(ConsistencyCheck.LeakedHandle)
         case emptyBlock(CIDR, sequenceNumber: UInt64)
+        case affinity(StrayAffinity)
     }
 
     /// Looks at the records.
@@ -72,13 +73,25 @@ public struct LeakCollection: Sendable {
 
         let handles = check.leakedHandles.map { CollectionPlan.Orphan(handle: $0, standing: judge(.handle($0))) }
         let blocks = surplusBlocks(records, judge)
+        let affinities = check.strayAffinities.map { affinity in
+            let standing = judge(.affinity(affinity))
+            // A new host may claim a block before it is known as a node (A2).
+            let isConfirmed = isGone(affinity.node, records) && !affinity.mayBeClaim
+            return CollectionPlan.Stray(affinity: affinity, standing: isConfirmed ? .confirmed : standing)
+        }
         let cooldowns = records.blocks.filter { block in
             guard let cooldown = records.configuration?.cooldown else { return false }
             var block = block
             return block.isSound && block.endCooldowns(now: now, cooldown: cooldown)
         }.map(\.cidr)
         candidates = seen
-        return CollectionPlan(leaks: leaks, handles: handles, blocks: blocks, cooledDown: cooldowns)
+        return CollectionPlan(
+            leaks: leaks,
+            handles: handles,
+            blocks: blocks,
+            affinities: affinities,
+            cooledDown: cooldowns
+        )
     }
 
     /// A list of nodes without any is more likely one that could not be read.
@@ -89,7 +102,7 @@ public struct LeakCollection: Sendable {
     /// Whether an address is used by nobody, as far as that can be told: its record says of which container it is, so that
     /// an endpoint would have been recorded (G3), or it is of a tunnel, which goes with its node (G2).
     private func isJudged(_ allocation: ConsistencyCheck.Allocation) -> Bool {
-        guard allocation.isLeaked else { return false }
+        guard allocation.isReleasable else { return false }
         if allocation.isTunnel { return knowsAllNodes && allocation.node != nil }
         let isOfPod = allocation.attributes["pod"] != nil && allocation.attributes["namespace"] != nil
         return isOfPod || allocation.attributes[Block.interfaceAttribute] != nil

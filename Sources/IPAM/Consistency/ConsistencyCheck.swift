@@ -15,7 +15,10 @@ public struct ConsistencyCheck: Sendable {
         /// Whether another node has it than the one that owns the block.
         public let isBorrowed: Bool
 
-        public var isLeaked: Bool { use == .none }
+        /// Whether nobody is known to use it.
+        public var isLeaked: Bool { use == .none || use == .recent }
+        /// Whether it may be taken back by now.
+        public var isReleasable: Bool { use == .none }
     }
 
     /// What an assigned address is for.
@@ -28,7 +31,7 @@ public struct ConsistencyCheck: Sendable {
         case loadBalancer
         /// Set aside on a node with Windows, where each block loses its first three and its last address.
         case windowsReserved
-        /// Assigned so short a time ago that its endpoint may be about to be recorded.
+        /// Nobody that is recorded; assigned so short a time ago that its endpoint may be about to be.
         case recent
         case coolingDown
         /// Nobody can tell, as the record of an endpoint cannot be read.
@@ -54,6 +57,12 @@ public struct ConsistencyCheck: Sendable {
 
         /// Whether ``IPAMAdministration/assign(_:)`` can do something about it.
         public var canBeAssigned: Bool { attachment != nil }
+    }
+
+    /// An address that several endpoints have at once, so that one of them gets what is sent to another.
+    public struct SharedAddress: Hashable, Sendable {
+        public let address: IPAddress
+        public let owners: [String]
     }
 
     /// Why an address that is in use is not assigned (C18).
@@ -91,6 +100,7 @@ public struct ConsistencyCheck: Sendable {
     public let usedCount: Int
     public let usedOutsidePools: [UnknownAddress]
     public let usedWithoutAllocation: [UnknownAddress]
+    public let sharedAddresses: [SharedAddress]
     /// Handles that no address has; none as long as there is a block that cannot be read, whose addresses may have them.
     public let leakedHandles: [LeakedHandle]
     public let matchedHandleCount: Int
@@ -99,6 +109,8 @@ public struct ConsistencyCheck: Sendable {
     /// Handles whose records are there and cannot be read. They are among ``unreadable`` too, and no others' problem.
     public let unreadableHandles: [String]
     public let unreadable: [UnreadableRecord]
+    /// No problems, as they mean nothing, but to be cleaned up.
+    public let strayAffinities: [StrayAffinity]
     /// How many addresses each node has, the most first.
     public let allocationsPerNode: [(node: String, count: Int)]
     public let information: ClusterInformation?
@@ -109,7 +121,8 @@ public struct ConsistencyCheck: Sendable {
     /// How long an ADD may take to record the endpoint for the address that it has.
     public static let gracePeriod = Duration.seconds(120)
 
-    public init(_ records: IPAMRecords, now: Timestamp) {
+    /// - Parameter grace: how long an address that was assigned is not taken for one that may be released.
+    public init(_ records: IPAMRecords, now: Timestamp, grace: Duration = gracePeriod) {
         var allocations: [Allocation] = []
         var perNode: [String: Int] = [:]
         var usedHandles: Set<String> = []
@@ -117,7 +130,7 @@ public struct ConsistencyCheck: Sendable {
             for ordinal in block.allocations.indices {
                 guard let attribute = block.attribute(ordinal) else { continue }
                 if attribute.releasedAt == nil, let handle = attribute.handle { usedHandles.insert(handle) }
-                let allocation = Allocation(block, ordinal, attribute, records, now)
+                let allocation = Allocation(block, ordinal, attribute, records, now, grace)
                 allocations.append(allocation)
                 guard let node = attribute.secondary["node"], allocation.use != .coolingDown else { continue }
                 perNode[node, default: 0] += 1
@@ -148,6 +161,8 @@ public struct ConsistencyCheck: Sendable {
             }.sorted { $0.address < $1.address }
         usedOutsidePools = unknown.filter { item in !active.contains { $0.cidr.contains(item.address) } }
         usedWithoutAllocation = unknown.filter { item in active.contains { $0.cidr.contains(item.address) } }
+        sharedAddresses = records.rivals.map { SharedAddress(address: $0.key, owners: $0.value.sorted()) }
+            .sorted { $0.address < $1.address }
         usedCount =
             records.inUseElsewhere.union(records.endpoints.keys).count
             + allocations.count { if case .tunnel = $0.use { true } else { false } }
@@ -164,6 +179,7 @@ public struct ConsistencyCheck: Sendable {
         self.unreadableHandles = unreadableHandles.sorted()
         missingHandles = usedHandles.filter { records.handles[$0] == nil && !unreadableHandles.contains($0) }.sorted()
         unreadable = records.unreadable
+        strayAffinities = records.strayAffinities
         hidesBlocks = records.hidesBlocks
         self.usedHandles = usedHandles
         information = records.information
@@ -174,12 +190,14 @@ public struct ConsistencyCheck: Sendable {
     public func mayHaveAddresses(handle id: String) -> Bool { hidesBlocks || usedHandles.contains(id) }
 
     public var leaks: [Allocation] { allocations.filter(\.isLeaked) }
+    public var releasableLeaks: [Allocation] { allocations.filter(\.isReleasable) }
     public var invalidBlocks: [BlockSummary] { blocks.filter { !$0.violations.isEmpty } }
 
-    /// calicoctl leaves out missing handles, which keep a DEL from finding an address; here they count.
+    /// calicoctl leaves out missing handles, which keep a DEL from finding an address, and addresses that several endpoints
+    /// have; here they count.
     public var problemCount: Int {
-        leaks.count + usedOutsidePools.count + usedWithoutAllocation.count + leakedHandles.count
-            + missingHandles.count + invalidBlocks.count + unreadable.count
+        leaks.count + usedOutsidePools.count + usedWithoutAllocation.count + sharedAddresses.count
+            + leakedHandles.count + missingHandles.count + invalidBlocks.count + unreadable.count
     }
 }
 
@@ -204,7 +222,8 @@ extension ConsistencyCheck.Allocation {
         _ ordinal: Int,
         _ attribute: Block.Attribute,
         _ records: IPAMRecords,
-        _ now: Timestamp
+        _ now: Timestamp,
+        _ grace: Duration
     ) {
         address = block.address(ordinal)
         self.block = block.cidr
@@ -227,7 +246,7 @@ extension ConsistencyCheck.Allocation {
         } else if attribute.handle?.lowercased() == "windows-reserved-ipam-handle" {
             use = .windowsReserved
         } else if let since = attribute.secondary["timestamp"].flatMap(Timestamp.init(attribute:)),
-            now - since < ConsistencyCheck.gracePeriod
+            now - since < grace
         {
             use = .recent
         } else if records.hidesEndpoints {

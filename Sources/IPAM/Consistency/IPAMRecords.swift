@@ -13,10 +13,14 @@ public struct IPAMRecords: Sendable {
     let pools: [IPPool]
     let blocks: [Block]
     let handles: [String: IndexedHandle]
+    /// Those of hosts that may be without their block.
+    let affinities: [StoredAffinity]
     /// The addresses that recorded endpoints have (contract: "in use"), with a name for each owner.
     let endpoints: [IPAddress: String]
     /// How many addresses endpoints have; one that two have counts twice.
     let endpointAddressCount: Int
+    /// Those that several endpoints have, with all of these, and at least one of which IPAM is to know of.
+    let rivals: [IPAddress: [String]]
     /// What each of them would have to be assigned to.
     let attachments: [IPAddress: EndpointAddresses.Attachment]
     /// Those of them that IPAM is not to know of: another IPAM plugin gave them, or the Pod asked for them so.
@@ -37,10 +41,18 @@ public struct IPAMRecords: Sendable {
         let settings = try await datastore.read(
             kinds.map { .collection(.resources($0)) } + [.record(IPAMConfiguration.recordKey)]
         )
+        // Affinities before blocks, as a claim that ends in between has its block by then (A2).
+        let affinities = try await datastore.looseAffinities()
         let blocks = try await datastore.read([.collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))])
         let handles = try await datastore.list(.handles)
         let endpoints = try await datastore.list(.resources(.workloadEndpoints))
-        return IPAMRecords(settings: settings, blocks: blocks.flatMap { $0 }, handles: handles, endpoints: endpoints)
+        return IPAMRecords(
+            settings: settings,
+            affinities: affinities,
+            blocks: blocks.flatMap { $0 },
+            handles: handles,
+            endpoints: endpoints
+        )
     }
 
     /// Who has an address: an endpoint, or a Pod by its status; `nil` when nobody is known to.
@@ -58,7 +70,13 @@ public struct IPAMRecords: Sendable {
         unreadable.contains { if case .block = $0.key { true } else { false } }
     }
 
-    init(settings: [[Record]], blocks: [Record], handles: [Record], endpoints: [Record]) {
+    init(
+        settings: [[Record]],
+        affinities: [Record],
+        blocks: [Record],
+        handles: [Record],
+        endpoints: [Record]
+    ) {
         let poolList = PoolList(settings[0])
         pools = poolList.pools
         var unreadable = poolList.unreadable
@@ -85,6 +103,8 @@ public struct IPAMRecords: Sendable {
             settings[3].isEmpty
             ? IPAMConfiguration()
             : readable(settings[3]) { (record) throws(IPAMError) in try IPAMConfiguration(record) }.first
+        self.affinities = readable(affinities) { (record) throws(IPAMError) in try StoredAffinity(record) }
+            .compactMap(\.self)
         self.blocks = readable(blocks) { (record) throws(IPAMError) in try Block(record) }.sorted { $0.cidr < $1.cidr }
         let indexed = readable(handles) { (record) throws(IPAMError) -> (String, IndexedHandle)? in
             guard case .handle(let id) = record.key else { return nil }
@@ -94,16 +114,27 @@ public struct IPAMRecords: Sendable {
         self.handles = Dictionary(indexed.compactMap(\.self)) { first, _ in first }
         var used: [IPAddress: String] = [:]
         var foreign: Set<IPAddress> = []
+        var own: Set<IPAddress> = []
+        var owners: [IPAddress: [String]] = [:]
         var count = 0
         var attachments: [IPAddress: EndpointAddresses.Attachment] = [:]
         for endpoint in readable(endpoints, EndpointAddresses.init) {
             count += endpoint.addresses.count
-            for address in endpoint.addresses {
+            for address in Set(endpoint.addresses) {
+                if let other = used[address] { owners[address, default: [other]].append(endpoint.owner) }
                 used[address] = endpoint.owner
                 attachments[address] = endpoint.attachment
             }
-            if endpoint.isAssignedElsewhere { foreign.formUnion(endpoint.addresses) }
+            if endpoint.isAssignedElsewhere {
+                foreign.formUnion(endpoint.addresses)
+            } else {
+                own.formUnion(endpoint.addresses)
+            }
         }
+        // Other plugins may give the same addresses on each node.
+        rivals = owners.filter { own.contains($0.key) }
+        // Whose it should be nobody can tell.
+        for address in rivals.keys { attachments[address] = nil }
         self.endpoints = used
         assignedElsewhere = foreign
         endpointAddressCount = count

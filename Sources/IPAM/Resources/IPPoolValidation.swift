@@ -51,7 +51,7 @@ extension IPPool {
             return "its blockSize is \(old.spec.blockSize), not \(spec.blockSize)"
         }
         if old.spec.allowedUses == [.loadBalancer], spec.allowedUses != [.loadBalancer] {
-            return "it is for LoadBalancer, and cannot become one for other uses"
+            return "its allowedUses are LoadBalancer, not \(spec.allowedUses.map(\.rawValue).joined(separator: ", "))"
         }
         return nil
     }

@@ -87,8 +87,14 @@ extension ManagedResource {
         guard apiVersion == IPPool.apiVersion else {
             throw Malformed(description: "apiVersion of \(kindName) is \(IPPool.apiVersion), not \(apiVersion)")
         }
-        guard case .object(let metadata)? = object["metadata"], case .string(let name)? = metadata["name"] else {
+        guard case .object(let metadata)? = object["metadata"], let nameValue = metadata["name"] else {
             throw Malformed(description: "\(kindName): metadata.name is needed")
+        }
+        guard case .string(let name) = nameValue else {
+            // Such as `off` and `5` in YAML.
+            throw Malformed(
+                description: "\(kindName): metadata.name is \(nameValue.noun), not a string; put it in quotes"
+            )
         }
         try Self.requireKnown(object, ["apiVersion", "kind", "metadata", "spec", "status"], "\(kindName) \(name)")
         if case .object(let spec)? = object["spec"] {
@@ -216,7 +222,11 @@ extension ManagedResource.Kind {
                 "strictAffinity", "autoAllocateBlocks", "maxBlocksPerHost", "kubeVirtVMAddressPersistence",
                 "ipCooldownSeconds",
             ]
-        case .node: ["addresses", "bgp", "orchRefs", "ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr", "wireguard"]
+        case .node:
+            [
+                "addresses", "bgp", "orchRefs", "ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr", "vxlanTunnelMACAddr",
+                "vxlanTunnelMACAddrV6", "wireguard",
+            ]
         }
     }
 }

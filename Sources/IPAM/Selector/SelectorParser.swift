@@ -67,10 +67,13 @@ struct SelectorParser {
         if take("!=") { return .not(.equals(key, try literal())) }
         switch word() {
         case "in": return .isIn(key, try set())
+        case "notin": return .not(.isIn(key, try set()))
         case "not":
             guard word() == "in" else { throw failure("expected in") }
             return .not(.isIn(key, try set()))
         case "contains": return .contains(key, try literal())
+        case "startswith": return .starts(key, with: try literal())
+        case "endswith": return .ends(key, with: try literal())
         case "starts":
             guard word() == "with" else { throw failure("expected with") }
             return .starts(key, with: try literal())

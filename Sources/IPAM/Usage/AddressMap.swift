@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// What becomes of each address of the blocks that exist: `ipam show --map`.
@@ -69,19 +70,22 @@ public struct AddressMap: Hashable, Sendable {
     public static func read(
         from datastore: any Datastore,
         _ filter: UsageFilter = UsageFilter(),
+        now: Timestamp = .now,
         leaveOut: ((UnreadableRecord) -> Void)? = nil
     ) async throws(IPAMError) -> AddressMap {
         let answers = try await IPAMUsage.records(
             datastore,
             [
                 .collection(.resources(.ipPools)), .collection(.resources(.ipReservations)),
-                .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
+                .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)), .record(IPAMConfiguration.recordKey),
             ]
         )
+        let cooldown = IPAMConfiguration.cooldown(answers[4].first)
         let known = PoolList(answers[0])
         var unreadable = known.unreadable
         let pools = try filter.wanted(known.pools)
-        let blocks = unreadable.readable(answers[2] + answers[3]) { (record) throws(IPAMError) in try IPAM.Block(record)
+        let blocks = unreadable.readable(answers[2] + answers[3]) { (record) throws(IPAMError) in
+            try IPAM.Block(record, now: now, cooldown: cooldown)
         }
         .filter { block in
             (filter.pools.isEmpty || pools.contains { $0.cidr.contains(block.cidr) }) && filter.wants(block)

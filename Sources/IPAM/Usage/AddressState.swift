@@ -34,33 +34,36 @@ public struct AddressAssignment: Hashable, Sendable {
 
 extension AddressReport {
     /// Looks an address up in the block it belongs to, also when its pool is disabled or gone.
-    public static func read(_ address: IPAddress, from datastore: any Datastore) async throws(IPAMError)
-        -> AddressReport
-    {
+    public static func read(
+        _ address: IPAddress,
+        from datastore: any Datastore,
+        now: Timestamp = .now
+    ) async throws(IPAMError) -> AddressReport {
         let answers = try await IPAMUsage.records(
             datastore,
-            [.collection(.resources(.ipPools)), .collection(.resources(.ipReservations))]
+            [
+                .collection(.resources(.ipPools)), .collection(.resources(.ipReservations)),
+                .record(IPAMConfiguration.recordKey),
+            ]
         )
+        let cooldown = IPAMConfiguration.cooldown(answers[2].first)
+        func block(_ cidr: CIDR) async throws(IPAMError) -> Block? {
+            let record = try await IPAMUsage.records(datastore, [.record(.block(cidr))]).first?.first
+            return try record.map { (record) throws(IPAMError) in try Block(record, now: now, cooldown: cooldown) }
+        }
         let pool = PoolList(answers[0]).pools.first { $0.cidr.contains(address) }
         let reserved = try ReservedRanges(reservations: answers[1])
-        var block: Block?
-        if let pool { block = try await self.block(pool.block(of: address), from: datastore) }
-        if block == nil, let cidr = try await blockOutsidePools(address, datastore) {
-            block = try await self.block(cidr, from: datastore)
-        }
+        var found: Block?
+        if let pool { found = try await block(pool.block(of: address)) }
+        if found == nil, let cidr = try await blockOutsidePools(address, datastore) { found = try await block(cidr) }
         return AddressReport(
             address: address,
-            state: AddressState(address, in: block, reserved: reserved),
+            state: AddressState(address, in: found, reserved: reserved),
             pool: pool?.name,
             poolIsDisabled: pool?.spec.isDisabled ?? false,
-            block: block?.cidr,
-            affinity: block?.affinity
+            block: found?.cidr,
+            affinity: found?.affinity
         )
-    }
-
-    private static func block(_ cidr: CIDR, from datastore: any Datastore) async throws(IPAMError) -> Block? {
-        let record = try await IPAMUsage.records(datastore, [.record(.block(cidr))]).first?.first
-        return try record.map { (record) throws(IPAMError) in try Block(record) }
     }
 
     /// The block of an address that is not where its pool has blocks: one of a pool that is gone, or that was made anew

@@ -1,5 +1,7 @@
 import ClusterClient
+import Glibc
 import JSON
+import KubernetesAPI
 import NetworkTypes
 
 /// As much of a block as counting needs. Reading it makes no string for each of its addresses, as reading a ``Block``
@@ -16,7 +18,8 @@ struct BlockOutline {
         inUse = block.allocations.map { $0 != nil }
     }
 
-    init(_ record: Record) throws(IPAMError) {
+    /// What has cooled down is free (R9).
+    init(_ record: Record, now: Timestamp, cooldown: Duration) throws(IPAMError) {
         do throws(JSONReader.Failure) {
             self = try JSONReader.read(record.value.span) { (reader) throws(JSONReader.Failure) in
                 try BlockOutline(from: &reader)
@@ -25,6 +28,7 @@ struct BlockOutline {
             throw .inconsistent("\(record.key): \(error)")
         }
         guard record.key == .block(cidr) else { throw .inconsistent("\(record.key) holds block \(cidr)") }
+        if Self.mayHaveCooldowns(record) { self.init(try Block(record, now: now, cooldown: cooldown)) }
     }
 
     private init(from reader: inout JSONReader) throws(JSONReader.Failure) {
@@ -54,5 +58,22 @@ struct BlockOutline {
         self.cidr = cidr
         self.affinity = affinity ?? legacyAffinity
         self.inUse = inUse
+    }
+
+    /// Whether an address cools down, or has cooled down: few blocks have one, and only those are read as a whole.
+    private static func mayHaveCooldowns(_ record: Record) -> Bool {
+        let name = "releasedAt".utf8
+        let capital = 8
+        return record.value.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            // Its capital is rare in a block.
+            var start = capital
+            while start < bytes.count, let found = memchr(base + start, Int32(UInt8(ascii: "A")), bytes.count - start) {
+                let place = UnsafeRawPointer(found) - base
+                if bytes[(place - capital)...].starts(with: name) { return true }
+                start = place + 1
+            }
+            return false
+        }
     }
 }

@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// How much of each pool and block is in use (7.2): what `ipam show` prints.
@@ -143,23 +144,25 @@ extension IPAMUsage {
     public static func read(
         from datastore: any Datastore,
         _ filter: UsageFilter = UsageFilter(),
+        now: Timestamp = .now,
         leaveOut: ((UnreadableRecord) -> Void)? = nil
     ) async throws(IPAMError) -> IPAMUsage {
         let answers = try await records(
             datastore,
             [
                 .collection(.resources(.ipPools)), .collection(.resources(.ipReservations)),
-                .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
+                .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)), .record(IPAMConfiguration.recordKey),
             ]
         )
+        let cooldown = IPAMConfiguration.cooldown(answers[4].first)
         let known = PoolList(answers[0])
         var unreadable = known.unreadable
         let reserved = ReservedRanges(reservations: answers[1], &unreadable)
         // Who has the addresses is read only when it matters.
         var wanted: Set<CIDR>? = filter.asksForOwners ? [] : nil
         let blocks = unreadable.readable(answers[2] + answers[3]) { (record) throws(IPAMError) in
-            guard wanted != nil else { return try BlockOutline(record) }
-            let block = try Block(record)
+            guard wanted != nil else { return try BlockOutline(record, now: now, cooldown: cooldown) }
+            let block = try Block(record, now: now, cooldown: cooldown)
             if filter.wants(block) { wanted?.insert(block.cidr) }
             return BlockOutline(block)
         }

@@ -1,4 +1,5 @@
 import ClusterClient
+import KubernetesAPI
 import NetworkTypes
 
 /// Which pools and blocks somebody wants to see: all, or those of certain pools, of a node, of a namespace.
@@ -52,19 +53,24 @@ public struct UsageFilter: Hashable, Sendable {
     /// - Parameter leaveOut: is told of each record that cannot be read; without it that is an error.
     public func blocks(
         of datastore: any Datastore,
+        now: Timestamp = .now,
         leaveOut: ((UnreadableRecord) -> Void)? = nil
     ) async throws(IPAMError) -> [Block] {
         let answers = try await IPAMUsage.records(
             datastore,
-            [.collection(.resources(.ipPools)), .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6))]
+            [
+                .collection(.resources(.ipPools)), .collection(.blocks(.ipv4)), .collection(.blocks(.ipv6)),
+                .record(IPAMConfiguration.recordKey),
+            ]
         )
+        let cooldown = IPAMConfiguration.cooldown(answers[3].first)
         let known = PoolList(answers[0])
         var unreadable = known.unreadable
         let wanted = try wanted(known.pools).map(\.cidr)
-        let blocks = unreadable.readable(answers[1] + answers[2]) { (record) throws(IPAMError) in try Block(record) }
-            .filter { block in
-                (pools.isEmpty || wanted.contains { $0.contains(block.cidr) }) && wants(block)
-            }
+        let blocks = unreadable.readable(answers[1] + answers[2]) { (record) throws(IPAMError) in
+            try Block(record, now: now, cooldown: cooldown)
+        }
+        .filter { block in (pools.isEmpty || wanted.contains { $0.contains(block.cidr) }) && wants(block) }
         try unreadable.leaveOut(telling: leaveOut)
         return blocks.sorted { $0.cidr < $1.cidr }
     }

@@ -13,12 +13,13 @@ extension IPAMCommand {
                 Finds addresses that are assigned and used by nobody, addresses that are used and not assigned, handles \
                 without addresses and addresses without handles, and blocks that contradict themselves. An address is in \
                 use when an endpoint is recorded for it or, in the Kubernetes store and with --kubeconfig, when a Pod has it \
-                by its status. One that was assigned less than two minutes ago is not judged, as its pod may be starting; \
-                nor is any while the record of an endpoint cannot be read, nor a handle while a block cannot.
+                by its status. Nothing is said of any while the record of an endpoint cannot be read, nor of a handle while \
+                a block cannot.
 
-                Without --release and --repair nothing is changed. --release frees what has leaked; --repair also assigns \
+                Without --release and --repair nothing is changed. --release frees what has leaked, but for addresses that were \
+                assigned less than two minutes ago, as their pods may be starting; --repair also assigns \
                 to their pods the addresses that these use, removes handles that nobody has, writes those that are missing, \
-                and mends the queues of blocks. Each change is made only if the record is still what was looked at.
+                mends the queues of blocks, and deletes affinities without their block. Each change is made only if the record is still what was looked at.
 
                 EXAMPLES
                   swiftletctl ipam check --show-problem-ips
@@ -99,7 +100,7 @@ extension IPAMCommand {
         }
 
         private func showPlan(_ check: ConsistencyCheck) {
-            for leak in check.leaks { Output.print("would release \(leak.address)") }
+            for leak in check.releasableLeaks { Output.print("would release \(leak.address)") }
             guard repair else { return }
             for item in check.usedWithoutAllocation where item.canBeAssigned {
                 Output.print("would assign \(item.address) to \(item.owner)")
@@ -107,6 +108,9 @@ extension IPAMCommand {
             for handle in check.leakedHandles { Output.print("would delete handle \(handle.id)") }
             for handle in check.missingHandles { Output.print("would write handle \(handle)") }
             for block in check.invalidBlocks { Output.print("would mend block \(block.cidr)") }
+            for affinity in check.strayAffinities where !affinity.mayBeClaim {
+                Output.print("would delete the affinity of \(affinity.owner) for \(affinity.cidr)")
+            }
         }
     }
 }
@@ -121,8 +125,9 @@ private struct Repair {
         // Blocks first: what is not sound takes no release.
         if mendsRecords { try await mend(check) }
         var progress = Progress()
-        let released = try await administration.release(leaks: check.leaks.map(\.identity)) { count in
-            progress.show("released \(count.done) of \(check.leaks.count) addresses")
+        let leaks = check.releasableLeaks
+        let released = try await administration.release(leaks: leaks.map(\.identity)) { count in
+            progress.show("released \(count.done) of \(leaks.count) addresses")
         }
         progress.end(
             "released \(released.done) addresses; \(released.skipped) had changed; \(released.errors.count) errors"
@@ -134,6 +139,11 @@ private struct Repair {
         }
         progress.end("deleted \(deleted.done) handles; \(deleted.skipped) had changed; \(deleted.errors.count) errors")
         for error in deleted.errors { Output.error(error) }
+        // One that may be a claim under way is left to ipam gc, which waits.
+        for affinity in check.strayAffinities where !affinity.mayBeClaim {
+            guard try await administration.delete(affinity: affinity) else { continue }
+            Output.print("deleted the affinity of \(affinity.owner) for \(affinity.cidr)")
+        }
     }
 
     private func mend(_ check: ConsistencyCheck) async throws {

@@ -11,13 +11,14 @@ extension IPAMCommand {
             abstract: "Take back what nobody uses any more: leak collection.",
             discussion: """
                 Looks for addresses whose container is gone, handles without addresses, empty blocks that their nodes \
-                do not need, and addresses that have cooled down in blocks that nobody writes. What is found is only a \
+                do not need, affinities without their block, and addresses that have cooled down in blocks that nobody writes. What is found is only a \
                 candidate, as a pod may be starting or ending. What is still there and unchanged after the grace \
                 period is taken back: an address only if it is still the assignment that was seen and no endpoint has \
                 it, and only with all the other addresses of its container; a block only if it is still empty, and \
                 never the last one of a node.
 
-                In the Kubernetes store, what belongs to a node that does not exist is taken back without a grace period.
+                In the Kubernetes store, what belongs to a node that does not exist is taken back without a grace period, \
+                but for an affinity with which a block may be about to be claimed.
 
                 Without --forever it looks twice and ends, at once when there is nothing to wait for. An address whose \
                 record names neither a pod nor an interface is left alone, since nobody can tell whether it is in use; \

@@ -22,11 +22,17 @@ extension IPAMCommand {
             case disabled = "Disabled"
         }
 
-        /// `true` and `false`, for completion too.
+        /// `true` and `false`, for completion too; calicoctl takes the other words that Go has for them.
         enum Switch: String, ExpressibleByArgument, CaseIterable {
             case `true`, `false`
 
-            init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+            init?(argument: String) {
+                switch argument.lowercased() {
+                case "true", "t", "1": self = .true
+                case "false", "f", "0": self = .false
+                default: return nil
+                }
+            }
         }
 
         @Option(
@@ -83,7 +89,7 @@ extension IPAMCommand {
         }
 
         func run() async throws {
-            try await store.administer { administration in
+            try await store.administer(creating: true) { administration in
                 do throws(IPAMError) {
                     try await administration.configure(change)
                 } catch {

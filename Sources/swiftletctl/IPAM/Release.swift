@@ -19,7 +19,8 @@ extension IPAMCommand {
                 counts, so that an address that a pod was just getting is not taken away. The reports have to be of this \
                 cluster, at least one of them of its present state, and the store has to be locked, so that nothing \
                 is assigned meanwhile; --force does without the lock and with reports of another version. What is in use by \
-                now is left alone.
+                now is left alone. An address that was assigned less than two minutes ago may be of a pod that is starting: \
+                with a locked store it is looked at again after 15 seconds, else it is left alone too.
 
                 EXAMPLES
                   swiftletctl ipam release --ip 10.80.0.1
@@ -42,7 +43,10 @@ extension IPAMCommand {
         )
         var fromReport: [String] = []
 
-        @Flag(help: "Release an address that is in use; release with an unlocked store or from an old report.")
+        @Flag(
+            help:
+                "Release an address that is in use; release with an unlocked store or from reports of another version."
+        )
         var force = false
 
         @OptionGroup var store: StoreOptions
@@ -114,17 +118,20 @@ extension IPAMCommand {
         }
 
         private func release(_ reports: [ConsistencyReport], _ administration: IPAMAdministration) async throws {
-            let check = try await Progress.during("reading what is in use") {
-                ConsistencyCheck(try await administration.records(), now: .now)
-            }
+            var check = try await look(administration)
             try require(reports, fit: check)
-            // What is in use by now, though it was not when the reports were made.
-            let inUse = Set(
-                check.allocations.lazy.filter { !$0.isLeaked && $0.use != .coolingDown }.map(\.identity)
-            )
             let found = ConsistencyReport.commonLeaks(reports).map {
                 ReleaseOptions(address: $0.address, handle: $0.handle, sequenceNumber: $0.sequenceNumber)
             }
+            let isLocked = check.information?.spec.datastoreReady == false
+            if isLocked, check.allocations.contains(where: { $0.use == .recent && found.contains($0.identity) }) {
+                try await waitForStartingPods()
+                check = try await look(administration, grace: Self.settling)
+            }
+            // What is in use by now, though it was not when the reports were made.
+            let inUse = Set(
+                check.allocations.lazy.filter { !$0.isReleasable && $0.use != .coolingDown }.map(\.identity)
+            )
             let leaks = found.filter { !inUse.contains($0) }
             Output.print("Releasing \(leaks.count) old IPs...")
             var progress = Progress()
@@ -154,6 +161,25 @@ extension IPAMCommand {
             if !(released.errors + deleted.errors).isEmpty { throw Failure(status: .error, message: "") }
         }
 
+        private func look(
+            _ administration: IPAMAdministration,
+            grace: Duration = ConsistencyCheck.gracePeriod
+        ) async throws -> ConsistencyCheck {
+            try await Progress.during("reading what is in use") {
+                ConsistencyCheck(try await administration.records(), now: .now, grace: grace)
+            }
+        }
+
+        /// While the store is locked no address is assigned, and the ADD of one that was has ended after this time: what
+        /// the store has not taken within 10 s is given up.
+        private static let settling = Duration.seconds(15)
+
+        private func waitForStartingPods() async throws {
+            var progress = Progress()
+            progress.end("waiting for \(Self.settling.components.seconds) s, as pods may be starting")
+            try await Task.sleep(for: Self.settling)
+        }
+
         /// Shows a sign for each handle, as calicoctl does.
         private func delete(
             _ handles: [ConsistencyCheck.LeakedHandle],
@@ -180,7 +206,7 @@ extension IPAMCommand {
                 )
             }
             let revision = check.informationRevision?.description ?? ""
-            guard force || reports.contains(where: { $0.clusterInformationRevision == revision }) else {
+            guard reports.contains(where: { $0.clusterInformationRevision == revision }) else {
                 throw Failure(
                     status: .error,
                     message: "no report is of the present state of the datastore: make one while it is locked"

@@ -1,6 +1,18 @@
 import IPAM
 
 extension ResourceDocuments {
+    /// Sees before anything is written whether what is to be created is new; of pools ``requirePoolsFit(_:existing:)`` does.
+    func requireNew(_ administration: IPAMAdministration) async throws {
+        for entry in entries where entry.resource.kind != .pool {
+            let (kind, name) = (entry.resource.kind, entry.resource.name)
+            try await entry.locating {
+                guard try await administration.resources(kind, named: name).isEmpty else {
+                    throw IPAMError.invalidRequest("\(kind.rawValue) \(name) exists already")
+                }
+            }
+        }
+    }
+
     /// Sees before anything is written whether the pools of the documents can be put, beside those of the store and beside
     /// each other; so a mistake in one changes nothing. Each is looked at once more when it is written.
     func requirePoolsFit(

@@ -36,6 +36,7 @@ struct ResourceFiles: ParsableArguments {
         for entry in documents.entries { try store.requireKept(entry.resource.kind, at: entry.place) }
         try await store.administer(creating: true) { administration in
             try await documents.requirePoolsFit(administration, existing: existing)
+            if existing == .refuse { try await documents.requireNew(administration) }
             for entry in documents.entries {
                 let resource = entry.resource
                 try await entry.locating {

@@ -61,6 +61,11 @@ struct ResourceDocuments {
 
     private mutating func append(_ value: JSONValue, _ place: String) throws {
         guard value != .null else { return }
+        // calicoctl takes a bare list too.
+        if case .array(let items) = value {
+            for (number, item) in items.enumerated() { try append(item, "\(place): [\(number)]") }
+            return
+        }
         if case .object(let object) = value, case .string(let kind)? = object["kind"], kind.hasSuffix("List") {
             guard case .array(let items) = object["items"] ?? [] else {
                 throw Failure(status: .error, message: "\(place): \(kind): items is no array")
