@@ -20,7 +20,10 @@ struct PluginLog: Sendable {
     private func write(_ level: LogSettings.Level, _ message: () -> String) {
         guard level >= settings.level else { return }
         // One write for one line, so that lines of several plugins do not mix.
-        let text = message().split(whereSeparator: \.isNewline).joined(separator: " ")
+        var text = message()
+        if text.contains(where: \.isNewline) {
+            text = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        }
         let line = "\(level) \(subject): \(text)\n"
         Self.append("swiftlet: " + line, to: STDERR_FILENO)
         guard let path = settings.file, let descriptor = openFile(path) else { return }

@@ -21,7 +21,7 @@ public struct Sysctl: Hashable, Sendable, CustomStringConvertible {
         self.init(components)
     }
 
-    public var path: String { "/proc/sys/net/" + components.joined(separator: "/") }
+    public var path: String { components.reduce("/proc/sys/net") { $0 + "/" + $1 } }
 
     public var description: String { path }
 

@@ -25,6 +25,7 @@ public enum IPAddress: Hashable, Sendable {
     case v6(IPv6Address)
 
     /// Reads 4 or 16 octets in network byte order; `nil` for any other number.
+    @inlinable
     public init?(bytes: some Collection<UInt8>) {
         if let address = IPv4Address(bytes: bytes) {
             self = .v4(address)

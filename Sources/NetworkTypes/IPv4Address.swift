@@ -12,6 +12,7 @@ public struct IPv4Address: Hashable, Sendable {
     }
 
     /// Reads four octets in network byte order; `nil` when there are not exactly four.
+    @inlinable
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 4 else { return nil }
         bits = bytes.reduce(0) { $0 << 8 | UInt32($1) }

@@ -11,6 +11,7 @@ public struct IPv6Address: Hashable, Sendable {
     }
 
     /// Reads sixteen octets in network byte order; `nil` when there are not exactly sixteen.
+    @inlinable
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 16 else { return nil }
         high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }

@@ -23,10 +23,11 @@ struct HostRoutes {
         let requests = side.requests(on: interface, peerMAC: PodNetworkPlan.hostMAC, owner: owner)
         let lookups = side.routes.map { NetlinkQuery<Route>.route(toward: $0.destination.address) }
         let outcomes = try PodNetworkError.translating { try socket.exchange(requests + lookups.map(\.request)) }
-        for (entry, (lookup, outcome)) in zip(side.routes, zip(lookups, outcomes[requests.count...])) {
+        for (index, entry) in side.routes.enumerated() {
+            let outcome = outcomes[requests.count + index]
             guard case .success = outcome else { continue }
             // Where packets go that the host takes for itself (local, broadcast, anycast) cannot be told as a route.
-            guard try PodNetworkError.translating({ try lookup.element(in: outcome) }) == nil else { continue }
+            guard try PodNetworkError.translating({ try lookups[index].element(in: outcome) }) == nil else { continue }
             throw .routeConflict(destination: entry.destination, interface: "the host itself")
         }
         let firstRoute = requests.count - side.routes.count
