@@ -177,6 +177,9 @@ func code<Value>(of body: () throws(CNIError) -> Value) -> CNIError.Code? {
             ]
         )
         #expect(try addresses(argument, arguments: "IP=10.0.0.3").requested.map(\.description) == ["10.0.0.2"])
+        let mapped = try addresses("", arguments: "IP=::ffff:10.0.0.3")
+        #expect(mapped.requested.map(\.description) == ["10.0.0.3"])
+        #expect(mapped.families == [.ipv4])
         let single = try addresses("", arguments: "IP=fd00::3")
         #expect(single.requested.map(\.description) == ["fd00::3"])
         #expect(single.families == [.ipv6])

@@ -98,6 +98,8 @@ struct ProgramTests {
         for configuration in [
             bench.configuration(pools: Bench.pool6), bench.configuration(ipam: #", "ipv4_pools": ["nowhere"]"#),
             bench.configuration(extra: #", "mtu": 1"#),
+            bench.configuration(ipam: #", "routes": [{"gw": "10.80.0.1"}]"#),
+            bench.configuration(extra: #", "dns": {"nameservers": "10.80.0.1"}"#),
             bench.configuration(pools: #"{"name": "four", "cidr": "10.80.0.0/24", "disabled": true}"#),
             bench.configuration(extra: #", "nodename": "", "nodename_file": "/nonexistent""#),
             bench.configuration().replacingOccurrences(
@@ -118,6 +120,17 @@ struct ProgramTests {
         let full = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: tiny)
         #expect(full.code == 50)
         #expect(full.json["msg"] as? String == "the IP pools are exhausted")
+        // P3: all pools that are asked for, by their names or prefixes.
+        for (names, status) in [(#""tiny", "nowhere""#, 1), (#""10.81.0.0/31""#, 1), (#""10.81.0.0/24""#, 0)] {
+            let pools = #"{"name": "tiny", "cidr": "10.81.0.0/24"}"#
+            let directory = bench.directory + "/elsewhere"
+            let configuration = bench.configuration(pools: pools, ipam: #", "ipv4_pools": [\#(names)]"#)
+                .replacingOccurrences(of: bench.dataDirectory, with: directory)
+            let outcome = try await bench.run(["CNI_COMMAND": "STATUS"], stdin: configuration)
+            #expect(outcome.status == Int32(status), "\(names): \(outcome.output)")
+            let added = try await bench.call("ADD", "c3", namespace: bench.pod(), configuration)
+            #expect(added.status == Int32(status), "\(names): \(added.output)")
+        }
         // Pools that no ADD could make beside the one that there is.
         for pool in [
             #"{"name": "tiny", "cidr": "10.82.0.0/24"}"#, #"{"name": "other", "cidr": "10.81.0.0/24"}"#,

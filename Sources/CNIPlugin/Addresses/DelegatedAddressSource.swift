@@ -47,7 +47,7 @@ struct DelegatedAddressSource: AddressSource {
         }
         // 3.4: each becomes a /32 or /128, and its gateway is the node.
         result.interfaces = []
-        result.addresses = result.addresses.map { .init($0.address.address.hostPrefix) }
+        result.addresses = result.addresses.map { .init($0.address.address.withoutMapping.hostPrefix) }
         return result
     }
 

@@ -57,6 +57,7 @@ struct AddressSettings {
         if addresses.isEmpty { addresses = try configuration.argumentAddresses() }
         if addresses.isEmpty, let address = try arguments.requestedAddress() { addresses = [address] }
         if addresses.isEmpty { addresses = annotations.addresses }
+        addresses = addresses.map(\.withoutMapping)
         try check(addresses)
         return addresses
     }
@@ -88,5 +89,12 @@ struct AddressSettings {
                 throw CNIError(.invalidConfiguration, "\(address) was requested twice")
             }
         }
+    }
+}
+
+extension IPAddress {
+    /// The IPv4 address where it is written as an IPv6 one, `::ffff:10.80.0.1`, as Go's plugins read it (C7).
+    var withoutMapping: IPAddress {
+        if case .v6(let address) = self, let mapped = address.ipv4Mapped { .v4(mapped) } else { self }
     }
 }

@@ -39,6 +39,7 @@ struct StatusVerb {
         let node = try NodeSettings(reader).resolve()
         _ = try LogSettings(reader)
         _ = try (PolicySetup(reader), TimeSettings(reader), DeleteMode(reader))
+        _ = try (RouteSettings(configuration), configuration.resolver())
         try await ReadinessGates(reader).check(by: .now + .milliseconds(1000))
         if let path, let delegate = try IPAMDelegate(required: configuration, path: path) {
             // ST2: whether there are addresses is for the other to say.
@@ -84,12 +85,19 @@ struct StatusVerb {
         _ stored: [IPPool],
         _ allocator: Allocator
     ) async throws {
+        func isMeant(_ pool: IPPool, by name: String) -> Bool {
+            pool.family == family && pool.isEnabled && (pool.name == name || CIDR(name)?.masked == pool.cidr)
+        }
+        // P3: an ADD needs all that are asked for by name.
+        let pools = stored + missing
+        if let unknown = names.first(where: { name in !pools.contains { isMeant($0, by: name) } }) {
+            throw CNIError(.pluginNotAvailable, "the \(family) pool \(unknown) does not exist, or is not enabled")
+        }
         func isUsable(_ pool: IPPool) -> Bool {
             pool.family == family && pool.isEnabled && pool.spec.allowedUses.contains(.workload)
                 && (names.isEmpty
                     ? pool.spec.assignmentMode == .automatic && Self.selects(pool, labels)
-                    : names.contains(pool.name)
-                        || names.contains(pool.cidr.description))
+                    : names.contains { isMeant(pool, by: $0) })
         }
         if missing.contains(where: isUsable) { return }
         let usable = stored.filter(isUsable)

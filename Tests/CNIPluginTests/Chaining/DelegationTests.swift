@@ -263,6 +263,15 @@ struct DelegationTests {
         #expect(try bench.inside(nil, "sh", "-c", "ps -eo args | grep -c '[s]leep 301' || true") == "0\n")
     }
 
+    /// C7
+    @Test func aMappedAddressIsOfIPv4() async throws {
+        let added = try await add(
+            with: #"echo '{"cniVersion": "1.0.0", "ips": [{"address": "::ffff:10.99.0.9/120"}]}'"#
+        )
+        #expect(added.addresses == ["10.99.0.9"], "\(added.output) \(added.log)")
+        #expect(try bench.podAddresses(pod) == ["10.99.0.9"])
+    }
+
     /// As shell plugins open what they read.
     @Test func theConfigurationCanBeOpenedByItsPath() async throws {
         let seen = bench.directory + "/seen"
