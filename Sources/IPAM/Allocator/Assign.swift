@@ -12,7 +12,8 @@ extension Allocator {
     ///   makes for another attempt. On a store without transactions nobody asks.
     public func assign(
         _ request: AssignmentRequest,
-        beside: ([AssignedAddress]) async throws(DatastoreError) -> [RecordChange] = { (_) throws(DatastoreError) in []
+        beside: ([AssignedAddress]) async throws(DatastoreError) -> [RecordChange] = { (_) throws(DatastoreError) in
+            []
         }
     ) async throws(IPAMError) -> [AssignedAddress] {
         try check(request)
